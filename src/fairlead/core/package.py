@@ -1,0 +1,93 @@
+"""One version of a model as it lies on disk, already read and checked: facts, no I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fairlead.core.errors import BadUsage, ModelNotFound
+from fairlead.core.signature import Signature
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?\Z", re.ASCII)
+_VERSION = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z", re.ASCII)
+
+
+def check_name(name: str) -> str:
+    """`name` if it may name a model (ASCII letters, digits, . _ -), else raises BadUsage."""
+    if not _NAME.match(name) or ".." in name:
+        raise BadUsage(
+            f"{name[:80]!r} cannot name a model",
+            fix="Use 1 to 128 ASCII letters, digits, '.', '_' or '-', "
+            "beginning and ending with a letter or digit",
+        )
+    return name
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` may name a model; decides before any file is touched."""
+    return bool(_NAME.match(name)) and ".." not in name
+
+
+def parse_version(text: str) -> int:
+    """A version written in plain ASCII digits; anything else raises ModelNotFound."""
+    if not _VERSION.match(text):
+        raise ModelNotFound(
+            f"{text[:40]!r} is not a version", fix="Versions are plain integers such as 1 or 12"
+        )
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """Size in bytes and SHA-256 (hex) of one file of a package."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the owner allows per request (`[limits]` in model.toml).
+
+    max_rows:      rows in one request.
+    time_budget_s: seconds one execution may take before it is stopped.
+    max_batch:     rows joined into one execution.
+    """
+
+    max_rows: int = 10_000
+    time_budget_s: float = 30.0
+    max_batch: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An immutable version: what its manifest, signature and model.toml say.
+
+    runtime:     which runtime loads it: onnx, python, sklearn, xgboost, lightgbm, torch, ...
+    isolated:    it is code, or was asked to be apart: it runs in a runner process.
+    graph:       the file or folder the runtime loads, relative to `folder`.
+    trained:     facts of the trained file: format, framework, framework_version, size, sha256.
+    environment: {"python": path or "", "versions": {library: exact version}} for isolated ones.
+    reason:      why it is kept native, or "".
+    words:       the owner's words from model.toml.
+    """
+
+    name: str
+    version: int
+    folder: Path
+    runtime: str
+    isolated: bool
+    graph: str
+    signature: Signature
+    files: dict[str, FileFact]
+    trained: dict[str, Any] = field(default_factory=dict[str, Any])
+    environment: dict[str, Any] = field(default_factory=dict[str, Any])
+    reason: str = ""
+    words: dict[str, Any] = field(default_factory=dict[str, Any])
+    limits: Limits = Limits()
+
+    @property
+    def graph_path(self) -> Path:
+        return self.folder / self.graph

@@ -1,0 +1,42 @@
+"""The promises that plug-ins keep. Ours ride them too.
+
+This issue needs two; `Guard`, `Wire`, `Target` and `Store` join when their second user does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from fairlead.core.package import Package
+from fairlead.core.tensor import Array
+
+
+class LoadedModel(Protocol):
+    """A version in memory, ready to predict."""
+
+    def predict(self, inputs: Sequence[Array], outputs: Sequence[int]) -> list[Array]:
+        """The outputs at positions `outputs` of the signature, for `inputs` in signature order.
+
+        Called from one thread at a time per concurrency slot. Raises ModelError when the model
+        raises, ModelHung or ModelCrashed when its process had to be ended; it must be able to
+        predict again after any of these.
+        """
+        ...
+
+    def close(self) -> None:
+        """Gives the memory back. Called once, after the last lease."""
+        ...
+
+
+class Runtime(Protocol):
+    """Loads packages of one kind."""
+
+    name: str
+
+    def load(self, package: Package, read: Callable[[str], bytes]) -> LoadedModel:
+        """Loads a package; `read(relative path)` gives the verified bytes of one of its files.
+
+        Raises MissingExtra when its library is absent, LoadFailed otherwise.
+        """
+        ...

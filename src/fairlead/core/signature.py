@@ -1,0 +1,122 @@
+"""What goes into a model and what comes out: named tensors with datatype and shape.
+
+A dimension of -1 may have any size. When the first dimension of every tensor is -1 the model
+is *batched*: rows of several calls may be joined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fairlead.core.tensor import DTYPES, DType
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One named input or output.
+
+    columns: names along the last axis of a table-shaped input ([-1, n]), empty when unnamed.
+    missing: NaN (or null in JSON) is a legal value of this input.
+    role:    what an output means: "label", "scores" (one per class), "value" (regression) or "".
+    classes: class names of a "scores" output, in order; of a "label" output, its possible values.
+    """
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    columns: tuple[str, ...] = ()
+    missing: bool = False
+    role: str = ""
+    classes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        out: dict[str, Any] = {
+            "name": self.name,
+            "datatype": self.dtype.name,
+            "shape": list(self.shape),
+        }
+        if self.columns:
+            out["columns"] = list(self.columns)
+        if self.missing:
+            out["missing"] = True
+        if self.role:
+            out["role"] = self.role
+        if self.classes:
+            out["classes"] = list(self.classes)
+        return out
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TensorSpec:
+        """The inverse of `to_json`. Raises KeyError or TypeError on anything else."""
+        return cls(
+            name=str(data["name"]),
+            dtype=DTYPES[data["datatype"]],
+            shape=tuple(int(d) for d in data["shape"]),
+            columns=tuple(str(c) for c in data.get("columns", ())),
+            missing=bool(data.get("missing", False)),
+            role=str(data.get("role", "")),
+            classes=tuple(str(c) for c in data.get("classes", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One named value of a row: which input holds it, and where along the last axis.
+
+    position is None when the input holds this column alone ([-1] or [-1, 1]).
+    """
+
+    name: str
+    input: int
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The named inputs and outputs of a model, in order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    batched: bool = field(init=False)
+    columns: tuple[Column, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        specs = (*self.inputs, *self.outputs)
+        batched = bool(self.inputs) and all(s.shape and s.shape[0] == -1 for s in specs)
+        object.__setattr__(self, "batched", batched)
+        object.__setattr__(self, "columns", _columns(self.inputs) if batched else ())
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "inputs": [s.to_json() for s in self.inputs],
+            "outputs": [s.to_json() for s in self.outputs],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Signature:
+        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError on anything else."""
+        if data["format"] != FORMAT:
+            raise ValueError(f"signature format {data['format']!r} is not known, {FORMAT} is")
+        return cls(
+            tuple(TensorSpec.from_json(s) for s in data["inputs"]),
+            tuple(TensorSpec.from_json(s) for s in data["outputs"]),
+        )
+
+
+def _columns(inputs: tuple[TensorSpec, ...]) -> tuple[Column, ...]:
+    """The row's columns in order, or () when some input is not table-shaped."""
+    found: list[Column] = []
+    for index, spec in enumerate(inputs):
+        if len(spec.shape) == 1 or (len(spec.shape) == 2 and spec.shape[1] == 1):
+            name = spec.columns[0] if spec.columns else spec.name
+            found.append(Column(name, index, None))
+        elif len(spec.shape) == 2 and spec.shape[1] > 1:
+            names = spec.columns or tuple(f"{spec.name}[{i}]" for i in range(spec.shape[1]))
+            found.extend(Column(name, index, i) for i, name in enumerate(names))
+        else:
+            return ()
+    return tuple(found)

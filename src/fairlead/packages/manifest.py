@@ -1,0 +1,80 @@
+"""The manifest: the list of a version's files with size and SHA-256, written last.
+
+Its presence is the commit: a folder without one is not a version. It holds no dates and no
+timings, so equal input gives an equal manifest (those live in `measured.json`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from fairlead.core.errors import PackageInvalid
+from fairlead.core.package import FileFact
+
+NAME = "manifest.json"
+FORMAT = 1
+_MAX_BYTES = 4 << 20
+
+
+def fact_of(path: Path) -> FileFact:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as handle:
+        return FileFact(path.stat().st_size, hashlib.file_digest(handle, "sha256").hexdigest())
+
+
+def files_below(folder: Path) -> dict[str, FileFact]:
+    """Every regular file below a package folder but the manifest, by POSIX relative path."""
+    found: dict[str, FileFact] = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_file() and relative != NAME:
+            found[relative] = fact_of(path)
+    return found
+
+
+def write(folder: Path, facts: dict[str, Any]) -> None:
+    """Writes the manifest of `folder` durably, as the last act of making a package."""
+    files = {k: {"size": f.size, "sha256": f.sha256} for k, f in files_below(folder).items()}
+    text = json.dumps({"format": FORMAT, **facts, "files": files}, indent=1, sort_keys=True)
+    part = folder / (NAME + ".part")
+    with part.open("w", encoding="utf-8") as handle:
+        handle.write(text + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    part.rename(folder / NAME)
+    sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the folder's names durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def parse(raw: bytes, where: str) -> dict[str, Any]:
+    """The manifest's content. Raises PackageInvalid on anything unexpected."""
+    if len(raw) > _MAX_BYTES:
+        raise PackageInvalid("the manifest is larger than 4 MiB", where=where)
+    try:
+        data = json.loads(raw)
+        if data["format"] != FORMAT:
+            raise PackageInvalid(
+                f"package format {data['format']!r} is not known here ({FORMAT} is)",
+                where=where,
+                fix="Serve it with the Fairlead that packed it, or pack the trained file again",
+            )
+        data["files"] = {
+            str(k): FileFact(int(v["size"]), str(v["sha256"])) for k, v in data["files"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise PackageInvalid(
+            f"the manifest cannot be read: {type(error).__name__}", where=where
+        ) from error
+    return data
