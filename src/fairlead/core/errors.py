@@ -13,7 +13,7 @@
       Unsupported          understood, and not done here
       ModelFailed          the model itself failed on this call
       Internal             our own fault
-      SetupError           what an owner or operator gave us is wrong (command line, files, settings)
+      SetupError           an owner or operator gave us something wrong (files, settings)
 
 Codes are free of any transport: each wire owns one total table from `Code` to its own
 status. Each concrete error has a stable `id` (FRL-nnnn) and `name`, the same on every wire,
