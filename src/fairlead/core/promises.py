@@ -24,6 +24,14 @@ class LoadedModel(Protocol):
         """
         ...
 
+    def interrupt(self, thread: int) -> None:
+        """Asks the predict that runs on `thread` to end; its call then raises ModelHung.
+
+        Called from another thread when the time budget is over. A runtime that bounds itself
+        does nothing here.
+        """
+        ...
+
     def close(self) -> None:
         """Gives the memory back. Called once, after the last lease."""
         ...

@@ -6,8 +6,9 @@ one `bytes.join` and one numpy view. It is not an array library: arithmetic happ
 
 from __future__ import annotations
 
+import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,32 +23,38 @@ if sys.byteorder != "little":  # pragma: no cover - no such machine is supported
 class DType:
     """One element type: its wire name (Open Inference Protocol), numpy type and `struct` letter.
 
-    `lowest` and `highest` are the exact bounds of integer types, None for the others.
+    plain: neither text nor BOOL, so that `struct` alone decides what is a value of it.
     """
 
-    __slots__ = ("highest", "itemsize", "letter", "lowest", "name", "numpy")
+    __slots__ = ("_packers", "is_float", "is_text", "itemsize", "letter", "name", "numpy", "plain")
 
     def __init__(self, name: str, numpy: str, letter: str) -> None:
         self.name = name
         self.numpy = np.dtype(numpy)
         self.letter = letter
-        self.itemsize = 0 if letter == "" else self.numpy.itemsize
-        bounds = np.iinfo(self.numpy) if self.numpy.kind in "iu" else None
-        self.lowest = int(bounds.min) if bounds else None
-        self.highest = int(bounds.max) if bounds else None
+        self.is_text = letter == ""
+        self.is_float = self.numpy.kind == "f"
+        self.plain = letter not in ("", "?")
+        self.itemsize = 0 if self.is_text else self.numpy.itemsize
+        self._packers: dict[int, Callable[..., bytes]] = {}
 
     def __repr__(self) -> str:
         return self.name
 
-    @property
-    def is_float(self) -> bool:
-        return self.numpy.kind == "f"
+    def packer(self, count: int) -> Callable[..., bytes]:
+        """Packs `count` values given as arguments into little-endian bytes.
 
-    @property
-    def is_text(self) -> bool:
-        return self.letter == ""
+        Raises struct.error or OverflowError for a value that the type cannot hold.
+        """
+        found = self._packers.get(count)
+        if found is None:
+            if len(self._packers) >= _PACKERS_KEPT:
+                self._packers.clear()
+            found = self._packers[count] = struct.Struct(f"<{count}{self.letter}").pack
+        return found
 
 
+_PACKERS_KEPT = 256
 _ALL = [
     DType("BOOL", "?", "?"),
     DType("UINT8", "u1", "B"),
@@ -114,15 +121,15 @@ class Tensor:
         return cls(dtype, array.shape, np.ascontiguousarray(array).tobytes())
 
 
-def join(tensors: Sequence[Tensor]) -> Array:
-    """All tensors stacked along their first axis, as one array.
+def join(tensors: Sequence[Tensor], rows: int = -1) -> Array:
+    """All tensors stacked along their first axis, as one array of `rows` rows (-1: counted).
 
     They must share datatype and trailing shape; a single tensor of rank 0 is returned as it is.
     """
     first = tensors[0]
     shape = first.shape
     if len(tensors) > 1:
-        shape = (sum(t.shape[0] for t in tensors), *shape[1:])
+        shape = (rows if rows >= 0 else sum(t.shape[0] for t in tensors), *shape[1:])
     if first.dtype.is_text:
         flat: list[Any] = []
         for tensor in tensors:

@@ -1,0 +1,37 @@
+"""From an address to the wire that answers it.
+
+The longest-lived rule of security here: who may is decided on the route that answers, never on
+the address as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fairlead.core.errors import AddressNotFound, BadRequestHead, FairleadError
+from fairlead.core.wire import Reply, Route, Wire
+
+
+class Router:
+    """All wires in order; the last one's error table answers what no wire knows."""
+
+    def __init__(self, wires: Sequence[Wire]) -> None:
+        self._wires = wires
+
+    def route(self, method: str, path: str) -> Route:
+        """The route for an address. Raises AddressNotFound, MethodNotAllowed and the like."""
+        if not path.startswith("/"):
+            raise BadRequestHead("the address must begin with /", where="request line")
+        method = "GET" if method == "HEAD" else method
+        for wire in self._wires:
+            found = wire.route(method, path)
+            if found is not None:
+                return found
+        raise AddressNotFound("no such address", fix="GET /models lists what is served")
+
+    def error(self, path: str, error: FairleadError) -> Reply:
+        """An error in the shape of the protocol that the address belongs to."""
+        for wire in self._wires[:-1]:
+            if path.startswith(wire.prefix):
+                return wire.error(error)
+        return self._wires[-1].error(error)

@@ -1,0 +1,184 @@
+"""Counting: what each version answered, how fast, and the text that Prometheus reads.
+
+Plain integers in each worker; a page shared between processes carries them (status.py), so any
+worker can answer for all. Labels are models, versions and outcomes: never client data.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fairlead.core.call import Call
+from fairlead.core.decision import SERVE
+from fairlead.usage.journal import Entry
+
+BUCKETS = (
+    1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+"""Upper bounds in seconds of the latency histogram; the last bucket is open."""
+
+OK = "ok"
+
+
+class Stats:
+    """What one version (or one wire's refusals) has done in this worker since it started.
+
+    outcomes: answers by "ok" or the error's name.
+    seconds:  answers per latency bucket, from the last byte read to the answer's bytes.
+    """
+
+    __slots__ = (
+        "batches",
+        "bytes_in",
+        "bytes_out",
+        "compute_ns",
+        "decisions",
+        "outcomes",
+        "rows",
+        "seconds",
+        "total",
+    )
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, int] = {}
+        self.decisions: dict[str, int] = {}
+        self.seconds = [0] * (len(BUCKETS) + 1)
+        self.total = 0.0
+        self.rows = 0
+        self.batches = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.compute_ns = 0
+
+    def refuse(self, outcome: str) -> None:
+        """Counts a call that was refused or failed before it had an answer."""
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+
+    def batch(self, entries: Sequence[Entry]) -> None:
+        """Counts one execution by what the journal holds of its calls."""
+        rows = 0
+        for each, bytes_in, bytes_out, compute, _, _ in entries:
+            rows += each
+            self.bytes_in += bytes_in
+            self.bytes_out += bytes_out
+            self.compute_ns += compute
+        self.rows += rows
+        self.batches += 1
+        self.decisions[SERVE] = self.decisions.get(SERVE, 0) + rows
+
+    def answered(self, calls: Sequence[Call], moment: float) -> None:
+        """Counts the calls of one execution by outcome and latency, answered at `moment`."""
+        seconds, good = self.seconds, 0
+        for call in calls:
+            spent = moment - call.received
+            seconds[bisect_left(BUCKETS, spent)] += 1
+            self.total += spent
+            if call.error is None:
+                good += 1
+            else:
+                self.refuse(call.error.name)
+        self.outcomes[OK] = self.outcomes.get(OK, 0) + good
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def merge(pages: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The sum of the `stats` of several workers, by "model/version"."""
+    merged: dict[str, dict[str, Any]] = {}
+    for page in pages:
+        for key, stats in page.get("stats", {}).items():
+            into = merged.setdefault(key, Stats().to_json())
+            for name, value in stats.items():
+                into[name] = _sum(into[name], value)
+    return merged
+
+
+def _sum(left: Any, right: Any) -> Any:
+    if isinstance(left, dict):
+        return {k: left.get(k, 0) + right.get(k, 0) for k in {**left, **right}}
+    if isinstance(left, list):
+        return [a + b for a, b in zip(left, right, strict=True)]
+    return left + right
+
+
+_FAMILIES = (
+    ("fairlead_rows", "rows", "Rows predicted."),
+    ("fairlead_batches", "batches", "Executions, each over the joined rows of several calls."),
+    ("fairlead_request_bytes", "bytes_in", "Bytes of request bodies."),
+    ("fairlead_response_bytes", "bytes_out", "Bytes of answer bodies."),
+)
+
+
+def exposition(pages: list[Mapping[str, Any]], *, openmetrics: bool) -> str:
+    """All metrics of all workers as Prometheus text 0.0.4 or OpenMetrics 1.0."""
+    merged = sorted(merge(pages).items())
+    lines: list[str] = []
+    _counter(lines, "fairlead_calls", "Calls answered, by outcome.", openmetrics)
+    for key, stats in merged:
+        for outcome, count in sorted(stats["outcomes"].items()):
+            lines.append(f"fairlead_calls_total{_labels(key, outcome=outcome)} {count}")
+    _counter(lines, "fairlead_decisions", "Rows by decision.", openmetrics)
+    for key, stats in merged:
+        for decision, count in sorted(stats["decisions"].items()):
+            lines.append(f"fairlead_decisions_total{_labels(key, decision=decision)} {count}")
+    for family, field, meaning in _FAMILIES:
+        _counter(lines, family, meaning, openmetrics)
+        lines.extend(f"{family}_total{_labels(key)} {stats[field]}" for key, stats in merged)
+    _counter(lines, "fairlead_compute_seconds", "Seconds spent in models.", openmetrics)
+    for key, stats in merged:
+        lines.append(f"fairlead_compute_seconds_total{_labels(key)} {stats['compute_ns'] / 1e9!r}")
+    _histogram(lines, merged)
+    _processes(lines, pages)
+    if openmetrics:
+        lines.append("# EOF")
+    return "\n".join(lines) + "\n"
+
+
+def _counter(lines: list[str], family: str, meaning: str, openmetrics: bool) -> None:
+    # OpenMetrics names the family without its suffix, the older text with it.
+    name = family if openmetrics else f"{family}_total"
+    lines.append(f"# HELP {name} {meaning}")
+    lines.append(f"# TYPE {name} counter")
+
+
+def _histogram(lines: list[str], merged: list[tuple[str, dict[str, Any]]]) -> None:
+    name = "fairlead_latency_seconds"
+    lines.append(f"# HELP {name} From the last byte read to the answer written.")
+    lines.append(f"# TYPE {name} histogram")
+    for key, stats in merged:
+        seen = 0
+        for bound, count in zip((*BUCKETS, float("inf")), stats["seconds"], strict=True):
+            seen += count
+            shown = "+Inf" if bound == float("inf") else repr(bound)
+            lines.append(f"{name}_bucket{_labels(key, le=shown)} {seen}")
+        lines.append(f"{name}_sum{_labels(key)} {stats['total']!r}")
+        lines.append(f"{name}_count{_labels(key)} {seen}")
+
+
+def _processes(lines: list[str], pages: list[Mapping[str, Any]]) -> None:
+    for name, meaning in (
+        ("connections", "Open connections."),
+        ("queued", "Calls waiting for a model."),
+    ):
+        lines.append(f"# HELP fairlead_{name} {meaning}")
+        lines.append(f"# TYPE fairlead_{name} gauge")
+        lines.append(f"fairlead_{name} {sum(page.get(name, 0) for page in pages)}")
+    lines.append("# HELP fairlead_workers Workers whose heartbeat is fresh.")
+    lines.append("# TYPE fairlead_workers gauge")
+    lines.append(f"fairlead_workers {len(pages)}")
+    lines.append("# HELP fairlead_model_ready Workers in which a version is ready.")
+    lines.append("# TYPE fairlead_model_ready gauge")
+    ready: dict[str, int] = {}
+    for page in pages:
+        for key, state in page.get("models", {}).items():
+            ready[key] = ready.get(key, 0) + (state["state"] == "ready")
+    lines.extend(f"fairlead_model_ready{_labels(k)} {v}" for k, v in sorted(ready.items()))
+
+
+def _labels(key: str, **more: str) -> str:
+    model, _, version = key.rpartition("/")
+    labels = {"model": model, "version": version, **more}
+    return "{" + ",".join(f'{k}="{v}"' for k, v in labels.items()) + "}"

@@ -1,0 +1,66 @@
+"""What happens to a finished call before it leaves: its bytes, its place in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from fairlead.core.call import Call
+from fairlead.core.errors import FairleadError, Internal, JournalUnavailable
+from fairlead.serving.execute import Answered
+from fairlead.serving.registry import Served, release
+from fairlead.usage.journal import Entry, Journal
+
+_OK, _FAILED, _ABANDONED = 0, 1, 2
+_SERVE = 0
+
+
+def refuse(call: Call, error: FairleadError) -> None:
+    """Answers a call that never reached the model."""
+    if call.lease is not None:
+        call.lease.stats.refuse(error.name)
+        release(call.lease)
+    _set_error(call, error)
+    call.done(call)
+
+
+def encode(answers: Sequence[Answered]) -> None:
+    """Sets the payload of every answered call; one that cannot be encoded gets its error."""
+    for calls, outputs in answers:
+        encoder = calls[0].encoder
+        try:
+            encoder.encode(calls, outputs)  # type: ignore[union-attr] - set by every wire
+        except FairleadError as error:
+            if len(calls) == 1:
+                calls[0].error = error
+                continue
+            start = 0
+            for call in calls:
+                part = [output[start : start + call.rows] for output in outputs]
+                start += call.rows
+                encode([([call], part)])
+
+
+def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
+    """Appends all calls to the journal in one write; what cannot be recorded is not answered."""
+    entries: list[Entry] = []
+    for call in calls:
+        status = _OK
+        if call.error is not None or call.payload is None:
+            _set_error(call, call.error or Internal("the call was lost"))
+            status = _ABANDONED if call.gone else _FAILED
+        payload = cast("bytes", call.payload)
+        entries.append((call.rows, call.bytes_in, len(payload), call.compute_ns, status, _SERVE))
+    package = served.package
+    try:
+        journal.append(package.name, package.version, entries)
+    except JournalUnavailable as error:
+        for call in calls:
+            _set_error(call, error)
+    served.stats.batch(entries)
+
+
+def _set_error(call: Call, error: FairleadError) -> None:
+    call.error = error
+    call.reply = call.route.error(error)
+    call.payload = call.reply.body

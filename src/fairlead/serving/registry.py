@@ -1,0 +1,143 @@
+"""Which versions are served now, and the right to use them.
+
+The registry is read on every call and changed only from the event loop, by the lifecycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fairlead.core.errors import FairleadError, ModelNotFound, ModelNotReady
+from fairlead.core.package import Package
+from fairlead.core.promises import LoadedModel
+from fairlead.serving.observe import Stats
+
+WAITING, LOADING, WARMING, READY = "waiting", "loading", "warming", "ready"
+DRAINING, UNLOADED, FAILED = "draining", "unloaded", "failed"
+
+LATEST = -1
+"""Stands for the version that answers when a caller names none."""
+
+_T = TypeVar("_T")
+
+
+class Served:
+    """A loaded version: its package, model, counts and what each wire derived from it.
+
+    leases: calls that hold it; it is unloaded only at zero.
+    submit: hands a decoded call to the version's batcher.
+    example: the package's examples.json as read, {} when it has none.
+    positions: of all inputs; finite: of those that take finite numbers only.
+    """
+
+    __slots__ = (
+        "_derived",
+        "example",
+        "finite",
+        "key",
+        "leases",
+        "model",
+        "package",
+        "positions",
+        "stats",
+        "submit",
+    )
+
+    def __init__(self, package: Package, model: LoadedModel, example: dict[str, Any]) -> None:
+        self.package = package
+        self.model = model
+        self.example = example
+        self.key = f"{package.name}/{package.version}"
+        inputs = package.signature.inputs
+        self.positions = range(len(inputs))
+        self.finite = [i for i, s in enumerate(inputs) if s.dtype.is_float and not s.missing]
+        self.stats = Stats()
+        self.leases = 0
+        self.submit: Callable[[Any], None] = _not_ready
+        self._derived: dict[str, Any] = {}
+
+    def derived(self, name: str, make: Callable[[Served], _T]) -> _T:
+        """What a wire computed once from this version, made at first use."""
+        found = self._derived.get(name)
+        if found is None:
+            found = self._derived[name] = make(self)
+        return found
+
+
+def _not_ready(call: Any) -> None:
+    raise ModelNotReady("the version is not ready yet", fix="Try again shortly")
+
+
+class Version:
+    """What is known of one version in the repository, loaded or not."""
+
+    __slots__ = ("package", "reason", "state")
+
+    def __init__(self, package: Package | None, state: str = WAITING, reason: str = "") -> None:
+        self.package = package
+        self.state = state
+        self.reason = reason
+
+
+class Registry:
+    """Every known version with its state, and the loaded ones by name."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, dict[int, Version]] = {}
+        self._ready: dict[tuple[str, int], Served] = {}
+
+    def lease(self, model: str, version: int) -> Served:
+        """The loaded version, held until `release`. Raises ModelNotFound or ModelNotReady."""
+        served = self._ready.get((model, version))
+        if served is None:
+            raise self.absence(model, version)
+        served.leases += 1
+        return served
+
+    def get(self, model: str, version: int) -> Served | None:
+        """The loaded version without holding it, for what ends before the loop turns."""
+        return self._ready.get((model, version))
+
+    def publish(self, served: Served) -> None:
+        """Makes a warmed version answer, and answer for the model when it is the newest."""
+        package = served.package
+        self._ready[package.name, package.version] = served
+        newest = self._ready.get((package.name, LATEST))
+        if newest is None or newest.package.version <= package.version:
+            self._ready[package.name, LATEST] = served
+        self.mark(package.name, package.version, READY)
+
+    def know(self, name: str, version: int, package: Package | None, state: str) -> None:
+        """Notes a version found in the repository."""
+        self.versions.setdefault(name, {})[version] = Version(package, state)
+
+    def mark(self, name: str, version: int, state: str, reason: str = "") -> None:
+        """Sets the state of a known version."""
+        known = self.versions[name][version]
+        known.state, known.reason = state, reason
+
+    def served(self) -> list[Served]:
+        """Every loaded version once."""
+        return [s for (_, version), s in self._ready.items() if version != LATEST]
+
+    def absence(self, model: str, version: int) -> FairleadError:
+        """Why a version does not answer."""
+        known = self.versions.get(model)
+        if known is None:
+            return ModelNotFound(f"no model {model!r} is served here", fix="GET /models lists them")
+        if version != LATEST and version not in known:
+            return ModelNotFound(
+                f"model {model!r} has no version {version}",
+                fix=f"Known: {', '.join(str(v) for v in sorted(known))}",
+            )
+        found = known[version if version != LATEST else max(known)]
+        reason = f": {found.reason}" if found.reason else ""
+        return ModelNotReady(
+            f"model {model!r} is {found.state}{reason}", fix="GET /models shows its state"
+        )
+
+
+def release(served: Served) -> None:
+    """Gives a lease back."""
+    served.leases -= 1

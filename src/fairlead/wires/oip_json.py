@@ -1,0 +1,321 @@
+"""Open Inference Protocol v2: a JSON request to a call, the outputs of a batch to JSON answers.
+
+The answers of joined calls are written together: one pass over each output array for the whole
+batch, then a cut per call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn, cast
+
+import orjson
+
+from fairlead.core.call import Call
+from fairlead.core.errors import (
+    AnswerTooLarge,
+    BadParameter,
+    DtypeMismatch,
+    DuplicateName,
+    MalformedBody,
+    MissingField,
+    ReservedParameter,
+    ShapeInvalid,
+    UnknownName,
+    Unsupported,
+)
+from fairlead.core.signature import TensorSpec
+from fairlead.core.tensor import Array, Tensor, element_count
+from fairlead.core.wire import Head
+from fairlead.inputs.elements import pack
+from fairlead.inputs.strict_json import check_unique, parse
+from fairlead.serving.registry import Served
+
+_MAX_DIMS = 16
+_MAX_ELEMENTS = 1 << 31
+_MAX_ANSWER = 64 << 20
+_SERVER_ONLY = ("sequence_id", "sequence_start", "sequence_end", "headers")
+_ENCODERS_KEPT = 64
+
+
+class OipModel:
+    """What this wire derives once from a served version."""
+
+    def __init__(self, served: Served) -> None:
+        signature = served.package.signature
+        self.served = served
+        self.batched = signature.batched
+        self.inputs = {spec.name: (i, spec) for i, spec in enumerate(signature.inputs)}
+        self.outputs = {spec.name: i for i, spec in enumerate(signature.outputs)}
+        self.fixed = all(d != -1 for spec in signature.inputs for d in spec.shape[1:])
+        self._encoders: dict[tuple[int, ...], OipEncoder] = {}
+        self.every = self.encoder(tuple(range(len(signature.outputs))))
+
+    def encoder(self, outputs: tuple[int, ...]) -> OipEncoder:
+        """The encoder for these outputs; one object per choice, so that equal calls may join."""
+        found = self._encoders.get(outputs)
+        if found is None:
+            if len(self._encoders) >= _ENCODERS_KEPT:
+                self._encoders.clear()
+            found = self._encoders[outputs] = OipEncoder(self.served, outputs)
+        return found
+
+
+def decode_infer(call: Call, head: Head, body: bytes) -> None:
+    """Fills `call` from an infer request. Raises the FairleadError that says what is wrong."""
+    model: OipModel = call.lease.derived("oip", OipModel)
+    if "inference-header-content-length" in head.headers:
+        raise Unsupported("binary tensor data is not there yet", fix="Send the tensors as JSON")
+    request = parse(body)
+    if type(request) is not dict:
+        raise MalformedBody("the body must be a JSON object with `inputs`")
+    inputs = request.get("inputs")
+    if type(inputs) is not list or not inputs:
+        raise MissingField("`inputs` must be a list of tensors", where="inputs")
+    if len(request) > 1:
+        _options(call, model, request)
+    else:
+        call.encoder = model.every
+    check_unique(body, _keys(request, inputs))
+    booleans = b"true" in body or b"false" in body
+    specs = model.inputs
+    if len(inputs) == 1 and len(specs) == 1:
+        tensors = [_tensor(inputs[0], specs, booleans)[1]]
+    else:
+        tensors = _tensors(inputs, specs, booleans)
+    call.inputs = tensors
+    call.rows = tensors[0].shape[0] if model.batched else 1
+    if model.fixed:
+        call.group = call.encoder
+    else:
+        call.group = (call.encoder, *[t.shape[1:] for t in tensors])
+
+
+def _keys(request: dict[str, Any], inputs: list[Any]) -> int:
+    """How many keys a usual request has; too few for an unusual one, never too many."""
+    count = len(request)
+    for tensor in inputs:
+        if type(tensor) is dict:
+            count += len(cast("dict[str, Any]", tensor))
+    wanted = request.get("outputs")
+    if type(wanted) is list:
+        for output in cast("list[Any]", wanted):
+            if type(output) is dict:
+                count += len(cast("dict[str, Any]", output))
+    return count
+
+
+def _options(call: Call, model: OipModel, request: dict[str, Any]) -> None:
+    """`id`, `outputs` and `parameters`; further keys are ignored, as the protocol asks."""
+    identity = request.get("id")
+    if identity is not None:
+        if type(identity) is not str:
+            raise BadParameter("`id` must be text", where="id")
+        call.note = orjson.dumps(identity) if identity else None
+    parameters = request.get("parameters")
+    if parameters is not None:
+        _parameters(call, parameters)
+    wanted = request.get("outputs")
+    call.encoder = model.every if not wanted else model.encoder(_outputs(model, wanted))
+
+
+def _outputs(model: OipModel, wanted: Any) -> tuple[int, ...]:
+    if type(wanted) is not list:
+        raise MalformedBody("`outputs` must be a list", where="outputs")
+    chosen: list[int] = []
+    for number, output in enumerate(cast("list[Any]", wanted)):
+        name = output.get("name") if type(output) is dict else None
+        position = model.outputs.get(name) if type(name) is str else None
+        if position is None:
+            raise UnknownName(
+                f"the model has no output {str(name)[:80]!r}",
+                where=f"outputs[{number}]",
+                fix=f"Its outputs: {', '.join(model.outputs)}",
+            )
+        if position in chosen:
+            raise DuplicateName(f"output {name!r} is asked for twice", where=f"outputs[{number}]")
+        asked = output.get("parameters")
+        if type(asked) is dict and (asked.get("binary_data") or "classification" in asked):
+            raise Unsupported(
+                "binary and classification outputs are not there yet", where=f"outputs[{number}]"
+            )
+        chosen.append(position)
+    return tuple(chosen)
+
+
+def _parameters(call: Call, parameters: Any) -> None:
+    if type(parameters) is not dict:
+        raise MalformedBody("`parameters` must be an object", where="parameters")
+    for key, value in cast("dict[str, Any]", parameters).items():
+        if key in _SERVER_ONLY or key.startswith(("triton_", "fairlead_")):
+            raise ReservedParameter(f"the parameter {key[:80]!r} is not the caller's to set")
+        if type(value) not in (str, int, float, bool):
+            raise BadParameter(
+                f"the parameter {key[:80]!r} must be text, a number or a boolean",
+                where="parameters",
+            )
+        if key == "timeout":
+            if type(value) is not int or value < 0:
+                raise BadParameter("`timeout` must be a count of microseconds", where="parameters")
+            if value:
+                call.deadline = min(call.deadline, call.received + value / 1e6)
+        elif key == "binary_data_output" and value:
+            raise Unsupported("binary tensor data is not there yet", where="parameters")
+
+
+def _tensors(
+    inputs: list[Any], specs: dict[str, tuple[int, TensorSpec]], booleans: bool
+) -> list[Tensor]:
+    found: list[Tensor | None] = [None] * len(specs)
+    rows = -1
+    for tensor in inputs:
+        position, decoded = _tensor(tensor, specs, booleans)
+        if found[position] is not None:
+            raise DuplicateName(f"input {tensor['name']!r} is given twice")
+        found[position] = decoded
+        rows = max(rows, decoded.shape[0]) if decoded.shape else rows
+    for name, (position, spec) in specs.items():
+        tensor = found[position]
+        if tensor is None:
+            raise MissingField(f"input {name!r} is missing", fix=f"Inputs: {', '.join(specs)}")
+        if spec.shape and spec.shape[0] == -1 and tensor.shape[0] != rows:
+            raise ShapeInvalid(
+                f"input {name!r} has {tensor.shape[0]} rows, another input has {rows}"
+            )
+    return cast("list[Tensor]", found)
+
+
+def _tensor(
+    given: Any, specs: dict[str, tuple[int, TensorSpec]], booleans: bool
+) -> tuple[int, Tensor]:
+    """One input tensor and its position in the signature."""
+    try:
+        name, shape, datatype = given["name"], given["shape"], given["datatype"]
+    except (KeyError, TypeError, IndexError):
+        raise MissingField(
+            "every input needs `name`, `shape`, `datatype` and `data`", where="inputs"
+        ) from None
+    known = specs.get(name) if type(name) is str else None
+    if known is None:
+        raise UnknownName(
+            f"the model has no input {str(name)[:80]!r}", fix=f"Its inputs: {', '.join(specs)}"
+        )
+    position, spec = known
+    if datatype != spec.dtype.name:
+        raise DtypeMismatch(
+            f"input {name!r} is {spec.dtype}, not {str(datatype)[:20]}",
+            where="datatype",
+            fix=f"Send datatype {spec.dtype}",
+        )
+    data = given.get("data")
+    if type(data) is not list:
+        raise MissingField(f"input {name!r} needs `data`: a list of its elements", where=name)
+    count = 1
+    for dim in shape if type(shape) is list else (0,):
+        if dim.__class__ is not int or dim < 1:
+            _refuse_shape(shape, spec)
+        count *= dim
+    if count > _MAX_ELEMENTS or not _fits(shape, spec.shape):
+        _refuse_shape(shape, spec)
+    packed = pack(
+        spec.dtype, shape, count, data, booleans=booleans, missing=spec.missing, where=name
+    )
+    return position, Tensor(spec.dtype, tuple(shape), packed)
+
+
+def _fits(shape: list[int], wanted: tuple[int, ...]) -> bool:
+    if len(shape) != len(wanted):
+        return False
+    return all([w == s or w == -1 for s, w in zip(shape, wanted, strict=True)])
+
+
+def _refuse_shape(shape: Any, spec: TensorSpec) -> NoReturn:
+    """Raises ShapeInvalid saying why `shape` is not possible or not the signature's."""
+    place = f"input {spec.name!r}"
+    if type(shape) is not list or len(cast("list[Any]", shape)) > _MAX_DIMS:
+        raise ShapeInvalid("`shape` must be a list of at most 16 sizes", where=place)
+    shown = str(cast("list[Any]", shape))[:80]
+    if any(type(dim) is not int or dim < 1 for dim in cast("list[Any]", shape)):
+        raise ShapeInvalid(
+            f"shape {shown} is impossible: every size is an integer of 1 or more", where=place
+        )
+    if element_count(cast("list[int]", shape)) > _MAX_ELEMENTS:
+        raise ShapeInvalid(
+            f"shape {shown} has more elements than any request may hold", where=place
+        )
+    raise ShapeInvalid(
+        f"input {spec.name!r} has shape {list(spec.shape)} (-1 is any size), not {shown}",
+        fix="Send one row per entry of the first dimension" if spec.shape[:1] == (-1,) else None,
+    )
+
+
+class OipEncoder:
+    """Writes the answers of joined calls for one choice of outputs."""
+
+    def __init__(self, served: Served, outputs: tuple[int, ...]) -> None:
+        package = served.package
+        self.outputs = outputs
+        self.specs = [package.signature.outputs[i] for i in outputs]
+        self._batched = package.signature.batched
+        self._fixed = self._batched and all(-1 not in spec.shape[1:] for spec in self.specs)
+        start = f'{{"model_name":"{package.name}","model_version":"{package.version}",'.encode()
+        self._template = start + b'%b"outputs":[' + b",".join(map(self._frame, self.specs)) + b"]}"
+
+    def _frame(self, spec: TensorSpec) -> bytes:
+        """One output with holes for its shape (or its rows alone, when that decides) and data."""
+        name = orjson.dumps(spec.name).decode().replace("%", "%%")
+        tail = "".join(f",{d}" for d in spec.shape[1:]) if self._fixed else ""
+        return (
+            f'{{"name":{name},"datatype":"{spec.dtype}","shape":[%b{tail}],"data":[%b]}}'.encode()
+        )
+
+    def encode(self, calls: Sequence[Call], outputs: Sequence[Array]) -> None:
+        """Sets the payload of every call. Raises AnswerTooLarge."""
+        if sum([array.nbytes for array in outputs]) > _MAX_ANSWER:
+            raise AnswerTooLarge(f"the answer would exceed {_MAX_ANSWER >> 20} MiB")
+        if len(calls) == 1:
+            self._write(calls[0], [_flat(array) for array in outputs], outputs)
+            return
+        rows = [_rows(array) for array in outputs]
+        start = 0
+        for call in calls:
+            stop = start + call.rows
+            if stop == start + 1:
+                texts = [r[start] for r in rows]
+            else:
+                texts = [b",".join(r[start:stop]) for r in rows]
+            start = stop
+            self._write(call, texts, outputs)
+
+    def _write(self, call: Call, texts: list[bytes], outputs: Sequence[Array]) -> None:
+        holes = [b"" if call.note is None else b'"id":%b,' % call.note]
+        count = b"%d" % call.rows
+        for text, array in zip(texts, outputs, strict=True):
+            if not self._fixed:
+                shape = (call.rows, *array.shape[1:]) if self._batched else array.shape
+                count = ",".join(map(str, shape)).encode()
+            holes += (count, text)
+        call.payload = self._template % tuple(holes)
+
+
+def _flat(array: Array) -> bytes:
+    """All elements as JSON numbers or strings, separated by commas."""
+    flat = array.reshape(-1)
+    if flat.dtype.kind in "OUST":
+        return orjson.dumps(flat.tolist())[1:-1]
+    return orjson.dumps(_plain(flat), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+
+
+def _rows(array: Array) -> list[bytes]:
+    """The elements of each row as JSON, separated by commas."""
+    if array.dtype.kind in "OUST":
+        return [_flat(row) for row in array.reshape(len(array), -1)]
+    if array.ndim == 1:
+        return orjson.dumps(_plain(array), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    table = _plain(array.reshape(len(array), -1))
+    return orjson.dumps(table, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
+
+
+def _plain(array: Array) -> Array:
+    """An array as orjson takes it: contiguous."""
+    return array if array.flags.c_contiguous else array.copy()
