@@ -1,0 +1,255 @@
+"""Every setting: its section, its default, what values it takes and what it means.
+
+One frozen dataclass per section of `fairlead.toml`. The reference page and the flags of
+`fairlead serve` are made from these declarations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar, cast
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What values a setting takes.
+
+    words:     completes "it must be ...".
+    from_text: the value that a flag or an environment variable spells; raises ValueError.
+    accepts:   whether a value, as TOML gives it, may be used.
+    make:      the accepted value in the type of the field.
+    """
+
+    words: str
+    from_text: Callable[[str], object]
+    accepts: Callable[[Any], bool]
+    make: Callable[[Any], object]
+
+
+def _text(words: str, pattern: str) -> Kind:
+    shape = re.compile(pattern)
+    return Kind(words, str, lambda v: isinstance(v, str) and bool(shape.fullmatch(v)), str)
+
+
+def _one_of(*names: str) -> Kind:
+    return Kind(" or ".join(f'"{n}"' for n in names), str, lambda v: v in names, str)
+
+
+def _whole(low: int, high: int) -> Kind:
+    return Kind(
+        f"a whole number from {low} to {high}",
+        int,
+        lambda v: type(v) is int and low <= v <= high,
+        int,
+    )
+
+
+def _seconds(high: float) -> Kind:
+    return Kind(
+        f"a number of seconds above 0 and up to {high:g}",
+        float,
+        lambda v: type(v) in (int, float) and 0 < v <= high,
+        float,
+    )
+
+
+def _list_of(words: str, pattern: str) -> Kind:
+    shape = re.compile(pattern)
+
+    def accepts(value: Any) -> bool:
+        return isinstance(value, list | tuple) and all(
+            isinstance(item, str) and bool(shape.fullmatch(item))
+            for item in cast("list[Any]", value)
+        )
+
+    return Kind(
+        f"a list of {words}",
+        lambda text: [part.strip() for part in text.split(",") if part.strip()],
+        accepts,
+        tuple,
+    )
+
+
+_HOST = _text("a host name or an IP address", r"[^\s/]+")
+_PORT = _whole(0, 65535)
+_ADMIN = _text('HOST:PORT or "unix:PATH"', r"unix:[^\s\0]+|[^\s/]+:\d{1,5}")
+_PATH = _text("a path", r"[^\0]+")
+_NAME = _text("a name", r"[^\0\r\n]{0,128}")
+_WORKERS = Kind(
+    '"auto" or a whole number from 1 to 256',
+    lambda text: text if text == "auto" else int(text),
+    lambda v: v == "auto" or (type(v) is int and 1 <= v <= 256),
+    lambda v: v,
+)
+_MODELS = _list_of("model names", r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_OBJECTS = _list_of("exact names such as sklearn.svm.SVC", r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+def _setting(default: _T, kind: Kind, meaning: str, flag: str = "") -> _T:
+    return field(default=default, metadata={"kind": kind, "meaning": meaning, "flag": flag})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the server listens, who authenticates its callers, and where it keeps its state."""
+
+    host: str = _setting(
+        "127.0.0.1", _HOST, "The address on which callers are served.", flag="--host"
+    )
+    port: int = _setting(
+        8080, _PORT, "The HTTP port for callers; 0 takes a free one.", flag="--port"
+    )
+    grpc_port: int = _setting(
+        8081, _PORT, "The gRPC port for callers; 0 takes a free one.", flag="--grpc-port"
+    )
+    admin: str = _setting(
+        "127.0.0.1:8082", _ADMIN, "Where the administration listens.", flag="--admin"
+    )
+    workers: int | Literal["auto"] = _setting(
+        "auto", _WORKERS, "Worker processes; auto takes one per usable core.", flag="--workers"
+    )
+    auth: str = _setting(
+        "keys",
+        _one_of("keys", "platform"),
+        "Who authenticates callers: our own keys, or the platform in front of the server. Without "
+        'keys, only "platform" allows an address that other machines can reach.',
+        flag="--auth",
+    )
+    state: str = _setting(
+        "./.fairlead",
+        _PATH,
+        "The folder of the journal and of everything else that outlives a restart.",
+        flag="--state",
+    )
+    name: str = _setting(
+        "", _NAME, "The name under which a single package or trained file is served.", flag="--name"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request, one connection and one model's queue may use."""
+
+    body_mib: int = _setting(64, _whole(1, 2047), "The largest request body, in MiB.")
+    head_kib: int = _setting(32, _whole(1, 1024), "The largest request head, in KiB.")
+    headers: int = _setting(100, _whole(1, 1000), "The most headers of one request.")
+    url_kib: int = _setting(8, _whole(1, 64), "The longest address of a request, in KiB.")
+    connections: int = _setting(4096, _whole(1, 1_000_000), "Connections open at once, per worker.")
+    connections_per_ip: int = _setting(
+        256,
+        _whole(1, 1_000_000),
+        "Connections open at once from one IP address, per worker; loopback is exempt.",
+    )
+    head_timeout_s: float = _setting(
+        10.0, _seconds(3600), "Seconds in which the head of a request must have arrived."
+    )
+    idle_timeout_s: float = _setting(
+        75.0, _seconds(86400), "Seconds after which a connection without a request is closed."
+    )
+    queue_calls: int = _setting(
+        1024, _whole(1, 1_000_000), "Calls that may wait for one model, per worker."
+    )
+    queue_wait_s: float = _setting(
+        1.0, _seconds(3600), "Seconds that a call may wait in its model's queue."
+    )
+    request_timeout_s: float = _setting(
+        30.0, _seconds(86400), "Seconds in which an answer is due when the caller does not say."
+    )
+    request_timeout_max_s: float = _setting(
+        300.0, _seconds(86400), "The most seconds that a caller may ask for."
+    )
+    response_mib: int = _setting(64, _whole(1, 2047), "The largest answer, in MiB.")
+    json_depth: int = _setting(100, _whole(4, 500), "The deepest nesting of JSON in a request.")
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Which versions are served, and how."""
+
+    versions: str = _setting(
+        "latest", _one_of("latest", "all"), "Which versions of each model are served."
+    )
+    isolate: tuple[str, ...] = _setting(
+        (), _MODELS, "Models that run in a runner process of their own although they need not."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Airlock:
+    """What a trained file may hold beyond the built-in allow-list."""
+
+    allow: tuple[str, ...] = _setting(
+        (), _OBJECTS, "Further objects that a pickle may name, each by its exact module and name."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What the server writes on standard error."""
+
+    level: str = _setting(
+        "info",
+        _one_of("debug", "info", "warning", "error"),
+        "The least severe event that is written.",
+    )
+    format: str = _setting(
+        "json", _one_of("json", "text"), "One JSON object or one line of text per event."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, read once and frozen.
+
+    origins: for every "section.key", where its value came from: "default", "file NAME",
+    "environment VARIABLE" or "flag --NAME".
+    """
+
+    server: Server
+    limits: Limits
+    models: Models
+    airlock: Airlock
+    log: Log
+    origins: Mapping[str, str]
+
+
+SECTIONS: Mapping[str, type[Any]] = {
+    "server": Server,
+    "limits": Limits,
+    "models": Models,
+    "airlock": Airlock,
+    "log": Log,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The declaration of one setting."""
+
+    section: str
+    key: str
+    default: object
+    kind: Kind
+    meaning: str
+    flag: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.section}.{self.key}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"FAIRLEAD_{self.section}__{self.key}".upper()
+
+
+KNOWN: Mapping[str, Setting] = {
+    f"{section}.{f.name}": Setting(section, f.name, f.default, **f.metadata)
+    for section, cls in SECTIONS.items()
+    for f in fields(cls)
+}
+"""Every setting by "section.key", in the order of the reference page."""

@@ -1,0 +1,108 @@
+"""The command `fairlead`: finds the command's module, runs it, and says errors in one line.
+
+A command is a module of this folder with `SUMMARY`, `add_arguments(parser)` and
+`run(args) -> exit status`. Only the module of the command that is asked for is imported, so that
+`fairlead --help` costs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import NoReturn
+
+from fairlead.core.errors import BadUsage, FairleadError
+
+COMMANDS = {
+    "inspect": "Say what a trained file is and needs, without executing anything in it",
+    "pack": "Turn a trained file into a package: convert, compare with the original, write",
+    "amend": "Write the next version of a packed model with other words, limits or settings",
+    "serve": "Serve a repository, a package or a trained file over HTTP",
+    "config": "Show every setting and where its value comes from",
+}
+"""Every command and its summary; the module's own SUMMARY says the same."""
+
+FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are Fairlead errors instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadUsage(message, fix=f"See `{self.prog} --help`")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line (sys.argv by default) and returns the exit status.
+
+    0 done; 2 an error, said in one line on standard error; 130 interrupted; 141 the reader of
+    our output has gone.
+    """
+    if sys.platform == "win32":
+        print("Fairlead needs Linux or macOS: use WSL (`wsl --install`)", file=sys.stderr)
+        return FAILED
+    try:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except FairleadError as error:
+        print(f"fairlead: {error.line()}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit; give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The complete parser of one command."""
+    module = import_module(f"fairlead.cli.{name}")
+    parser = Parser(prog=f"fairlead {name}", description=module.SUMMARY, allow_abbrev=False)
+    module.add_arguments(parser)
+    return parser
+
+
+def _run(argv: list[str]) -> int:
+    top = _top_parser()
+    args = top.parse_args(argv[:1])
+    name: str | None = args.command
+    if name is None:
+        top.print_help()
+        return 0
+    if name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS, 1)
+        known = f"Did you mean `fairlead {near[0]}`?" if near else f"Known: {', '.join(COMMANDS)}"
+        raise BadUsage(f"there is no command {name[:80]!r}", fix=known)
+    options = command_parser(name).parse_args(argv[1:])
+    status: int = import_module(f"fairlead.cli.{name}").run(options)
+    return status
+
+
+def _top_parser() -> Parser:
+    width = max(map(len, COMMANDS))
+    table = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items())
+    parser = Parser(
+        prog="fairlead",
+        usage="fairlead COMMAND ...",
+        description="Turns a trained model file into a service that others can safely depend on.",
+        epilog=f"commands:\n{table}\n\n`fairlead COMMAND --help` explains a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="say the version and exit")
+    parser.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        from fairlead import __version__
+
+        print(f"fairlead {__version__}")
+        raise SystemExit(0)
