@@ -132,7 +132,7 @@ class HttpService:
     def plain(self, head: Head, body: bytes) -> Reply:
         """The answer of a route that needs no model."""
         route = head.route
-        assert route.answer is not None  # noqa: S101 - a route has `answer` or `decode`
+        assert route.answer is not None
         try:
             return route.answer(head, body)
         except FairleadError as error:

@@ -1,13 +1,13 @@
-"""Joins the calls of one event-loop turn, and runs them where they cost the others least.
+"""Joins the calls that have arrived, and runs them where they cost the others least.
 
-Calls that have arrived are executed together: before running, the loop looks at its sockets once
-more while each look still brings calls, and never waits for company that is not there. A cheap model runs inline, on the loop; a dearer one in threads that
-take everything queued while they were busy.
+Before running, the loop looks at its sockets once more while each look still brings calls: what
+has arrived goes together, and nothing waits for company that is not there. A cheap model runs
+inline, on the loop; a dearer one in threads that take everything queued while they were busy.
 """
 
 from __future__ import annotations
 
-import asyncio, os
+import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

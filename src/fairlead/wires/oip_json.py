@@ -29,6 +29,8 @@ from fairlead.core.tensor import Array, Tensor, element_count
 from fairlead.core.wire import Head
 from fairlead.inputs.elements import pack
 from fairlead.inputs.strict_json import check_unique, parse
+from fairlead.serving.array_json import flat
+from fairlead.serving.array_json import rows as text_rows
 from fairlead.serving.registry import Served
 
 _MAX_DIMS = 16
@@ -274,9 +276,9 @@ class OipEncoder:
         if sum([array.nbytes for array in outputs]) > _MAX_ANSWER:
             raise AnswerTooLarge(f"the answer would exceed {_MAX_ANSWER >> 20} MiB")
         if len(calls) == 1:
-            self._write(calls[0], [_flat(array) for array in outputs], outputs)
+            self._write(calls[0], [flat(array) for array in outputs], outputs)
             return
-        rows = [_rows(array) for array in outputs]
+        rows = [text_rows(array) for array in outputs]
         start = 0
         for call in calls:
             stop = start + call.rows
@@ -296,26 +298,3 @@ class OipEncoder:
                 count = ",".join(map(str, shape)).encode()
             holes += (count, text)
         call.payload = self._template % tuple(holes)
-
-
-def _flat(array: Array) -> bytes:
-    """All elements as JSON numbers or strings, separated by commas."""
-    flat = array.reshape(-1)
-    if flat.dtype.kind in "OUST":
-        return orjson.dumps(flat.tolist())[1:-1]
-    return orjson.dumps(_plain(flat), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
-
-
-def _rows(array: Array) -> list[bytes]:
-    """The elements of each row as JSON, separated by commas."""
-    if array.dtype.kind in "OUST":
-        return [_flat(row) for row in array.reshape(len(array), -1)]
-    if array.ndim == 1:
-        return orjson.dumps(_plain(array), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
-    table = _plain(array.reshape(len(array), -1))
-    return orjson.dumps(table, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
-
-
-def _plain(array: Array) -> Array:
-    """An array as orjson takes it: contiguous."""
-    return array if array.flags.c_contiguous else array.copy()

@@ -1,0 +1,222 @@
+"""From settings and paths to a running server: check everything, take the port, become it.
+
+All that can be wrong is found here, before anything listens. The process then replaces itself by
+the supervisor, so that what checking needed is not carried along.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import json
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from fairlead.assembly.settings import Settings
+from fairlead.assembly.spec import WorkerSpec, anonymous_file
+from fairlead.core.errors import BadUsage, BindRefused, FileUnreadable
+from fairlead.core.package import check_name
+from fairlead.packages.read import open_package
+from fairlead.packages.repository import Found, committed, is_package
+from fairlead.serving import status
+from fairlead.serving.lifecycle import wanted
+from fairlead.serving.supervisor import Orders
+
+_GRACE_S = 30.0
+_BACKLOG = 1024
+_CACHE = "cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A server that is checked and holds its port, and has not started.
+
+    listener, lock: inheritable descriptors: the listening socket, the state folder's lock.
+    address: where it will answer, such as http://127.0.0.1:8080.
+    """
+
+    settings: Settings
+    versions: list[Found]
+    listener: int
+    lock: int
+    address: str
+
+
+def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
+    """Checks paths and settings, takes the state folder and the port.
+
+    Raises FileUnreadable, PackageInvalid, BindRefused and the like; then nothing is left behind.
+    """
+    check_exposure(settings)
+    state = take_state(settings.server.state)
+    versions = find_versions(paths, settings)
+    listener = listen(settings.server.host, settings.server.port)
+    port = listener.getsockname()[1]
+    host = settings.server.host
+    shown = f"[{host}]" if ":" in host else host
+    handle = listener.detach()
+    os.set_inheritable(handle, True)
+    return Prepared(settings, versions, handle, state, f"http://{shown}:{port}")
+
+
+def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
+    """Replaces this process by the supervisor; `notes` are said once the service answers."""
+    settings = prepared.settings
+    workers = settings.server.workers
+    count = workers if isinstance(workers, int) else len(os.sched_getaffinity(0))
+    pages = status.create(count)
+    state = str(Path(settings.server.state).resolve())
+    spec = WorkerSpec(
+        settings=settings,
+        versions=[(f.name, f.version, str(f.folder.resolve())) for f in prepared.versions],
+        state=state,
+        listener=prepared.listener,
+        status=pages,
+        grace_s=_GRACE_S,
+    )
+    told = anonymous_file(json.dumps(spec.to_json()).encode())
+    python = [sys.executable, "-P", "-m"]
+    orders = Orders(
+        worker=[*python, "fairlead.assembly.worker", str(told), "{index}", "{pipe}"],
+        bookkeeper=[*python, "fairlead.serving.bookkeeper", state, "{pipe}"],
+        workers=count,
+        status=pages,
+        inherited=[prepared.listener, pages, told, prepared.lock],
+        grace_s=_GRACE_S,
+        greeting=[*_greeting(prepared), *notes],
+    )
+    handle = anonymous_file(json.dumps({f: getattr(orders, f) for f in Orders.__slots__}).encode())
+    sys.stdout.flush()
+    os.execv(sys.executable, [*python, "fairlead.serving.supervisor", str(handle)])  # noqa: S606
+
+
+def _greeting(prepared: Prepared) -> list[str]:
+    chosen = sorted(wanted(prepared.versions, prepared.settings.models.versions))
+    names = ", ".join(f"{name} (version {version})" for name, version in chosen)
+    lines = [f"Serving {names}", f"  at {prepared.address}"]
+    if prepared.settings.server.auth == "keys":
+        lines.append("  open to every program on this machine: no keys exist")
+    return lines
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raises BindRefused for an address that others can reach when nobody authenticates."""
+    host = settings.server.host
+    if settings.server.auth == "platform" or _is_loopback(host):
+        return
+    raise BindRefused(
+        f"{host} can be reached by other machines, and there are no keys",
+        fix="Keep --host 127.0.0.1, or say --auth platform when the platform in front of this "
+        "server authenticates every caller",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def take_state(folder: str) -> int:
+    """Creates the state folder and locks it for this server; returns the lock's descriptor."""
+    path = Path(folder)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FileUnreadable(
+            f"the state folder cannot be used: {error.strerror}",
+            where=str(path),
+            fix="Name another with --state",
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise BindRefused(
+            "another server uses this state folder",
+            where=str(path),
+            fix="Give each its own --state",
+        ) from None
+    os.set_inheritable(handle, True)
+    return handle
+
+
+def find_versions(paths: Sequence[str], settings: Settings) -> list[Found]:
+    """Every version that the paths hold: repositories, packages, trained files (packed first)."""
+    found: list[Found] = []
+    for text in paths:
+        path = Path(text)
+        if not path.exists():
+            raise FileUnreadable(f"{text} does not exist", fix="Check the path")
+        if path.is_dir() and is_package(path):
+            found.append(_single(path, settings.server.name))
+        elif path.is_dir() and not (path / "saved_model.pb").exists():
+            found += _repository(path, settings)
+        else:
+            found.append(_trained(path, settings))
+    seen: set[tuple[str, int]] = set()
+    for version in found:
+        if (version.name, version.version) in seen:
+            raise BadUsage(
+                f"{version.name} version {version.version} is named by two paths",
+                fix="Name each version once",
+            )
+        seen.add((version.name, version.version))
+    return found
+
+
+def _single(folder: Path, name: str) -> Found:
+    package = open_package(folder)
+    return Found(check_name(name) if name else package.name, package.version, folder)
+
+
+def _repository(folder: Path, settings: Settings) -> list[Found]:
+    if settings.server.name:
+        raise BadUsage(
+            "--name is for a single package or trained file",
+            where=str(folder),
+            fix="A repository names its models by their folders",
+        )
+    found = committed(folder)
+    if not found:
+        raise FileUnreadable(
+            "there is no finished version in this repository",
+            where=str(folder),
+            fix="Pack one: fairlead pack FILE --name NAME --repository " + str(folder),
+        )
+    return found
+
+
+def _trained(path: Path, settings: Settings) -> Found:
+    """Packs a trained file into the state folder's cache, or finds it there."""
+    from fairlead.packing.pack import pack_to_cache
+
+    name = settings.server.name
+    package = pack_to_cache(path, Path(settings.server.state) / _CACHE, name=name or None)
+    return Found(package.name, package.version, package.folder)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises BindRefused saying why and what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise BindRefused(
+            f"port {port} on {host} cannot be used: {os.strerror(error.errno or 0)}",
+            fix="Choose another with --port (0 takes a free one)",
+        ) from error
+    return listener

@@ -1,0 +1,108 @@
+"""The ledger: journal records rolled up per day, model, version, status and decision.
+
+Rolling up is idempotent: the offset reached in each segment is committed together with the sums,
+so replaying a segment, or dying anywhere, changes nothing. One process writes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fairlead.usage.journal import SUFFIX, Record, read
+
+FORMAT = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS format (version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS segment (name TEXT PRIMARY KEY, offset INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS segment_model (
+    segment TEXT NOT NULL, id INTEGER NOT NULL, model TEXT NOT NULL, PRIMARY KEY (segment, id));
+CREATE TABLE IF NOT EXISTS usage (
+    day TEXT NOT NULL, model TEXT NOT NULL, version INTEGER NOT NULL,
+    status TEXT NOT NULL, decision TEXT NOT NULL,
+    requests INTEGER NOT NULL, rows INTEGER NOT NULL, bytes_in INTEGER NOT NULL,
+    bytes_out INTEGER NOT NULL, compute_ns INTEGER NOT NULL,
+    PRIMARY KEY (day, model, version, status, decision)) WITHOUT ROWID;
+"""
+_ADD = """
+INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    requests = requests + excluded.requests, rows = rows + excluded.rows,
+    bytes_in = bytes_in + excluded.bytes_in, bytes_out = bytes_out + excluded.bytes_out,
+    compute_ns = compute_ns + excluded.compute_ns
+"""
+_BATCHES_AT_ONCE = 20_000
+
+
+class Ledger:
+    """The usage database of one state folder. Open it in one process only."""
+
+    def __init__(self, file: Path) -> None:
+        self._db = sqlite3.connect(file, isolation_level=None)
+        self._db.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;"
+        )
+        self._db.executescript(_SCHEMA)
+        if self._db.execute("SELECT version FROM format").fetchone() is None:
+            self._db.execute("INSERT INTO format VALUES (?)", (FORMAT,))
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._db.close()
+
+    def roll_up(self, segment: Path) -> int:
+        """Adds what is new in a segment; returns how many records that were."""
+        name = segment.name
+        row = self._db.execute("SELECT offset FROM segment WHERE name = ?", (name,)).fetchone()
+        offset = row[0] if row else 0
+        known = "SELECT id, model FROM segment_model WHERE segment = ?"
+        names: dict[int, str] = dict(self._db.execute(known, (name,)).fetchall())
+        before = dict(names)
+        sums: dict[tuple[str, str, int, str, str], list[int]] = defaultdict(lambda: [0] * 5)
+        count = 0
+        reached = offset
+        for number, (after, records) in enumerate(read(segment, offset, names)):
+            reached = after
+            for record in records:
+                _add(sums, record)
+            count += len(records)
+            if number >= _BATCHES_AT_ONCE:
+                break
+        if reached == offset:
+            return 0
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany(_ADD, [(*key, *values) for key, values in sums.items()])
+            self._db.executemany(
+                "INSERT INTO segment_model VALUES (?, ?, ?)",
+                [(name, i, model) for i, model in names.items() if i not in before],
+            )
+            self._db.execute("INSERT OR REPLACE INTO segment VALUES (?, ?)", (name, reached))
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            self._db.execute("ROLLBACK")
+            raise
+        return count
+
+    def totals(self) -> list[dict[str, object]]:
+        """Every row of the usage table."""
+        cursor = self._db.execute("SELECT * FROM usage ORDER BY day, model, version, status")
+        columns = [column[0] for column in cursor.description]
+        return [dict(zip(columns, row, strict=True)) for row in cursor]
+
+
+def segments(folder: Path) -> list[Path]:
+    """Every journal segment, oldest first within each writer."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def _add(sums: dict[tuple[str, str, int, str, str], list[int]], record: Record) -> None:
+    day = datetime.fromtimestamp(record.wall_ns // 1_000_000_000, UTC).date().isoformat()
+    values = sums[day, record.model, record.version, record.status, record.decision]
+    values[0] += 1
+    values[1] += record.rows
+    values[2] += record.bytes_in
+    values[3] += record.bytes_out
+    values[4] += record.compute_ns

@@ -1,0 +1,193 @@
+"""Our own protocol over HTTP: predictions for people, what is served, health, metrics.
+
+Errors are RFC 9457 problems. Native addresses never lie below /v1 or /v2.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from fairlead.core.errors import Code, FairleadError, MethodNotAllowed, ModelNotFound
+from fairlead.core.package import is_name, parse_version
+from fairlead.core.wire import PUBLIC, Head, Reply, Route
+from fairlead.serving.registry import LATEST, Registry, Served
+from fairlead.serving.warmup import example_inputs
+from fairlead.wires.native_rows import decode_rows
+
+STATUS: dict[Code, int] = {
+    Code.INVALID_ARGUMENT: 400,
+    Code.OUT_OF_SIZE: 413,
+    Code.UNAUTHENTICATED: 401,
+    Code.PERMISSION_DENIED: 403,
+    Code.NOT_FOUND: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.MEDIA_TYPE: 415,
+    Code.CONFLICT: 409,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.UNAVAILABLE: 503,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.UNSUPPORTED: 501,
+    Code.MODEL_FAILED: 500,
+    Code.INTERNAL: 500,
+    Code.SETUP: 500,
+}
+"""Every error code as HTTP status."""
+
+_EXACT = {"FRL-1104": 431, "FRL-1106": 414, "FRL-1602": 408}
+"""Errors for which HTTP has a status of its own."""
+
+_OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def error_reply(error: FairleadError) -> Reply:
+    """The error as an RFC 9457 problem."""
+    status = _EXACT.get(error.id) or STATUS[error.code]
+    title = error.name.replace("_", " ").capitalize()
+    body: dict[str, Any] = {
+        "type": f"urn:fairlead:error:{error.id}",
+        "title": title,
+        "status": status,
+        "detail": error.what,
+        "code": error.name,
+        "id": error.id,
+    }
+    for key in ("where", "fix", "row", "column"):
+        value = getattr(error, key)
+        if value is not None:
+            body[key] = value
+    retry = (("retry-after", "1"),) if error.code is Code.UNAVAILABLE else ()
+    return Reply(status, json.dumps(body).encode(), "application/problem+json", retry)
+
+
+class Native:
+    """Everything that no foreign protocol claims."""
+
+    prefix = "/"
+
+    def __init__(
+        self,
+        registry: Registry,
+        ready: Callable[[], bool],
+        metrics: Callable[[bool], str],
+    ) -> None:
+        """metrics: the exposition of all workers, as OpenMetrics when given True."""
+        self._registry = registry
+        self._ready = ready
+        self._metrics = metrics
+        self._fixed: dict[str, Route] = {
+            "/": self._get(PUBLIC, lambda head: _json({"status": "alive"})),
+            "/livez": self._get(PUBLIC, lambda head: _json({"live": True})),
+            "/readyz": self._get(PUBLIC, lambda head: self._readyz()),
+            "/metrics": self._get("metrics:read", self._exposition),
+            "/models": self._get("predict", lambda head: _json({"models": self._list()})),
+        }
+
+    def error(self, error: FairleadError) -> Reply:
+        """The wire's error table."""
+        return error_reply(error)
+
+    def route(self, method: str, path: str) -> Route | None:
+        """The route for a native address. Raises MethodNotAllowed, ModelNotFound."""
+        parts = path.strip("/").split("/")
+        found = self._fixed.get(path)
+        wanted = "GET"
+        if found is None and parts[0] == "predict" and len(parts) in (2, 4):
+            found, wanted = self._predict(parts), "POST"
+        elif found is None and parts[0] == "models" and len(parts) == 2:
+            found = self._model(_name(parts[1]))
+        if found is not None and method != wanted:
+            raise MethodNotAllowed(f"{method} is not for this address", fix=f"Use {wanted}")
+        return found
+
+    def _predict(self, parts: list[str]) -> Route | None:
+        version = LATEST
+        if len(parts) == 4:
+            if parts[2] != "versions":
+                return None
+            version = parse_version(parts[3])
+        name = _name(parts[1])
+        return Route("predict", error_reply, decode=decode_rows, model=name, version=version)
+
+    def _get(self, operation: str, answer: Callable[[Head], Reply]) -> Route:
+        return Route(operation, error_reply, answer=lambda head, body: answer(head))
+
+    def _model(self, name: str) -> Route:
+        return Route(
+            "predict",
+            error_reply,
+            answer=lambda head, body: self._describe(name),
+            model=name,
+        )
+
+    def _readyz(self) -> Reply:
+        ready = self._ready()
+        return _json({"ready": ready}, 200 if ready else 503)
+
+    def _exposition(self, head: Head) -> Reply:
+        openmetrics = "application/openmetrics-text" in head.headers.get("accept", "")
+        text = self._metrics(openmetrics).encode()
+        return Reply(200, text, _OPENMETRICS if openmetrics else _PROMETHEUS)
+
+    def _list(self) -> list[dict[str, Any]]:
+        return [
+            {"name": name, "versions": self._versions(name), "address": f"/models/{name}"}
+            for name in sorted(self._registry.versions)
+        ]
+
+    def _versions(self, name: str) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = []
+        for number, version in sorted(self._registry.versions[name].items()):
+            entry: dict[str, Any] = {"version": number, "state": version.state}
+            listed.append(entry | ({"reason": version.reason} if version.reason else {}))
+        return listed
+
+    def _describe(self, name: str) -> Reply:
+        if name not in self._registry.versions:
+            raise self._registry.absence(name, LATEST)
+        about: dict[str, Any] = {"name": name, "versions": self._versions(name)}
+        served = self._registry.get(name, LATEST)
+        if served is not None:
+            package = served.package
+            about |= {
+                "version": package.version,
+                "runtime": package.runtime,
+                "isolated": package.isolated,
+                "guards": "unlearnt",
+                "inputs": [s.to_json() for s in package.signature.inputs],
+                "outputs": [s.to_json() for s in package.signature.outputs],
+                "columns": [c.name for c in package.signature.columns],
+                "limits": {"max_rows": package.limits.max_rows},
+                "words": package.words.get("words", {}),
+                "example": {"rows": [example_row(served)]},
+                "predict": f"/predict/{name}",
+                "infer": f"/v2/models/{name}/infer",
+            }
+            if package.reason:
+                about["native_because"] = package.reason
+        return _json(about)
+
+
+def example_row(served: Served) -> Any:
+    """A row that the model answers: from its reference rows, else zeros and empty text."""
+    rows = served.example.get("rows")
+    if rows:
+        return rows[0]
+    signature = served.package.signature
+    arrays = example_inputs(signature, served.example)
+    if not signature.columns:
+        return {s.name: a.tolist() for s, a in zip(signature.inputs, arrays, strict=True)}
+    flat = [value for array in arrays for value in array.reshape(-1).tolist()]
+    return dict(zip([c.name for c in signature.columns], flat, strict=True))
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise ModelNotFound("no such model is served here", fix="GET /models lists them")
+    return text
+
+
+def _json(value: Any, status: int = 200) -> Reply:
+    return Reply(status, json.dumps(value).encode())

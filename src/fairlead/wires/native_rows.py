@@ -1,0 +1,169 @@
+"""Our own protocol for predictions: rows of people in, one answer per row out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from fairlead.core.call import Call
+from fairlead.core.decision import UNGUARDED
+from fairlead.core.errors import (
+    BadParameter,
+    DuplicateName,
+    MediaTypeUnsupported,
+    UnknownName,
+)
+from fairlead.core.signature import TensorSpec
+from fairlead.core.tensor import Array
+from fairlead.core.wire import Head
+from fairlead.inputs.rows import rows_of, rows_of_csv, tensors_of
+from fairlead.inputs.strict_json import loads
+from fairlead.serving.array_json import rows as text_rows
+from fairlead.serving.registry import Served
+
+_ENCODERS_KEPT = 64
+
+
+class NativeModel:
+    """What this wire derives once from a served version."""
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
+        self.signature = served.package.signature
+        self.outputs = {spec.name: i for i, spec in enumerate(self.signature.outputs)}
+        self.fixed = all(d != -1 for spec in self.signature.inputs for d in spec.shape[1:])
+        self._encoders: dict[tuple[int, ...], RowEncoder] = {}
+
+    def encoder(self, names: Sequence[str]) -> RowEncoder:
+        """The encoder for outputs by name, all when none is named. Raises UnknownName."""
+        for name in names:
+            if name not in self.outputs:
+                raise UnknownName(
+                    f"the model has no output {name[:80]!r}",
+                    where="outputs",
+                    fix=f"Its outputs: {', '.join(self.outputs)}",
+                )
+        if len(set(names)) != len(names):
+            raise DuplicateName("an output is asked for twice", where="outputs")
+        chosen = tuple(self.outputs[n] for n in names) or tuple(range(len(self.outputs)))
+        found = self._encoders.get(chosen)
+        if found is None:
+            if len(self._encoders) >= _ENCODERS_KEPT:
+                self._encoders.clear()
+            found = self._encoders[chosen] = RowEncoder(self.served, chosen)
+        return found
+
+
+def decode_rows(call: Call, head: Head, body: bytes) -> None:
+    """Fills `call` from JSON or CSV rows. Raises the FairleadError that says what is wrong."""
+    model: NativeModel = call.lease.derived("native", NativeModel)
+    names = _asked_in_address(head.query)
+    media = head.headers.get("content-type", "application/json").split(";", 1)[0].strip().lower()
+    if media in ("text/csv", "application/csv"):
+        rows: Sequence[Any] = rows_of_csv(body, model.signature)
+    elif media.endswith("json") or media in ("", "application/x-www-form-urlencoded"):
+        # curl -d without a header says "form"; the body decides whether it is JSON.
+        value = loads(body)
+        rows = rows_of(value, model.signature)
+        names = names or _asked_in_body(value, rows)
+    else:
+        raise MediaTypeUnsupported(
+            f"content type {media[:60]!r} is not taken here",
+            fix="Send application/json or text/csv",
+        )
+    if not model.signature.batched:
+        raise BadParameter(
+            "this model takes whole tensors, not rows",
+            fix=f"POST /v2/models/{model.served.package.name}/infer",
+        )
+    call.encoder = model.encoder(names)
+    call.inputs = tensors_of(rows, model.signature)
+    call.rows = len(rows)
+    shapes = [t.shape[1:] for t in call.inputs] if not model.fixed else []
+    call.group = (call.encoder, *shapes)
+
+
+def _asked_in_address(query: str) -> list[str]:
+    """The outputs that `?outputs=a,b` names; any other parameter is refused."""
+    names: list[str] = []
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key != "outputs":
+            raise BadParameter(f"the parameter {key[:80]!r} is not known", fix="Known: outputs")
+        names += [name for name in value.split(",") if name]
+    return names
+
+
+def _asked_in_body(value: Any, rows: Sequence[Any]) -> list[str]:
+    if type(value) is not dict or (len(rows) == 1 and rows[0] is value):
+        return []
+    names = value.get("outputs", [])
+    if type(names) is not list or not all(type(name) is str for name in names):
+        raise BadParameter("`outputs` must be a list of names", where="outputs")
+    return names
+
+
+class RowEncoder:
+    """Writes one JSON object per row: label, scores by class name, value, decision."""
+
+    def __init__(self, served: Served, outputs: tuple[int, ...]) -> None:
+        package = served.package
+        self.outputs = outputs
+        self.specs = [package.signature.outputs[i] for i in outputs]
+        named: dict[str, Any] = package.words.get("labels", {})
+        self._parts = [_part(spec, named) for spec in self.specs]
+        start = {"model": package.name, "version": package.version}
+        self._start = orjson.dumps(start)[:-1] + b',"predictions":['
+        reasons = orjson.dumps(list(UNGUARDED.reasons)).decode()
+        self._decision = f'"decision":"{UNGUARDED.outcome}","reasons":{reasons}}}'.encode()
+
+    def encode(self, calls: Sequence[Call], outputs: Sequence[Array]) -> None:
+        """Sets the payload of every call."""
+        written = [part(array) for part, array in zip(self._parts, outputs, strict=True)]
+        start = 0
+        for call in calls:
+            stop = start + call.rows
+            rows = [
+                b"{" + b"".join([column[i] for column in written]) + self._decision
+                for i in range(start, stop)
+            ]
+            start = stop
+            call.payload = self._start + b",".join(rows) + b"]}"
+
+
+Part = Callable[[Array], list[bytes]]
+"""Writes one output of each row as `"key":value,`."""
+
+
+def _part(spec: TensorSpec, named: dict[str, Any]) -> Part:
+    if spec.role == "scores" and spec.classes and len(spec.shape) == 2:
+        names = [str(named.get(name, name)) for name in spec.classes]
+        inner = ",".join(f"{_key(name)}:%b" for name in names)
+        template = f'"scores":{{{inner}}},'.encode()
+        return lambda array: [template % tuple(row.split(b",")) for row in text_rows(array)]
+    if spec.role == "label":
+        return lambda array: [b'"label":%b,' % _named(row, named) for row in text_rows(array)]
+    key = _key("value" if spec.role == "value" else spec.name)
+    if len(spec.shape) == 1 or spec.shape[1:] == (1,):
+        scalar = f"{key}:%b,".encode()
+        return lambda array: [scalar % row for row in text_rows(array)]
+    nested = f"{key}:".encode()
+    return lambda array: [nested + _nested(row) + b"," for row in array]
+
+
+def _key(name: str) -> str:
+    return orjson.dumps(name).decode().replace("%", "%%")
+
+
+def _named(label: bytes, named: dict[str, Any]) -> bytes:
+    """The owner's name of a label, or the label itself."""
+    if not named:
+        return label
+    plain = str(orjson.loads(label))
+    return orjson.dumps(str(named[plain])) if plain in named else label
+
+
+def _nested(row: Array) -> bytes:
+    return orjson.dumps(row.tolist())
