@@ -35,9 +35,9 @@ class WorkerSpec:
         """The inverse of `to_json`."""
         sections = {
             name: SECTIONS[name](
-                **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+                **{k: tuple(v) if v.__class__ is list else v for k, v in own.items()}
             )
-            for name, values in data["settings"].items()
+            for name, own in data["settings"].items()
         }
         rest = {k: v for k, v in data.items() if k != "settings"}
         rest["versions"] = [(name, version, folder) for name, version, folder in data["versions"]]

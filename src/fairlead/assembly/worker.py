@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +141,12 @@ class Worker:
 
     async def _drain(self) -> None:
         """Answers what was read; connections end with their next answer, idle ones at once."""
+        empty = asyncio.Event()
+        self._service.when_empty = empty.set
         self._service.drain()
-        end = asyncio.get_running_loop().time() + self._spec.grace_s
-        while self._service.busy and asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(0.02)
+        if self._service.connections:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(empty.wait(), self._spec.grace_s)
 
     def _orphaned(self) -> None:
         """The supervisor is gone: so are we, before another takes the port."""

@@ -108,10 +108,5 @@ def make_head(parts: HeadParts, parser: Any, limits: HttpLimits) -> Head:
         )
     length = -1 if coding is not None else int(headers.get("content-length", "0"))
     method = cast("bytes", parser.get_method()).decode("latin-1")
-    keep = keep_alive_of(parser)
-    return Head(method, path, query, headers, length, keep, cast("Any", None))
-
-
-def keep_alive_of(parser: Any) -> bool:
-    """Whether the client keeps the connection open."""
-    return bool(parser.should_keep_alive())
+    keep_alive = bool(parser.should_keep_alive())
+    return Head(method, path, query, headers, length, keep_alive, cast("Any", None))

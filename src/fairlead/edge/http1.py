@@ -19,11 +19,10 @@ from fairlead.core.errors import (
     BadRequestHead,
     BodyTooLarge,
     FairleadError,
-    HeadTooLarge,
     RequestTimeout,
 )
 from fairlead.core.wire import Head, Reply, Route
-from fairlead.edge.heads import HeadParts, keep_alive_of, make_head
+from fairlead.edge.heads import HeadParts, make_head
 from fairlead.edge.service import HttpService
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -84,8 +83,8 @@ class Http1(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self.seen = now()
-        peer = transport.get_extra_info("peername")
-        self.peer = peer[0] if isinstance(peer, tuple) else ""
+        peer: Any = transport.get_extra_info("peername")
+        self.peer = str(peer[0]) if peer.__class__ is tuple else ""
         if not self._service.connected(self):
             transport.close()
 
@@ -249,10 +248,10 @@ class Http1(asyncio.Protocol):
         if transport is None:
             return
         service = self._service
-        payload = done.payload
+        payload = done.payload or b""
         closing = not done.keep_alive or service.draining
         if done.reply is None and not closing:
-            transport.write(service.ok_head % len(payload) + payload)  # type: ignore[operator]
+            transport.write(service.ok_head % len(payload) + payload)
             return
         bare = isinstance(done, Finished) and done.bare
         transport.write(service.head_of(done.reply, payload, closing) + (b"" if bare else payload))
@@ -305,6 +304,3 @@ class Http1(asyncio.Protocol):
 def _malformed(error: Exception) -> FairleadError:
     text = " ".join(str(error).split())[:120]
     return BadRequestHead(f"this is not valid HTTP/1.1: {text}", where="request")
-
-
-__all__ = ["Finished", "HeadTooLarge", "Http1", "keep_alive_of"]

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from fairlead.core.call import Call
 from fairlead.core.clock import now
-from fairlead.core.errors import FairleadError, Internal, Unavailable
+from fairlead.core.errors import FairleadError, Internal
 from fairlead.core.wire import Head, Reply, Route
 from fairlead.edge.heads import HttpLimits
 from fairlead.edge.router import Router
@@ -45,6 +45,7 @@ class HttpService:
     """One worker's side of HTTP.
 
     log: called with (event, fields) for faults of ours.
+    when_empty: called whenever the last connection has ended.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class HttpService:
         self._log = log
         self._connections: set[Connection] = set()
         self._per_peer: dict[str, int] = {}
+        self.when_empty: Callable[[], None] = _nothing
         self._date = b""
         self.ok_head = b""
         self.tick()
@@ -84,11 +86,6 @@ class HttpService:
         """Open connections."""
         return len(self._connections)
 
-    @property
-    def busy(self) -> bool:
-        """Whether any connection is being read or owed an answer."""
-        return any(not c.idle for c in self._connections)
-
     def connected(self, connection: Connection) -> bool:
         """Takes a connection, or says that there are too many."""
         peer = connection.peer
@@ -108,6 +105,8 @@ class HttpService:
                 self._per_peer[connection.peer] = left
             else:
                 del self._per_peer[connection.peer]
+            if not self._connections:
+                self.when_empty()
 
     def drain(self) -> None:
         """From now on every answer is its connection's last; idle connections end at once."""
@@ -165,4 +164,5 @@ class HttpService:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-__all__ = ["Connection", "HttpService", "Path", "Unavailable"]
+def _nothing() -> None:
+    """Nobody waits for the last connection."""

@@ -59,17 +59,17 @@ def _flatten(data: list[Any], shape: Sequence[int], where: str) -> list[Any]:
     level: list[Any] = data
     for depth, dim in enumerate(shape):
         if depth == 0:
-            if len(level) == element_count(shape) and not any(type(v) is list for v in level):
+            if len(level) == element_count(shape) and not any(v.__class__ is list for v in level):
                 return level
             groups = [level]
         else:
             groups = level
         for index, group in enumerate(groups):
-            if type(group) is not list or len(group) != dim:
+            if group.__class__ is not list or len(group) != dim:
                 _ragged(group, index, depth, dim, shape, where)
         level = list(chain.from_iterable(groups))
     for index, value in enumerate(level):
-        if type(value) is list:
+        if value.__class__ is list:
             raise ShapeInvalid(
                 f"the data is nested deeper than its shape {list(shape)}", where=f"{where}[{index}]"
             )
@@ -78,7 +78,7 @@ def _flatten(data: list[Any], shape: Sequence[int], where: str) -> list[Any]:
 
 def _ragged(group: Any, index: int, depth: int, dim: int, shape: Sequence[int], where: str) -> None:
     place = where if depth == 0 else f"{where}, list {index} at depth {depth}"
-    if type(group) is not list:
+    if group.__class__ is not list:
         raise ShapeInvalid(
             f"a number stands where shape {list(shape)} wants a list of {dim}", where=place
         )
@@ -97,7 +97,7 @@ def _ragged(group: Any, index: int, depth: int, dim: int, shape: Sequence[int], 
 def _check_types(dtype: DType, data: list[Any], where: str) -> None:
     wanted = {"": str, "?": bool}.get(dtype.letter)
     for index, value in enumerate(data):
-        kind = type(value)
+        kind: Any = value.__class__
         if (wanted is not None and kind is not wanted) or (wanted is None and kind is bool):
             raise DtypeMismatch(
                 f"{_shown(value)} is not {_wanted(dtype)}", where=f"{where}, element {index}"
@@ -119,9 +119,9 @@ def _exact(
         if missing and dtype.is_float:
             return float("nan")
         error = NotFinite("null is not a number this model takes", where=place, row=row)
-    elif type(value) not in (int, float):
+    elif value.__class__ not in (int, float):
         error = DtypeMismatch(f"{_shown(value)} is not {_wanted(dtype)}", where=place, row=row)
-    elif not dtype.is_float and type(value) is float:
+    elif not dtype.is_float and value.__class__ is float:
         error = DtypeRange(f"{value!r} is not an integer", where=place, row=row)
     else:
         try:

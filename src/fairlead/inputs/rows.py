@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any, cast
+from typing import Any
 
 from fairlead.core.errors import (
     DtypeMismatch,
@@ -31,8 +31,6 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+\Z", re.ASCII)
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
-Row = dict[str, Any] | list[Any]
-
 
 def rows_of(value: Any, signature: Signature) -> list[Any]:
     """The rows of a JSON body: `{"rows": [...]}`, a list of rows, or one row.
@@ -40,20 +38,20 @@ def rows_of(value: Any, signature: Signature) -> list[Any]:
     A row is an object by column name or a list in column order. For a model of one column a
     bare value is a row too. Raises MalformedBody or MissingField.
     """
-    if type(value) is dict:
+    if value.__class__ is dict:
         known = {c.name for c in signature.columns} or {s.name for s in signature.inputs}
         if "rows" not in value or "rows" in known:
             return [value]
-        unknown = [key for key in cast("dict[str, Any]", value) if key not in ("rows", "outputs")]
+        unknown = [key for key in value if key not in ("rows", "outputs")]
         if unknown:
             raise UnknownName(f"{unknown[0][:80]!r} does not belong beside `rows`")
         value = value["rows"]
-    if type(value) is not list:
+    if value.__class__ is not list:
         raise MalformedBody("the body must be a row or a list of rows")
-    listed = cast("list[Any]", value)
+    listed = value
     if not listed:
         raise MissingField("there are no rows", where="rows")
-    bare = not any(type(row) in (dict, list) for row in listed)
+    bare = not any(row.__class__ in (dict, list) for row in listed)
     if bare and len(signature.columns) > 1:
         return [listed]
     return listed
@@ -79,15 +77,15 @@ def tensors_of(rows: Sequence[Any], signature: Signature) -> list[Tensor]:
 
 def _values(row: Any, number: int, names: list[str]) -> list[Any]:
     """The row's values in column order."""
-    if type(row) is dict:
-        given = cast("dict[str, Any]", row)
+    if row.__class__ is dict:
+        given = row
         try:
             if len(given) == len(names):
                 return [given[name] for name in names]
         except KeyError:
             pass
         _blame(given, number, names)
-    values = cast("list[Any]", row) if type(row) is list else [row]
+    values = row if row.__class__ is list else [row]
     if len(values) != len(names):
         raise ShapeInvalid(
             f"row {number} has {len(values)} values, the model has {len(names)} columns",
@@ -129,7 +127,7 @@ def _pack(
     if not dtype.plain or dtype.is_float:
         exact = cells
     else:
-        exact = [int(v) if type(v) is float and v.is_integer() else v for v in cells]
+        exact = [int(v) if v.__class__ is float and v.is_integer() else v for v in cells]
     try:
         return pack(
             dtype,
@@ -168,7 +166,7 @@ def _whole_inputs(rows: Sequence[Any], signature: Signature) -> list[Tensor]:
     for spec in signature.inputs:
         data: list[Any] = []
         for number, row in enumerate(rows):
-            if type(row) is dict:
+            if row.__class__ is dict:
                 if spec.name not in row:
                     raise MissingField(
                         f"row {number} has no input {spec.name!r}",
@@ -199,7 +197,7 @@ def _shape_of(spec: TensorSpec, data: list[Any]) -> tuple[int, ...]:
     shape = [len(data)]
     inner: Any = data[0]
     for dim in spec.shape[1:]:
-        size = len(cast("list[Any]", inner)) if type(inner) is list else 0
+        size = len(inner) if inner.__class__ is list else 0
         if size == 0 or dim not in (-1, size):
             raise ShapeInvalid(
                 f"input {spec.name!r} takes rows of shape {list(spec.shape[1:])} (-1 is any size)",
@@ -211,7 +209,7 @@ def _shape_of(spec: TensorSpec, data: list[Any]) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def rows_of_csv(body: bytes, signature: Signature) -> list[Row]:
+def rows_of_csv(body: bytes, signature: Signature) -> list[dict[str, Any]]:
     """The rows of a CSV body whose first line names the columns.
 
     An empty cell is a missing value. Raises MalformedBody, UnknownName, DtypeMismatch and the
@@ -226,9 +224,9 @@ def rows_of_csv(body: bytes, signature: Signature) -> list[Row]:
     types = {c.name: signature.inputs[c.input].dtype for c in signature.columns}
     if not types:
         raise MalformedBody("this model has no columns, so it takes no CSV", fix="Send JSON")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader: Any = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = next(reader, [])
+        header: list[str] = next(reader, [])
         _check_header(header, types)
         return [
             _csv_row(number, cells, header, types)
@@ -246,8 +244,7 @@ def _check_header(header: list[str], types: dict[str, DType]) -> None:
     twice = [name for name in header if header.count(name) > 1]
     if twice:
         raise DuplicateName(f"the column {twice[0][:80]!r} is given twice", where="header")
-    _blame_header = {name: None for name in header}
-    for name in _blame_header:
+    for name in header:
         if name not in types:
             close = get_close_matches(name, list(types), 1)
             hint = f"Did you mean {close[0]!r}?" if close else f"Columns: {_listed(list(types))}"

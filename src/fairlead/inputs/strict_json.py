@@ -61,15 +61,15 @@ def _keys(value: Any) -> int:
 
     Looking only at the first element of a list may count too few; then the exact check decides.
     """
-    kind = type(value)
+    kind: Any = value.__class__
     if kind is dict:
         count = len(value)
         for inner in value.values():
-            kind = type(inner)
-            if kind is dict or (kind is list and inner and type(inner[0]) in (dict, list)):
+            kind = inner.__class__
+            if kind is dict or (kind is list and inner and inner[0].__class__ in (dict, list)):
                 count += _keys(inner)
         return count
-    if kind is list and value and type(value[0]) is dict:
+    if kind is list and value and value[0].__class__ is dict:
         return sum(map(_keys, value))
     return 0
 

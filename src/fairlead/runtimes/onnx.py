@@ -7,6 +7,7 @@ own thread pool halves the rate. Parallelism comes from several runs at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from threading import get_ident
 from typing import Any
 
@@ -25,7 +26,7 @@ class OnnxRuntime:
     def load(self, package: Package, read: Callable[[str], bytes]) -> OnnxModel:
         """A session over the verified bytes of the graph. Raises LoadFailed, MissingExtra."""
         try:
-            import onnxruntime
+            onnxruntime: Any = import_module("onnxruntime")
         except ImportError as error:
             raise MissingExtra(
                 "onnxruntime is not installed", fix="pip install onnxruntime"
@@ -54,9 +55,8 @@ class OnnxModel:
     def __init__(self, session: Any, package: Package, run_options: Callable[[], Any]) -> None:
         self._names = [spec.name for spec in package.signature.inputs]
         self._outputs = [spec.name for spec in package.signature.outputs]
-        self._session = session
         # The inner session skips Python-side checks that the signature has already made.
-        self._run = getattr(session, "_sess", session).run
+        self._run: Any = getattr(session, "_sess", session).run
         self._wanted: dict[tuple[int, ...], list[str]] = {}
         self._run_options = run_options
         self._running: dict[int, Any] = {}
@@ -87,8 +87,7 @@ class OnnxModel:
             options.terminate = True
 
     def close(self) -> None:
-        """Drops the session."""
-        self._session = None
+        """Drops the session, which its run method held."""
         self._run = None
 
 

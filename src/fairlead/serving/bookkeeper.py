@@ -18,6 +18,7 @@ from fairlead.usage.ledger import Ledger, segments
 LEDGER = "ledger.sqlite"
 JOURNAL = "journal"
 _EVERY_S = 0.5
+_NICENESS = 10  # predictions come first; the journal can wait
 _KEPT_BYTES = 256 << 20
 
 
@@ -28,10 +29,11 @@ def main(arguments: list[str]) -> int:
     """
     state = Path(arguments[0])
     over = Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    signal.signal(signal.SIGTERM, lambda number, frame: over.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe = int(arguments[1])
     os.set_blocking(pipe, False)
+    os.nice(_NICENESS)
     ledger = Ledger(state / LEDGER)
     while not over.is_set():
         _follow(ledger, state / JOURNAL)

@@ -12,7 +12,7 @@ from typing import Any
 
 from fairlead.core.call import Call
 from fairlead.core.decision import SERVE
-from fairlead.usage.journal import Entry
+from fairlead.usage.journal import Columns
 
 BUCKETS = (
     1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -56,16 +56,14 @@ class Stats:
         """Counts a call that was refused or failed before it had an answer."""
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
-    def batch(self, entries: Sequence[Entry]) -> None:
+    def batch(self, calls: Columns) -> None:
         """Counts one execution by what the journal holds of its calls."""
-        rows = 0
-        for each, bytes_in, bytes_out, compute, _, _ in entries:
-            rows += each
-            self.bytes_in += bytes_in
-            self.bytes_out += bytes_out
-            self.compute_ns += compute
+        rows = sum(calls.rows)
         self.rows += rows
         self.batches += 1
+        self.bytes_in += sum(calls.bytes_in)
+        self.bytes_out += sum(calls.bytes_out)
+        self.compute_ns += sum(calls.compute_ns)
         self.decisions[SERVE] = self.decisions.get(SERVE, 0) + rows
 
     def answered(self, calls: Sequence[Call], moment: float) -> None:
@@ -97,9 +95,9 @@ def merge(pages: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _sum(left: Any, right: Any) -> Any:
-    if isinstance(left, dict):
+    if left.__class__ is dict:
         return {k: left.get(k, 0) + right.get(k, 0) for k in {**left, **right}}
-    if isinstance(left, list):
+    if left.__class__ is list:
         return [a + b for a, b in zip(left, right, strict=True)]
     return left + right
 

@@ -9,7 +9,7 @@ from fairlead.core.call import Call
 from fairlead.core.errors import FairleadError, Internal, JournalUnavailable
 from fairlead.serving.execute import Answered
 from fairlead.serving.registry import Served, release
-from fairlead.usage.journal import Entry, Journal
+from fairlead.usage.journal import Columns, Journal
 
 _OK, _FAILED, _ABANDONED = 0, 1, 2
 _SERVE = 0
@@ -43,21 +43,26 @@ def encode(answers: Sequence[Answered]) -> None:
 
 def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
     """Appends all calls to the journal in one write; what cannot be recorded is not answered."""
-    entries: list[Entry] = []
-    for call in calls:
-        status = _OK
+    status = [_OK] * len(calls)
+    for number, call in enumerate(calls):
         if call.error is not None or call.payload is None:
             _set_error(call, call.error or Internal("the call was lost"))
-            status = _ABANDONED if call.gone else _FAILED
-        payload = cast("bytes", call.payload)
-        entries.append((call.rows, call.bytes_in, len(payload), call.compute_ns, status, _SERVE))
+            status[number] = _ABANDONED if call.gone else _FAILED
+    columns = Columns(
+        rows=[c.rows for c in calls],
+        bytes_in=[c.bytes_in for c in calls],
+        bytes_out=[len(cast("bytes", c.payload)) for c in calls],
+        compute_ns=[c.compute_ns for c in calls],
+        status=status,
+        decision=[_SERVE] * len(calls),
+    )
     package = served.package
     try:
-        journal.append(package.name, package.version, entries)
+        journal.append(package.name, package.version, columns)
     except JournalUnavailable as error:
         for call in calls:
             _set_error(call, error)
-    served.stats.batch(entries)
+    served.stats.batch(columns)
 
 
 def _set_error(call: Call, error: FairleadError) -> None:

@@ -5,7 +5,8 @@ acknowledged: the kernel has the bytes. A torn or damaged tail fails its checksu
 segment there. One segment has one writer.
 
 Frame: magic, bytes, CRC-32 of what follows, wall clock ns, first sequence number, model id,
-version, then one record a call: rows, bytes in, bytes out, compute ns, status, decision.
+version, count of calls, then a column each of rows, bytes in, bytes out, compute ns, status and
+decision: columns are packed in one call here and summed in one call by the bookkeeper.
 A frame of kind NAME gives a model id its name within the segment.
 """
 
@@ -14,16 +15,23 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from fairlead.core.clock import wall_ns
 from fairlead.core.errors import JournalUnavailable
 
 _FRAME = struct.Struct("<HHII")  # magic, kind, bytes that follow, CRC-32 of them
-_BATCH = struct.Struct("<QQQH")  # wall clock ns, first sequence, version, model id
-_RECORD = struct.Struct("<IIIQBB")  # rows, bytes in, bytes out, compute ns, status, decision
+_BATCH = struct.Struct("<QQQHH")  # wall clock ns, first sequence, version, model id, calls
+_Letter = Literal["I", "Q", "B"]
+_COLUMNS: tuple[tuple[_Letter, int], ...] = (
+    ("I", 4), ("I", 4), ("I", 4), ("Q", 8), ("B", 1), ("B", 1),
+)  # fmt: skip
+_MOST_CALLS = 65_535
+_PACKERS_KEPT = 2048
 _MAGIC = 0xFA1E
 _KIND_BATCH, _KIND_NAME = 1, 2
 SEGMENT_BYTES = 16 << 20
@@ -49,8 +57,46 @@ class Record:
     decision: str
 
 
-Entry = tuple[int, int, int, int, int, int]
-"""rows, bytes in, bytes out, compute ns, position in STATUS, position in DECISION."""
+class Columns(NamedTuple):
+    """The calls of one batch, a list per quantity: what is recorded of each, in order.
+
+    status, decision: positions in STATUS and DECISION.
+    """
+
+    rows: Sequence[int]
+    bytes_in: Sequence[int]
+    bytes_out: Sequence[int]
+    compute_ns: Sequence[int]
+    status: Sequence[int]
+    decision: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch as it stands in the journal."""
+
+    sequence: int
+    wall_ns: int
+    model: str
+    version: int
+    calls: Columns
+
+    def records(self) -> Iterator[Record]:
+        """Its calls one by one."""
+        calls = self.calls
+        for number, rows in enumerate(calls.rows):
+            yield Record(
+                self.sequence + number,
+                self.wall_ns,
+                self.model,
+                self.version,
+                rows,
+                calls.bytes_in[number],
+                calls.bytes_out[number],
+                calls.compute_ns[number],
+                STATUS[calls.status[number]],
+                DECISION[calls.decision[number]],
+            )
 
 
 class Journal:
@@ -68,9 +114,10 @@ class Journal:
         self._sequence = 0
         self._handle = -1
         self._ids: dict[str, int] = {}
+        self._packers: dict[int, Callable[..., bytes]] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def append(self, model: str, version: int, entries: Sequence[Entry]) -> None:
+    def append(self, model: str, version: int, calls: Columns) -> None:
         """Records the calls of one batch. Raises JournalUnavailable; then nothing is recorded."""
         try:
             if self._handle < 0 or self._size >= SEGMENT_BYTES:
@@ -80,9 +127,9 @@ class Journal:
             if named is None:
                 named = len(self._ids)
                 frame = _frame(_KIND_NAME, named.to_bytes(2, "little") + model.encode())
-            head = _BATCH.pack(wall_ns(), self._sequence, version, named)
-            pack = _RECORD.pack
-            frame += _frame(_KIND_BATCH, head + b"".join([pack(*e) for e in entries]))
+            count = len(calls.rows)
+            head = _BATCH.pack(wall_ns(), self._sequence, version, named, count)
+            frame += _frame(_KIND_BATCH, head + self._packed(count, calls))
             written = os.write(self._handle, frame)
         except OSError as error:
             raise JournalUnavailable(
@@ -94,7 +141,16 @@ class Journal:
             raise JournalUnavailable("the answer cannot be recorded: disk full")
         self._ids.setdefault(model, named)
         self._size += written
-        self._sequence += len(entries)
+        self._sequence += count
+
+    def _packed(self, count: int, calls: Columns) -> bytes:
+        pack = self._packers.get(count)
+        if pack is None:
+            if count > _MOST_CALLS or len(self._packers) >= _PACKERS_KEPT:
+                self._packers.clear()
+            letters = "".join(f"{count}{letter}" for letter, _ in _COLUMNS)
+            pack = self._packers[count] = struct.Struct("<" + letters).pack
+        return pack(*chain.from_iterable(calls))
 
     def close(self) -> None:
         """Closes the current segment; it may be rolled up and removed."""
@@ -118,8 +174,8 @@ def _frame(kind: int, content: bytes) -> bytes:
 
 def read(
     path: Path, offset: int = 0, names: dict[int, str] | None = None
-) -> Iterator[tuple[int, list[Record]]]:
-    """The batches of a segment from `offset`: (offset after the batch, its records).
+) -> Iterator[tuple[int, Batch | None]]:
+    """The batches of a segment from `offset`: (offset after it, the batch; None for a name).
 
     Ends at the first torn or damaged frame. `names` carries the model names of earlier frames
     when reading goes on from an offset.
@@ -140,28 +196,16 @@ def read(
             offset += _FRAME.size + size
             if kind == _KIND_NAME:
                 known[int.from_bytes(content[:2], "little")] = content[2:].decode()
-                yield offset, []
+                yield offset, None
             else:
-                yield offset, _records(content, known)
+                yield offset, _batch(content, known)
 
 
-def _records(content: bytes, names: dict[int, str]) -> list[Record]:
-    wall, sequence, version, model = _BATCH.unpack_from(content)
-    found: list[Record] = []
-    for number, entry in enumerate(_RECORD.iter_unpack(content[_BATCH.size :])):
-        rows, bytes_in, bytes_out, compute, status, decision = entry
-        found.append(
-            Record(
-                sequence + number,
-                wall,
-                names[model],
-                version,
-                rows,
-                bytes_in,
-                bytes_out,
-                compute,
-                STATUS[status],
-                DECISION[decision],
-            )
-        )
-    return found
+def _batch(content: bytes, names: dict[int, str]) -> Batch:
+    wall, sequence, version, model, count = _BATCH.unpack_from(content)
+    view, start = memoryview(content), _BATCH.size
+    columns: list[Sequence[int]] = []
+    for letter, size in _COLUMNS:
+        columns.append(view[start : start + count * size].cast(letter))
+        start += count * size
+    return Batch(sequence, wall, names[model], version, Columns(*columns))

@@ -11,7 +11,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fairlead.usage.journal import SUFFIX, Record, read
+from fairlead.usage.journal import DECISION, STATUS, SUFFIX, Batch, read
 
 FORMAT = 1
 _SCHEMA = """
@@ -34,6 +34,9 @@ ON CONFLICT DO UPDATE SET
     compute_ns = compute_ns + excluded.compute_ns
 """
 _BATCHES_AT_ONCE = 20_000
+
+Sums = dict[tuple[str, str, int, str, str], list[int]]
+"""By day, model, version, status, decision: requests, rows, bytes in, bytes out, compute ns."""
 
 
 class Ledger:
@@ -60,14 +63,14 @@ class Ledger:
         known = "SELECT id, model FROM segment_model WHERE segment = ?"
         names: dict[int, str] = dict(self._db.execute(known, (name,)).fetchall())
         before = dict(names)
-        sums: dict[tuple[str, str, int, str, str], list[int]] = defaultdict(lambda: [0] * 5)
+        sums: Sums = defaultdict(lambda: [0] * 5)
         count = 0
         reached = offset
-        for number, (after, records) in enumerate(read(segment, offset, names)):
+        for number, (after, batch) in enumerate(read(segment, offset, names)):
             reached = after
-            for record in records:
-                _add(sums, record)
-            count += len(records)
+            if batch is not None:
+                _add(sums, batch)
+                count += len(batch.calls.rows)
             if number >= _BATCHES_AT_ONCE:
                 break
         if reached == offset:
@@ -98,11 +101,22 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{SUFFIX}"))
 
 
-def _add(sums: dict[tuple[str, str, int, str, str], list[int]], record: Record) -> None:
-    day = datetime.fromtimestamp(record.wall_ns // 1_000_000_000, UTC).date().isoformat()
-    values = sums[day, record.model, record.version, record.status, record.decision]
-    values[0] += 1
-    values[1] += record.rows
-    values[2] += record.bytes_in
-    values[3] += record.bytes_out
-    values[4] += record.compute_ns
+def _add(sums: Sums, batch: Batch) -> None:
+    day = datetime.fromtimestamp(batch.wall_ns // 1_000_000_000, UTC).date().isoformat()
+    calls = batch.calls
+    if not any(calls.status) and not any(calls.decision):
+        # Nearly every batch: all answered, all served. Columns sum without a loop of ours.
+        values = sums[day, batch.model, batch.version, STATUS[0], DECISION[0]]
+        values[0] += len(calls.rows)
+        values[1] += sum(calls.rows)
+        values[2] += sum(calls.bytes_in)
+        values[3] += sum(calls.bytes_out)
+        values[4] += sum(calls.compute_ns)
+        return
+    for record in batch.records():
+        values = sums[day, batch.model, batch.version, record.status, record.decision]
+        values[0] += 1
+        values[1] += record.rows
+        values[2] += record.bytes_in
+        values[3] += record.bytes_out
+        values[4] += record.compute_ns

@@ -97,10 +97,10 @@ def _asked_in_address(query: str) -> list[str]:
 
 
 def _asked_in_body(value: Any, rows: Sequence[Any]) -> list[str]:
-    if type(value) is not dict or (len(rows) == 1 and rows[0] is value):
+    if value.__class__ is not dict or (len(rows) == 1 and rows[0] is value):
         return []
     names = value.get("outputs", [])
-    if type(names) is not list or not all(type(name) is str for name in names):
+    if names.__class__ is not list or not all(name.__class__ is str for name in names):
         raise BadParameter("`outputs` must be a list of names", where="outputs")
     return names
 

@@ -7,7 +7,7 @@ batch, then a cut per call.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import orjson
 
@@ -69,10 +69,10 @@ def decode_infer(call: Call, head: Head, body: bytes) -> None:
     if "inference-header-content-length" in head.headers:
         raise Unsupported("binary tensor data is not there yet", fix="Send the tensors as JSON")
     request = parse(body)
-    if type(request) is not dict:
+    if request.__class__ is not dict:
         raise MalformedBody("the body must be a JSON object with `inputs`")
     inputs = request.get("inputs")
-    if type(inputs) is not list or not inputs:
+    if inputs.__class__ is not list or not inputs:
         raise MissingField("`inputs` must be a list of tensors", where="inputs")
     if len(request) > 1:
         _options(call, model, request)
@@ -97,13 +97,13 @@ def _keys(request: dict[str, Any], inputs: list[Any]) -> int:
     """How many keys a usual request has; too few for an unusual one, never too many."""
     count = len(request)
     for tensor in inputs:
-        if type(tensor) is dict:
-            count += len(cast("dict[str, Any]", tensor))
-    wanted = request.get("outputs")
-    if type(wanted) is list:
-        for output in cast("list[Any]", wanted):
-            if type(output) is dict:
-                count += len(cast("dict[str, Any]", output))
+        if tensor.__class__ is dict:
+            count += len(tensor)
+    wanted: Any = request.get("outputs")
+    if wanted.__class__ is list:
+        for output in wanted:
+            if output.__class__ is dict:
+                count += len(output)
     return count
 
 
@@ -111,7 +111,7 @@ def _options(call: Call, model: OipModel, request: dict[str, Any]) -> None:
     """`id`, `outputs` and `parameters`; further keys are ignored, as the protocol asks."""
     identity = request.get("id")
     if identity is not None:
-        if type(identity) is not str:
+        if identity.__class__ is not str:
             raise BadParameter("`id` must be text", where="id")
         call.note = orjson.dumps(identity) if identity else None
     parameters = request.get("parameters")
@@ -122,12 +122,12 @@ def _options(call: Call, model: OipModel, request: dict[str, Any]) -> None:
 
 
 def _outputs(model: OipModel, wanted: Any) -> tuple[int, ...]:
-    if type(wanted) is not list:
+    if wanted.__class__ is not list:
         raise MalformedBody("`outputs` must be a list", where="outputs")
     chosen: list[int] = []
-    for number, output in enumerate(cast("list[Any]", wanted)):
-        name = output.get("name") if type(output) is dict else None
-        position = model.outputs.get(name) if type(name) is str else None
+    for number, output in enumerate(wanted):
+        name: Any = output.get("name") if output.__class__ is dict else None
+        position = model.outputs.get(name) if name.__class__ is str else None
         if position is None:
             raise UnknownName(
                 f"the model has no output {str(name)[:80]!r}",
@@ -137,7 +137,7 @@ def _outputs(model: OipModel, wanted: Any) -> tuple[int, ...]:
         if position in chosen:
             raise DuplicateName(f"output {name!r} is asked for twice", where=f"outputs[{number}]")
         asked = output.get("parameters")
-        if type(asked) is dict and (asked.get("binary_data") or "classification" in asked):
+        if asked.__class__ is dict and (asked.get("binary_data") or "classification" in asked):
             raise Unsupported(
                 "binary and classification outputs are not there yet", where=f"outputs[{number}]"
             )
@@ -146,18 +146,18 @@ def _outputs(model: OipModel, wanted: Any) -> tuple[int, ...]:
 
 
 def _parameters(call: Call, parameters: Any) -> None:
-    if type(parameters) is not dict:
+    if parameters.__class__ is not dict:
         raise MalformedBody("`parameters` must be an object", where="parameters")
-    for key, value in cast("dict[str, Any]", parameters).items():
+    for key, value in parameters.items():
         if key in _SERVER_ONLY or key.startswith(("triton_", "fairlead_")):
             raise ReservedParameter(f"the parameter {key[:80]!r} is not the caller's to set")
-        if type(value) not in (str, int, float, bool):
+        if value.__class__ not in (str, int, float, bool):
             raise BadParameter(
                 f"the parameter {key[:80]!r} must be text, a number or a boolean",
                 where="parameters",
             )
         if key == "timeout":
-            if type(value) is not int or value < 0:
+            if value.__class__ is not int or value < 0:
                 raise BadParameter("`timeout` must be a count of microseconds", where="parameters")
             if value:
                 call.deadline = min(call.deadline, call.received + value / 1e6)
@@ -168,7 +168,7 @@ def _parameters(call: Call, parameters: Any) -> None:
 def _tensors(
     inputs: list[Any], specs: dict[str, tuple[int, TensorSpec]], booleans: bool
 ) -> list[Tensor]:
-    found: list[Tensor | None] = [None] * len(specs)
+    found: list[Any] = [None] * len(specs)
     rows = -1
     for tensor in inputs:
         position, decoded = _tensor(tensor, specs, booleans)
@@ -184,7 +184,7 @@ def _tensors(
             raise ShapeInvalid(
                 f"input {name!r} has {tensor.shape[0]} rows, another input has {rows}"
             )
-    return cast("list[Tensor]", found)
+    return found
 
 
 def _tensor(
@@ -197,7 +197,7 @@ def _tensor(
         raise MissingField(
             "every input needs `name`, `shape`, `datatype` and `data`", where="inputs"
         ) from None
-    known = specs.get(name) if type(name) is str else None
+    known = specs.get(name) if name.__class__ is str else None
     if known is None:
         raise UnknownName(
             f"the model has no input {str(name)[:80]!r}", fix=f"Its inputs: {', '.join(specs)}"
@@ -210,10 +210,10 @@ def _tensor(
             fix=f"Send datatype {spec.dtype}",
         )
     data = given.get("data")
-    if type(data) is not list:
+    if data.__class__ is not list:
         raise MissingField(f"input {name!r} needs `data`: a list of its elements", where=name)
     count = 1
-    for dim in shape if type(shape) is list else (0,):
+    for dim in shape if shape.__class__ is list else (0,):
         if dim.__class__ is not int or dim < 1:
             _refuse_shape(shape, spec)
         count *= dim
@@ -234,14 +234,14 @@ def _fits(shape: list[int], wanted: tuple[int, ...]) -> bool:
 def _refuse_shape(shape: Any, spec: TensorSpec) -> NoReturn:
     """Raises ShapeInvalid saying why `shape` is not possible or not the signature's."""
     place = f"input {spec.name!r}"
-    if type(shape) is not list or len(cast("list[Any]", shape)) > _MAX_DIMS:
+    if shape.__class__ is not list or len(shape) > _MAX_DIMS:
         raise ShapeInvalid("`shape` must be a list of at most 16 sizes", where=place)
-    shown = str(cast("list[Any]", shape))[:80]
-    if any(type(dim) is not int or dim < 1 for dim in cast("list[Any]", shape)):
+    shown = str(shape)[:80]
+    if any(dim.__class__ is not int or dim < 1 for dim in shape):
         raise ShapeInvalid(
             f"shape {shown} is impossible: every size is an integer of 1 or more", where=place
         )
-    if element_count(cast("list[int]", shape)) > _MAX_ELEMENTS:
+    if element_count(shape) > _MAX_ELEMENTS:
         raise ShapeInvalid(
             f"shape {shown} has more elements than any request may hold", where=place
         )

@@ -139,7 +139,7 @@ class OipRest:
 
     def _index(self, head: Head, body: bytes) -> Reply:
         asked: Any = loads(body) if body.strip() else {}
-        if not isinstance(asked, dict) or not isinstance(asked.get("ready", False), bool):
+        if asked.__class__ is not dict or asked.get("ready", False).__class__ is not bool:
             raise MalformedBody('the body must be an object such as {"ready": true}')
         listed: list[dict[str, str]] = []
         for name, versions in sorted(self._registry.versions.items()):
