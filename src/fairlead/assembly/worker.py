@@ -87,7 +87,15 @@ class Worker:
     def _batcher(self, served: Served, plan: Plan) -> Batcher:
         loop = asyncio.get_running_loop()
         most = self._spec.settings.limits.queue_calls
-        return Batcher(served, plan, loop, self._path.settle, max_queue=most)
+        service = self._service
+        return Batcher(
+            served,
+            plan,
+            loop,
+            self._path.settle,
+            max_queue=most,
+            alone=lambda: service.connections == 1,
+        )
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         """Four times a second: the status page, overdue executions, slow connections."""

@@ -226,7 +226,7 @@ def rows_of_csv(body: bytes, signature: Signature) -> list[dict[str, Any]]:
         raise MalformedBody("this model has no columns, so it takes no CSV", fix="Send JSON")
     reader: Any = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header: list[str] = next(reader, [])
+        header: list[str] = list(next(reader, ()))
         _check_header(header, types)
         return [
             _csv_row(number, cells, header, types)

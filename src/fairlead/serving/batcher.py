@@ -53,12 +53,15 @@ class Batcher:
         settle: Settle,
         *,
         max_queue: int,
+        alone: Callable[[], bool] = lambda: False,
     ) -> None:
+        """alone: whether no other caller is connected, so that nobody can join."""
         self._served = served
         self._plan = plan
         self._loop = loop
         self._settle = settle
         self._max_queue = max_queue
+        self._alone = alone
         self._queue: list[Call] = []
         self._armed = False
         self._seen = 0
@@ -69,13 +72,16 @@ class Batcher:
         served.submit = self.submit
 
     def submit(self, call: Call) -> None:
-        """Queues a call for the end of this turn. Raises Overloaded when the queue is full."""
+        """Queues a call, or runs it now if no other can come. Raises Overloaded when full."""
         queue = self._queue
         if len(queue) >= self._max_queue:
             raise Overloaded(
                 f"{len(queue)} calls wait for model {self._served.package.name!r} already",
                 fix="Try again in a second",
             )
+        if self._inline and not queue and self._alone():
+            self._run_inline([call])
+            return
         queue.append(call)
         if not self._armed:
             self._armed = True

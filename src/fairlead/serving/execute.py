@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
+from operator import attrgetter
 from time import perf_counter_ns
 
 import numpy as np
@@ -25,6 +26,8 @@ from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, join
 from fairlead.serving.registry import Served
 
+_rows = attrgetter("rows")
+
 Answered = tuple[Sequence[Call], list[Array]]
 """Calls with the outputs of their joined rows."""
 
@@ -36,7 +39,7 @@ def execute(served: Served, calls: Sequence[Call]) -> list[Answered]:
     """
     signature = served.package.signature
     encoder: Encoder = calls[0].encoder
-    rows = sum([c.rows for c in calls])
+    rows = sum(map(_rows, calls))
     inputs = [join([c.inputs[i] for c in calls], rows) for i in served.positions]
     for i in served.finite:
         if not _finite(inputs[i]):

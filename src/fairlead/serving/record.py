@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from operator import attrgetter
 
 from fairlead.core.call import Call
 from fairlead.core.errors import FairleadError, Internal, JournalUnavailable
@@ -13,6 +13,9 @@ from fairlead.usage.journal import Columns, Journal
 
 _OK, _FAILED, _ABANDONED = 0, 1, 2
 _SERVE = 0
+# One attribute of many calls: `map` over these makes no frame per list.
+_rows, _bytes_in = attrgetter("rows"), attrgetter("bytes_in")
+_payload, _compute_ns = attrgetter("payload"), attrgetter("compute_ns")
 
 
 def refuse(call: Call, error: FairleadError) -> None:
@@ -49,10 +52,10 @@ def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
             _set_error(call, call.error or Internal("the call was lost"))
             status[number] = _ABANDONED if call.gone else _FAILED
     columns = Columns(
-        rows=[c.rows for c in calls],
-        bytes_in=[c.bytes_in for c in calls],
-        bytes_out=[len(cast("bytes", c.payload)) for c in calls],
-        compute_ns=[c.compute_ns for c in calls],
+        rows=[*map(_rows, calls)],
+        bytes_in=[*map(_bytes_in, calls)],
+        bytes_out=[*map(len, map(_payload, calls))],
+        compute_ns=[*map(_compute_ns, calls)],
         status=status,
         decision=[_SERVE] * len(calls),
     )
