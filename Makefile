@@ -1,0 +1,84 @@
+# Needs Python >= 3.11 with pip and venv, and make; everything else is installed into this folder.
+# A set-up is done once per content of pyproject.toml; `make clean` forgets all of them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_QUIET := 1
+export PYTHONDONTWRITEBYTECODE :=
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+KEY := $(shell cksum < pyproject.toml | tr -d ' ')
+TORCH := torch==2.13.0
+TENSORFLOW := tensorflow>=2.16
+
+# --- what can be asked for -----------------------------------------------------------------
+
+.PHONY: help
+help:
+	@echo 'make demo             train, pack and serve two small models on http://127.0.0.1:8080'
+	@echo 'make test             the whole suite'
+	@echo 'make check            lint, formatting, types, floors, budgets, docs'
+	@echo 'make test-frameworks  the suite of torch and TensorFlow, each in its own environment'
+	@echo 'make reference        write the generated pages of docs/reference again'
+	@echo 'make clean            remove every environment and everything the above left behind'
+
+.PHONY: demo
+demo: .venv/demo-$(KEY)
+	@.venv/bin/python examples/demo.py
+
+.PHONY: test
+test: .venv/test-$(KEY)
+	@.venv/bin/python -m pytest -q -m 'not frameworks'
+
+.PHONY: check
+check: .venv/test-$(KEY)
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/pyright
+	@.venv/bin/lint-imports
+	@.venv/bin/python -m pytest -q tests/house
+
+.PHONY: test-frameworks
+test-frameworks: .venvs/torch/ready-$(KEY) .venvs/tensorflow/ready-$(KEY)
+	@.venvs/torch/bin/python -m pytest -q -m frameworks -k torch $(FRAMEWORK_TESTS)
+	@.venvs/tensorflow/bin/python -m pytest -q -m frameworks -k tensorflow $(FRAMEWORK_TESTS)
+
+.PHONY: reference
+reference: .venv/test-$(KEY)
+	@.venv/bin/python scripts/reference.py
+
+.PHONY: clean
+clean:
+	rm -rf .venv .venvs .demo .fairlead .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# --- environments --------------------------------------------------------------------------
+
+# install(environment, requirements): makes the environment if it is not there, and fills it.
+define install
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 or newer is needed (set PYTHON=...)' >&2; exit 2; }
+	@test -x $(1)/bin/python || { echo 'making $(1)'; $(PYTHON) -m venv $(1); }
+	@echo 'installing into $(1)'
+	@$(1)/bin/python -m pip install --upgrade 'pip>=25.1'
+	@$(1)/bin/python -m pip install $(2)
+	@rm -f $(@D)/$(firstword $(subst -, ,$(@F)))-*
+	@touch $@
+endef
+
+.venv/demo-$(KEY):
+	$(call install,.venv,--editable '.[sklearn$(comma)pandas]')
+
+.venv/test-$(KEY):
+	$(call install,.venv,--editable . --group test --group check)
+
+.venvs/torch/ready-$(KEY):
+	$(call install,.venvs/torch,--editable '.[torch]' '$(TORCH)' --group pytest)
+
+.venvs/tensorflow/ready-$(KEY):
+	$(call install,.venvs/tensorflow,--editable '.[tensorflow]' '$(TENSORFLOW)' --group pytest)
+
+comma := ,
