@@ -102,7 +102,7 @@ def _top_parser() -> Parser:
 
 class _Version(argparse.Action):
     def __call__(self, *_: object, **__: object) -> NoReturn:
-        from fairlead import __version__
+        from fairlead.core.version import __version__
 
         print(f"fairlead {__version__}")
         raise SystemExit(0)

@@ -1,6 +1,6 @@
 """The promises that plug-ins keep. Ours ride them too.
 
-This issue needs two; `Guard`, `Wire`, `Target` and `Store` join when their second user does.
+`Guard`, `Target` and `Store` join when their second user does.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from fairlead.core.call import Reply, Route
+from fairlead.core.errors import FairleadError
 from fairlead.core.package import Package
 from fairlead.core.tensor import Array
 
@@ -47,4 +49,24 @@ class Runtime(Protocol):
 
         Raises MissingExtra when its library is absent, LoadFailed otherwise.
         """
+        ...
+
+
+class Wire(Protocol):
+    """One protocol over HTTP.
+
+    prefix: addresses below it belong to this wire, also when no route answers them.
+    """
+
+    prefix: str
+
+    def route(self, method: str, path: str) -> Route | None:
+        """The route for this address, None when the address is not this wire's.
+
+        Raises MethodNotAllowed, ModelNotFound and the like when it is.
+        """
+        ...
+
+    def error(self, error: FairleadError) -> Reply:
+        """The wire's error table, for errors of its addresses that no route could answer."""
         ...

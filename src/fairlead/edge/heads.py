@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
+from fairlead.core.call import Head
 from fairlead.core.errors import BadRequestHead, HeadTooLarge, MediaTypeUnsupported
-from fairlead.core.wire import Head
 
 _ONCE = frozenset(("host", "content-length", "content-type", "transfer-encoding", "authorization"))
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import httptools
 
-from fairlead.core.call import Call
+from fairlead.core.call import Call, Head, Reply, Route
 from fairlead.core.clock import now
 from fairlead.core.errors import (
     BadRequestHead,
@@ -21,7 +21,6 @@ from fairlead.core.errors import (
     FairleadError,
     RequestTimeout,
 )
-from fairlead.core.wire import Head, Reply, Route
 from fairlead.edge.heads import HeadParts, make_head
 from fairlead.edge.service import HttpService
 

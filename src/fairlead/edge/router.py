@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fairlead.core.call import Reply, Route
 from fairlead.core.errors import AddressNotFound, BadRequestHead, FairleadError
-from fairlead.core.wire import Reply, Route, Wire
+from fairlead.core.promises import Wire
 
 
 class Router:

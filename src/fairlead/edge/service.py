@@ -7,10 +7,9 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Protocol
 
-from fairlead.core.call import Call
+from fairlead.core.call import Call, Head, Reply, Route
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, Internal
-from fairlead.core.wire import Head, Reply, Route
 from fairlead.edge.heads import HttpLimits
 from fairlead.edge.router import Router
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.core.call import Call
+from fairlead.core.call import Call, Head, Route
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, TooManyRows
-from fairlead.core.wire import Head, Route
 from fairlead.serving.execute import Answered
 from fairlead.serving.record import encode, refuse, write_down
 from fairlead.serving.registry import Registry, Served

@@ -9,9 +9,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from fairlead.core.call import PUBLIC, Head, Reply, Route
 from fairlead.core.errors import Code, FairleadError, MethodNotAllowed, ModelNotFound
 from fairlead.core.package import is_name, parse_version
-from fairlead.core.wire import PUBLIC, Head, Reply, Route
 from fairlead.serving.registry import LATEST, Registry, Served
 from fairlead.serving.warmup import example_inputs
 from fairlead.wires.native_rows import decode_rows

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from fairlead.core.call import Call
+from fairlead.core.call import Call, Head
 from fairlead.core.decision import UNGUARDED
 from fairlead.core.errors import (
     BadParameter,
@@ -18,7 +18,6 @@ from fairlead.core.errors import (
 )
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array
-from fairlead.core.wire import Head
 from fairlead.inputs.rows import rows_of, rows_of_csv, tensors_of
 from fairlead.inputs.strict_json import loads
 from fairlead.serving.array_json import rows as text_rows

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from fairlead.core.call import Call
+from fairlead.core.call import Call, Head
 from fairlead.core.errors import (
     AnswerTooLarge,
     BadParameter,
@@ -26,7 +26,6 @@ from fairlead.core.errors import (
 )
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor, element_count
-from fairlead.core.wire import Head
 from fairlead.inputs.elements import pack
 from fairlead.inputs.strict_json import check_unique, parse
 from fairlead.serving.array_json import flat

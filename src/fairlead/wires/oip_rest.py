@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from fairlead import __version__
+from fairlead.core.call import PUBLIC, Head, Reply, Route
 from fairlead.core.errors import (
     Code,
     FairleadError,
@@ -20,7 +20,7 @@ from fairlead.core.errors import (
 )
 from fairlead.core.package import is_name, parse_version
 from fairlead.core.signature import TensorSpec
-from fairlead.core.wire import PUBLIC, Head, Reply, Route
+from fairlead.core.version import __version__
 from fairlead.inputs.strict_json import loads
 from fairlead.serving.registry import LATEST, READY, Registry
 from fairlead.wires.oip_json import decode_infer
