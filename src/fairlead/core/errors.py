@@ -215,6 +215,12 @@ class MediaTypeUnsupported(FairleadError):
     id, name = "FRL-1105", "MEDIA_TYPE_UNSUPPORTED"
 
 
+class UrlTooLong(HeadTooLarge):
+    """The address is longer than the limit."""
+
+    id, name = "FRL-1106", "URL_TOO_LONG"
+
+
 # --- who may, and where -----------------------------------------------------------------
 
 

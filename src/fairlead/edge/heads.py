@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from fairlead.core.call import Head
-from fairlead.core.errors import BadRequestHead, HeadTooLarge, MediaTypeUnsupported
+from fairlead.core.errors import BadRequestHead, HeadTooLarge, MediaTypeUnsupported, UrlTooLong
 
 _ONCE = frozenset(("host", "content-length", "content-type", "transfer-encoding", "authorization"))
 
@@ -78,12 +78,6 @@ class HeadParts:
         self.size += fed
         if self.size > limits.head * 2:
             raise HeadTooLarge(f"the head is larger than {limits.head} bytes")
-
-
-class UrlTooLong(HeadTooLarge):
-    """The address is longer than the limit."""
-
-    id, name = "FRL-1106", "URL_TOO_LONG"
 
 
 def make_head(parts: HeadParts, parser: Any, limits: HttpLimits) -> Head:
