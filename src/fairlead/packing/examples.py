@@ -1,0 +1,57 @@
+"""Example rows that really work: for the pages, for curl lines, and to warm a version up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fairlead.core.signature import Signature
+from fairlead.core.tensor import Array
+from fairlead.packing.rows import Table, inputs_of
+
+_ROWS = 8
+
+
+def examples(table: Table, signature: Signature) -> dict[str, Any]:
+    """The first rows of a table as people send them, and one row as wire tensors.
+
+    {"rows": [{column: value}], "inputs": [{"name", "shape", "datatype", "data"}]}
+    """
+    head = table.head(_ROWS)
+    inputs = inputs_of(head, signature)
+    one = [a[:1] if signature.batched else a[0] for a in inputs]
+    tensors = [
+        {
+            "name": spec.name,
+            "shape": list(array.shape),
+            "datatype": spec.dtype.name,
+            "data": [_value(v) for v in array.reshape(-1).tolist()],
+        }
+        for spec, array in zip(signature.inputs, one, strict=True)
+    ]
+    return {"rows": _rows(inputs, signature, head.count), "inputs": tensors}
+
+
+def _rows(inputs: list[Array], signature: Signature, count: int) -> list[Any]:
+    if not signature.batched:
+        return []
+    if not signature.columns:
+        names = [spec.name for spec in signature.inputs]
+        return [
+            {name: array[i].tolist() for name, array in zip(names, inputs, strict=True)}
+            for i in range(min(count, 1))
+        ]
+    names = [column.name for column in signature.columns]
+    wide = [array.reshape(count, -1) for array in inputs]
+    return [
+        dict(zip(names, [_value(v) for array in wide for v in array[i].tolist()], strict=True))
+        for i in range(count)
+    ]
+
+
+def _value(value: Any) -> Any:
+    """A value as JSON may hold it; a float32 as its shortest decimal."""
+    if isinstance(value, float):
+        return None if not np.isfinite(value) else float(f"{value:.7g}")
+    return value

@@ -1,0 +1,86 @@
+"""Walks the bytes of a Protocol Buffers message field by field, within limits.
+
+Enough to look into ONNX graphs and SavedModels without a library that could do more than look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fairlead.core.errors import UnsafeFile
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_FIXED = {FIXED64: 8, FIXED32: 4}
+
+
+def fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+    """Every field as (number, wire type, value): an int for VARINT, a view of bytes otherwise.
+
+    Raises UnsafeFile where the bytes are no message.
+    """
+    at, end = 0, len(message)
+    while at < end:
+        key, at = _varint(message, at)
+        number, kind = key >> 3, key & 7
+        if kind == VARINT:
+            value, at = _varint(message, at)
+            yield number, kind, value
+            continue
+        if kind == BYTES:
+            size, at = _varint(message, at)
+        elif kind in _FIXED:
+            size = _FIXED[kind]
+        else:
+            raise _broken()
+        if number == 0 or size > end - at:
+            raise _broken()
+        yield number, kind, message[at : at + size]
+        at += size
+
+
+def strings(message: memoryview, number: int) -> list[str]:
+    """Every text of the field `number`."""
+    return [text(value) for n, _, value in fields(message) if n == number]
+
+
+def text(value: int | memoryview) -> str:
+    """A field as text. Raises UnsafeFile when it is none."""
+    try:
+        return str(bytes(value), "utf-8") if isinstance(value, memoryview) else str(value)
+    except UnicodeDecodeError:
+        raise _broken() from None
+
+
+def integers(kind: int, value: int | memoryview) -> list[int]:
+    """A repeated integer field, packed or not, as signed 64-bit numbers."""
+    if isinstance(value, int):
+        return [_signed(value)]
+    if kind != BYTES:
+        raise _broken()
+    found: list[int] = []
+    at = 0
+    while at < len(value):
+        number, at = _varint(value, at)
+        found.append(_signed(number))
+    return found
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(message):
+            raise _broken()
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & ((1 << 64) - 1), at
+    raise _broken()
+
+
+def _broken() -> UnsafeFile:
+    return UnsafeFile("the file is damaged: it is not the message that its name promises")
