@@ -6,16 +6,33 @@ own thread pool halves the rate. Parallelism comes from several runs at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from threading import get_ident
 from typing import Any
 
 from fairlead.core.errors import LoadFailed, MissingExtra, ModelError, ModelHung
 from fairlead.core.package import Package
+from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
 
 _TERMINATED = "terminate flag"
+
+Predict = Callable[[Sequence[Array], Sequence[int]], list[Array]]
+_SOURCE = re.compile(r"/\S+\.(?:cc|h):\d+ ")
+_PROLONGED = (b'"\x04Loop', b'"\x04Scan', b'"\x02If')
+"""How nodes whose work depends on their input are spelt in a graph's bytes: field 4 of a node."""
+_NO_FOLDER = "/dev/null/none"
+"""Where a graph may look for weights outside itself: nowhere. Only verified bytes are used."""
+
+
+def load(folder: Path, graph: str, about: dict[str, Any]) -> Predict:
+    """The runner's side, for a graph that is kept apart from the worker (models.isolate)."""
+    signature = Signature.from_json(about["signature"])
+    package = Package("isolated", 0, folder, "onnx", True, graph, signature, {})
+    return OnnxRuntime().load(package, lambda relative: (folder / relative).read_bytes()).predict
 
 
 class OnnxRuntime:
@@ -37,22 +54,33 @@ class OnnxRuntime:
         options.log_severity_level = 4
         # An arena that grows by doubling keeps memory it will never need again.
         options.enable_cpu_mem_arena = False
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", _NO_FOLDER
+        )
+        graph = read(package.graph)
         try:
             session = onnxruntime.InferenceSession(
-                read(package.graph), options, providers=["CPUExecutionProvider"]
+                graph, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
             raise LoadFailed(
                 f"onnxruntime cannot load the graph: {_first_line(error)}",
                 where=f"{package.name} version {package.version}",
             ) from error
-        return OnnxModel(session, package, onnxruntime.RunOptions)
+        endless = any(node in graph for node in _PROLONGED)
+        return OnnxModel(session, package, onnxruntime.RunOptions, endless)
 
 
 class OnnxModel:
-    """A loaded graph."""
+    """A loaded graph.
 
-    def __init__(self, session: Any, package: Package, run_options: Callable[[], Any]) -> None:
+    endless: it may hold a loop, so that nobody knows how long a prediction takes.
+    """
+
+    def __init__(
+        self, session: Any, package: Package, run_options: Callable[[], Any], endless: bool
+    ) -> None:
+        self.endless = endless
         self._names = [spec.name for spec in package.signature.inputs]
         self._outputs = [spec.name for spec in package.signature.outputs]
         # The inner session skips Python-side checks that the signature has already made.
@@ -68,7 +96,10 @@ class OnnxModel:
         wanted = self._wanted.get(key)
         if wanted is None:
             wanted = self._wanted[key] = [self._outputs[i] for i in key]
-        options = self._running.get(get_ident())
+        thread, options = get_ident(), None
+        if thread in self._running:
+            # Fresh for every run: an interrupted one's would end the next as well.
+            options = self._running[thread] = self._run_options()
         try:
             return self._run(wanted, dict(zip(self._names, inputs, strict=True)), options)
         except Exception as error:
@@ -78,7 +109,7 @@ class OnnxModel:
 
     def guard(self) -> None:
         """Makes the predictions of this thread interruptible; costs a little, so off inline."""
-        self._running[get_ident()] = self._run_options()
+        self._running[get_ident()] = None
 
     def interrupt(self, thread: int) -> None:
         """Ends the run on `thread` at its next node."""
@@ -101,7 +132,6 @@ def _check_names(session: Any, inputs: list[str], outputs: list[str], package: P
 
 
 def _first_line(error: Exception) -> str:
-    """What onnxruntime says, without node addresses and paths."""
+    """What onnxruntime says, without its code numbers and the places in its source."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    text = text.split(" : ", 3)[-1]
-    return text[:200]
+    return _SOURCE.sub("", text.split(" : ", 3)[-1])[:200]

@@ -1,0 +1,87 @@
+"""The runner: locks itself in, loads one model and answers the worker's frames until it is gone.
+
+Standalone: the standard library, numpy, and the one runtime file that knows the model.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from contextlib import suppress
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from fairlead.runtimes.runner import sandbox
+
+
+def main(arguments: list[str]) -> int:
+    """Serves the model described by the job (JSON) until the worker closes the channel.
+
+    arguments: the descriptors of the channel and of a pipe that only the worker holds open, and
+    the job's file.
+    """
+    handle, life, job = int(arguments[0]), int(arguments[1]), arguments[2]
+    _die_with_worker(life)
+    told: dict[str, Any] = json.loads(Path(job).read_bytes())
+    locks = sandbox.seal([told["folder"]], [told["scratch"]], memory=told["memory"])
+    # Only now: numpy starts threads, and the locks bind what is started after them.
+    from fairlead.runtimes.runner import frame
+
+    channel = socket.socket(fileno=handle)
+    try:
+        module = import_module(f"fairlead.runtimes.{told['runtime']}")
+        predict = module.load(Path(told["folder"]), told["graph"], told["about"])
+    except BaseException as error:
+        frame.send(channel, frame.FAILED, 0, [_said(error)])
+        return 1
+    ready = {"locks": locks, "versions": _versions(told["versions"])}
+    frame.send(channel, frame.READY, 0, [json.dumps(ready).encode()])
+    _answer(channel, predict)
+    return 0
+
+
+def _answer(channel: socket.socket, predict: Any) -> None:
+    from fairlead.runtimes.runner import frame
+
+    while True:
+        try:
+            _, attempt, body = frame.receive(channel)
+        except frame.Closed:
+            return
+        outputs, inputs = frame.wanted(body)
+        try:
+            pieces = frame.pack(predict(inputs, outputs))
+        except (MemoryError, SystemExit, KeyboardInterrupt, Exception) as error:
+            frame.send(channel, frame.FAILED, attempt, [_said(error)])
+        else:
+            frame.send(channel, frame.ANSWER, attempt, pieces)
+
+
+def _versions(names: list[str]) -> dict[str, str]:
+    """The versions here of the named libraries; one that is absent is left out."""
+    found: dict[str, str] = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _said(error: BaseException) -> bytes:
+    """The error in one line. Paths and addresses of the runner are not for callers."""
+    text = " ".join(str(error).split())[:400]
+    return f"{type(error).__name__}: {text}".encode()
+
+
+def _die_with_worker(life: int) -> None:
+    """Lets the kernel end this process when the worker is gone, also while the model hangs.
+
+    SIGIO without a handler ends a process whatever code runs in it; the pipe raises it when its
+    writing end closes.
+    """
+    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(life, fcntl.F_GETFL)
+    fcntl.fcntl(life, fcntl.F_SETFL, flags | os.O_ASYNC)
