@@ -28,7 +28,7 @@ help:
 
 .PHONY: demo
 demo: .venv/demo-$(KEY)
-	@.venv/bin/python examples/demo.py
+	@.venv/bin/python examples/demo.py $(PORT)
 
 .PHONY: test
 test: .venv/test-$(KEY)

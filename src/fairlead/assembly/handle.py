@@ -51,6 +51,10 @@ class Server:
             self._process.kill()
             self._process.wait()
 
+    def wait(self) -> None:
+        """Returns when the server has ended by itself or by somebody else."""
+        self._process.wait()
+
     def __enter__(self) -> Server:
         return self
 

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from fairlead.assembly.settings import Settings
-from fairlead.assembly.spec import WorkerSpec, anonymous_file
+from fairlead.assembly.spec import WorkerSpec
 from fairlead.core.errors import BadUsage, BindRefused, FileUnreadable
 from fairlead.core.package import check_name
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed, is_package
 from fairlead.serving import status
 from fairlead.serving.lifecycle import wanted
+from fairlead.serving.machine import anonymous_file, usable_cores
 from fairlead.serving.supervisor import Orders
 
 _GRACE_S = 30.0
@@ -68,7 +69,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
     """Replaces this process by the supervisor; `notes` are said once the service answers."""
     settings = prepared.settings
     workers = settings.server.workers
-    count = workers if isinstance(workers, int) else len(os.sched_getaffinity(0))
+    count = workers if isinstance(workers, int) else usable_cores()
     pages = status.create(count)
     state = str(Path(settings.server.state).resolve())
     spec = WorkerSpec(
@@ -86,7 +87,8 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
         bookkeeper=[*python, "fairlead.serving.bookkeeper", state, "{pipe}"],
         workers=count,
         status=pages,
-        inherited=[prepared.listener, pages, told, prepared.lock],
+        listener=prepared.listener,
+        inherited=[pages, told, prepared.lock],
         grace_s=_GRACE_S,
         greeting=[*_greeting(prepared), *notes],
     )
@@ -155,14 +157,15 @@ def find_versions(paths: Sequence[str], settings: Settings) -> list[Found]:
     found: list[Found] = []
     for text in paths:
         path = Path(text)
-        if not path.exists():
+        source = Path(text.rpartition(":")[0])
+        if not path.exists() and not (source.suffix == ".py" and source.exists()):
             raise FileUnreadable(f"{text} does not exist", fix="Check the path")
         if path.is_dir() and is_package(path):
             found.append(_single(path, settings.server.name))
         elif path.is_dir() and not (path / "saved_model.pb").exists():
             found += _repository(path, settings)
         else:
-            found.append(_trained(path, settings))
+            found.append(_trained(text, settings))
     seen: set[tuple[str, int]] = set()
     for version in found:
         if (version.name, version.version) in seen:
@@ -196,13 +199,20 @@ def _repository(folder: Path, settings: Settings) -> list[Found]:
     return found
 
 
-def _trained(path: Path, settings: Settings) -> Found:
+def _trained(text: str, settings: Settings) -> Found:
     """Packs a trained file into the state folder's cache, or finds it there."""
-    from fairlead.packing.pack import pack_to_cache
+    from fairlead.packing.airlock.process import Airlock
+    from fairlead.packing.from_file import pack_to_cache
 
-    name = settings.server.name
-    package = pack_to_cache(path, Path(settings.server.state) / _CACHE, name=name or None)
+    cache = Path(settings.server.state) / _CACHE
+    airlock = Airlock(allow=settings.airlock.allow, weak=settings.airlock.weak)
+    package = pack_to_cache(text, cache, settings.server.name, airlock, _say)
     return Found(package.name, package.version, package.folder)
+
+
+def _say(step: str, result: str) -> None:
+    """Packing takes seconds: people see how far it is."""
+    print(f"  {step}: {result}", flush=True)  # noqa: T201
 
 
 def listen(host: str, port: int) -> socket.socket:

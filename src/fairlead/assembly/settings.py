@@ -85,6 +85,12 @@ _WORKERS = Kind(
     lambda v: v == "auto" or (type(v) is int and 1 <= v <= 256),
     lambda v: v,
 )
+_TRUTH = Kind(
+    "true or false",
+    lambda text: {"true": True, "false": False}.get(text, text),
+    lambda v: type(v) is bool,
+    bool,
+)
 _MODELS = _list_of("model names", r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _OBJECTS = _list_of("exact names such as sklearn.svm.SVC", r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
@@ -184,6 +190,11 @@ class Airlock:
 
     allow: tuple[str, ...] = _setting(
         (), _OBJECTS, "Further objects that a pickle may name, each by its exact module and name."
+    )
+    weak: bool = _setting(
+        False,
+        _TRUTH,
+        "Read trained files also where this machine cannot cut the airlock's network.",
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -42,15 +40,3 @@ class WorkerSpec:
         rest = {k: v for k, v in data.items() if k != "settings"}
         rest["versions"] = [(name, version, folder) for name, version, folder in data["versions"]]
         return cls(settings=Settings(**sections, origins={}), **rest)
-
-
-def anonymous_file(content: bytes) -> int:
-    """An inheritable descriptor of a nameless file with this content."""
-    if hasattr(os, "memfd_create"):
-        handle = os.memfd_create("fairlead")
-    else:
-        with tempfile.TemporaryFile() as file:
-            handle = os.dup(file.fileno())
-    os.write(handle, content)
-    os.set_inheritable(handle, True)
-    return handle

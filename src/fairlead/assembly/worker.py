@@ -9,8 +9,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,8 @@ import uvloop
 
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import WorkerSpec
-from fairlead.core.clock import wall_ns
+from fairlead.core.clock import now, wall_ns
+from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Runtime
 from fairlead.edge.heads import HttpLimits
 from fairlead.edge.http1 import Http1
@@ -27,7 +26,7 @@ from fairlead.edge.service import HttpService
 from fairlead.packages.repository import Found
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.bookkeeper import JOURNAL
-from fairlead.serving.lifecycle import Manager
+from fairlead.serving.lifecycle import APART, Manager
 from fairlead.serving.log import log
 from fairlead.serving.observe import exposition
 from fairlead.serving.path import PredictionPath
@@ -37,7 +36,11 @@ from fairlead.usage.journal import Journal
 from fairlead.wires.native import Native
 from fairlead.wires.oip_rest import OipRest
 
+NATIVE = ("python", "sklearn", "xgboost", "lightgbm", "catboost", "torch", "tensorflow")
+"""The runtimes of models that are code; each is a file of runtimes/ that a runner loads."""
+
 _BEAT_S = 0.25
+_DRAIN_S = 0.02
 _BACKLOG = 1024
 
 
@@ -50,10 +53,12 @@ class Worker:
         self._pipe = pipe
         self._pages = StatusPages(spec.status)
         self._registry = Registry()
-        writer = f"{wall_ns() // 1_000_000:x}-{index}-{os.getpid()}"
+        # Clocks may be set back and process numbers come again: only chance makes it unique.
+        writer = f"{wall_ns() // 1_000_000:x}-{index}-{os.urandom(8).hex()}"
         self._journal = Journal(Path(spec.state) / JOURNAL, writer)
         self._path = PredictionPath(self._registry, self._journal)
-        wires = [OipRest(self._registry, self._ready), self._native()]
+        bodies = body_limits(spec.settings)
+        wires = [OipRest(self._registry, self._ready, bodies), self._native(bodies)]
         self._service = HttpService(Router(wires), self._path, limits(spec.settings), log)
         self._over = asyncio.Event()
         self._frozen = False
@@ -66,7 +71,12 @@ class Worker:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         loop.add_reader(self._pipe, self._orphaned)
         self._manager = Manager(
-            self._registry, runtimes(self._spec.settings), loop, self._batcher, log
+            self._registry,
+            runtimes(self._spec.settings),
+            loop,
+            self._batcher,
+            log,
+            self._spec.settings.models.isolate,
         )
         versions = [Found(name, version, Path(f)) for name, version, f in self._spec.versions]
         self._manager.start(versions, self._spec.settings.models.versions)
@@ -77,32 +87,37 @@ class Worker:
         self._beat(loop)
         await self._over.wait()
         server.close()
+        os.close(self._spec.listener)
         await self._drain()
         self._manager.unload()
         self._journal.close()
 
-    def _native(self) -> Native:
-        return Native(self._registry, self._ready, self._metrics)
+    def _native(self, bodies: BodyLimits) -> Native:
+        return Native(self._registry, self._ready, self._metrics, bodies)
 
     def _batcher(self, served: Served, plan: Plan) -> Batcher:
         loop = asyncio.get_running_loop()
-        most = self._spec.settings.limits.queue_calls
+        limits = self._spec.settings.limits
         service = self._service
         return Batcher(
             served,
             plan,
             loop,
             self._path.settle,
-            max_queue=most,
+            max_queue=limits.queue_calls,
+            max_wait_s=limits.queue_wait_s,
             alone=lambda: service.connections == 1,
         )
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Four times a second: the status page, overdue executions, slow connections."""
+        """Four times a second to the end: the status page, overdue calls, slow connections."""
         self._ticks += 1
         self._pages.publish(self._index, self._status())
         for batcher in self._manager.batchers:
-            batcher.interrupt_overdue()
+            batcher.tick()
+            if batcher.stuck:
+                log("model_stuck", model=batcher.model)
+                os._exit(1)
         if self._ticks % 4 == 0:
             self._service.tick()
         if not self._frozen and self._settled():
@@ -110,8 +125,7 @@ class Worker:
             self._frozen = True
             gc.collect()
             gc.freeze()
-        if not self._over.is_set():
-            loop.call_later(_BEAT_S, self._beat, loop)
+        loop.call_later(_BEAT_S, self._beat, loop)
 
     def _status(self) -> dict[str, Any]:
         models = {
@@ -136,25 +150,26 @@ class Worker:
         return bool(states) and all(s in (READY, FAILED, UNLOADED) for s in states)
 
     def _ready(self) -> bool:
-        """Computed from fresh heartbeats: every wanted version is ready in some live worker."""
+        """Computed from fresh heartbeats: every model has a version ready in some live worker."""
         self._pages.publish(self._index, self._status())
         pages = [page for page in self._pages.fresh() if not page["draining"]]
-        wanted = {k for p in pages for k, m in p["models"].items() if m["state"] != UNLOADED}
-        ready = {k for p in pages for k, m in p["models"].items() if m["state"] == READY}
-        return bool(wanted) and wanted == ready
+        states = [
+            (key.partition("/")[0], m["state"]) for p in pages for key, m in p["models"].items()
+        ]
+        models = {name for name, _ in states}
+        return bool(models) and models == {name for name, state in states if state == READY}
 
     def _metrics(self, openmetrics: bool) -> str:
         self._pages.publish(self._index, self._status())
-        return exposition(list[Mapping[str, Any]](self._pages.fresh()), openmetrics=openmetrics)
+        return exposition(self._pages.fresh(), self._pages.counts(), openmetrics=openmetrics)
 
     async def _drain(self) -> None:
-        """Answers what was read; connections end with their next answer, idle ones at once."""
-        empty = asyncio.Event()
-        self._service.when_empty = empty.set
+        """Answers what was read and what comes now; every answer is its connection's last."""
         self._service.drain()
-        if self._service.connections:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(empty.wait(), self._spec.grace_s)
+        end = now() + self._spec.grace_s
+        while self._service.connections and now() < end:
+            self._service.end_idle()
+            await asyncio.sleep(_DRAIN_S)
 
     def _orphaned(self) -> None:
         """The supervisor is gone: so are we, before another takes the port."""
@@ -174,14 +189,25 @@ def limits(settings: Settings) -> HttpLimits:
         head_s=own.head_timeout_s,
         idle_s=own.idle_timeout_s,
         request_s=own.request_timeout_s,
+        request_max_s=own.request_timeout_max_s,
+    )
+
+
+def body_limits(settings: Settings) -> BodyLimits:
+    """What the wires keep of the settings."""
+    own = settings.limits
+    return BodyLimits(
+        depth=own.json_depth, parsed=own.body_mib << 20, answer=own.response_mib << 20
     )
 
 
 def runtimes(settings: Settings) -> dict[str, Runtime]:
     """Every runtime by name; what runs code does so in a runner process."""
     from fairlead.runtimes.onnx import OnnxRuntime
+    from fairlead.runtimes.runner.parent import IsolatedRuntime
 
-    return {"onnx": OnnxRuntime()}
+    apart = {name: IsolatedRuntime(name, log) for name in NATIVE}
+    return {"onnx": OnnxRuntime(), APART: IsolatedRuntime("onnx", log), **apart}
 
 
 def main(arguments: list[str]) -> int:

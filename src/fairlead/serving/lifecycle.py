@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import zip_longest
 from threading import Thread
 from typing import Any
 
@@ -31,6 +33,8 @@ from fairlead.serving.registry import (
 from fairlead.serving.warmup import warm
 
 EXAMPLE = "examples.json"
+APART = "onnx apart"
+"""The runtime of an ONNX graph that is kept in a runner."""
 
 
 def wanted(found: Iterable[Found], policy: str) -> set[tuple[str, int]]:
@@ -43,6 +47,12 @@ def wanted(found: Iterable[Found], policy: str) -> set[tuple[str, int]]:
     return {(name, max(numbers)) for name, numbers in versions.items()}
 
 
+def stand_ins(found: Iterable[Found], version: Found) -> list[Found]:
+    """What is loaded in place of a version that cannot be: the older ones, newest first."""
+    older = [f for f in found if f.name == version.name and f.version < version.version]
+    return sorted(older, key=lambda f: f.version, reverse=True)
+
+
 class Manager:
     """Loads the wanted versions of this worker, one after the other, on its own thread."""
 
@@ -53,24 +63,27 @@ class Manager:
         loop: asyncio.AbstractEventLoop,
         make_batcher: Callable[[Served, Plan], Batcher],
         log: Callable[..., None],
+        isolate: Container[str] = (),
     ) -> None:
+        """isolate: models whose graphs are kept in a runner although they need not be."""
         self._registry = registry
         self._runtimes = runtimes
         self._loop = loop
         self._make_batcher = make_batcher
         self._log = log
-        self._queue: list[Found] = []
+        self._isolate = isolate
+        self._queue: list[list[Found]] = []
         self.batchers: list[Batcher] = []
 
     def start(self, found: Sequence[Found], policy: str) -> None:
         """Begins to load what is wanted of `found`; returns at once."""
-        want = wanted(found, policy)
+        want, latest = wanted(found, policy), policy == "latest"
         for version in found:
             chosen = (version.name, version.version) in want
             state = WAITING if chosen else UNLOADED
             self._registry.know(version.name, version.version, None, state)
             if chosen:
-                self._queue.append(version)
+                self._queue.append([version, *(stand_ins(found, version) if latest else [])])
         Thread(target=self._load_all, name="manager", daemon=True).start()
 
     def unload(self) -> None:
@@ -81,18 +94,38 @@ class Manager:
             served.model.close()
 
     def _load_all(self) -> None:
-        for version in self._queue:
-            try:
-                self._load(version)
-            except FairleadError as error:
-                self._tell(version, FAILED, error.line())
-            except Exception as error:
-                self._tell(version, FAILED, f"{type(error).__name__}: {error}")
+        with suppress(RuntimeError):  # the loop has ended, and the worker with it
+            for versions in self._queue:
+                self._load_one_of(versions)
+
+    def _load_one_of(self, versions: Sequence[Found]) -> None:
+        """Loads the first version that can be."""
+        for version, older in zip_longest(versions, versions[1:]):
+            reason = self._attempt(version)
+            if not reason:
+                return
+            if older is not None:
+                self._tell(older, WAITING)
+            self._tell(version, FAILED, reason)
+
+    def _attempt(self, version: Found) -> str:
+        """Loads a version, or says why it cannot be."""
+        try:
+            self._load(version)
+        except FairleadError as error:
+            return error.line()
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
 
     def _load(self, found: Found) -> None:
         self._tell(found, LOADING)
-        package = open_package(found.folder)
-        runtime = self._runtimes.get(package.runtime)
+        # The folder names a version, whatever name its package was given when it was packed.
+        package = replace(open_package(found.folder), name=found.name, version=found.version)
+        if package.name in self._isolate:
+            package = replace(package, isolated=True)
+        apart = APART if package.isolated and package.runtime == "onnx" else package.runtime
+        runtime = self._runtimes.get(apart)
         if runtime is None:
             raise LoadFailed(
                 f"no runtime {package.runtime!r} is known here",
@@ -101,8 +134,12 @@ class Manager:
             )
         model = runtime.load(package, lambda relative: read_verified(package, relative))
         self._tell(found, WARMING)
-        served = Served(package, model, read_example(package))
-        plan = warm(package, model, served.example)
+        try:
+            served = Served(package, model, read_example(package))
+            plan = warm(package, model, served.example)
+        except BaseException:
+            model.close()
+            raise
         self._loop.call_soon_threadsafe(self._ready, served, plan)
 
     def _ready(self, served: Served, plan: Plan) -> None:
@@ -126,11 +163,3 @@ def read_example(package: Package) -> dict[str, Any]:
     if EXAMPLE not in package.files:
         return {}
     return json.loads(read_verified(package, EXAMPLE))
-
-
-def found_at(folders: Iterable[str], names: Iterable[str]) -> list[Found]:
-    """Versions named one by one: (folder, model name) pairs of single packages."""
-    return [
-        Found(name, open_package(Path(folder)).version, Path(folder))
-        for folder, name in zip(folders, names, strict=True)
-    ]

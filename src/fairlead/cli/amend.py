@@ -1,0 +1,35 @@
+"""`fairlead amend`: the next version of a packed model, with other words, limits or settings."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from fairlead.cli.main import COMMANDS
+from fairlead.core.errors import BadUsage, Unsupported
+
+SUMMARY = COMMANDS["amend"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model, and what changes."""
+    add = parser.add_argument
+    add("model", metavar="MODEL[@VERSION]", help="the model; its newest version if none is named")
+    add("--repository", required=True, metavar="DIR", help="the folder of packed models")
+    add("--model-toml", metavar="FILE", help="the owner's words, labels, units and limits")
+    add("--contract", metavar="FILE", help="not there yet: it comes with the guards")
+    add("--settings", metavar="FILE", help="not there yet: it comes with the profile")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the next version and says where."""
+    from fairlead.packing.amend import amend
+
+    for flag in ("contract", "settings"):
+        if getattr(args, flag):
+            raise Unsupported(f"--{flag} is not there yet", fix="Amend --model-toml")
+    if not args.model_toml:
+        raise BadUsage("nothing changes", fix="Give --model-toml FILE")
+    package = amend(Path(args.repository), args.model, Path(args.model_toml))
+    print(f"{package.name} version {package.version} in {package.folder}")
+    return 0

@@ -1,0 +1,113 @@
+"""`fairlead pack`: a trained file becomes a package in a repository."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from fairlead.cli.main import COMMANDS
+from fairlead.core.errors import BadUsage
+
+SUMMARY = COMMANDS["pack"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The file, its name and place, its rows, and how it is read."""
+    add = parser.add_argument
+    add("file", metavar="FILE", help="a trained file, a SavedModel folder or source.py:function")
+    add("--name", required=True, metavar="NAME", help="the model's name")
+    add("--repository", required=True, metavar="DIR", help="the folder of packed models")
+    add("--version", type=int, metavar="N", help="the version to write; the next one if left out")
+    add(
+        "--reference",
+        metavar="ROWS",
+        help="rows like the training rows, without labels: .csv, .parquet, .npz or .jsonl",
+    )
+    add("--evaluation", metavar="ROWS", help="held-out rows with labels, in a file of their own")
+    add("--target", metavar="COLUMN", help="the column of the evaluation rows that is the label")
+    add("--no-evidence", action="store_true", help="do not keep the evaluation rows in the package")
+    add("--input-names", metavar="A,B", default="", help="names for the model's inputs, in order")
+    add(
+        "--python",
+        metavar="PATH",
+        default="",
+        help="the interpreter that reads the file and runs what is kept native",
+    )
+    add(
+        "--requirements",
+        metavar="FILE",
+        default="",
+        help="what that interpreter must have installed, as name==version lines",
+    )
+    add(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="MODULE.NAME",
+        help="an object that a pickle may hold beyond the built-in list; may be repeated",
+    )
+    add("--allow-code", action="store_true", help="let TorchScript run its own code, locked in")
+    add(
+        "--weak-airlock",
+        action="store_true",
+        help="read the file also where this machine cannot cut the airlock's network",
+    )
+    add("--config", metavar="FILE", help="settings file (default ./fairlead.toml)")
+    add("--json", action="store_true", help="print one JSON object about the package at the end")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Packs, saying each step."""
+    from fairlead.assembly.config import read as read_settings
+    from fairlead.packing.airlock.process import Airlock
+    from fairlead.packing.from_file import pack_file, requirements_text
+    from fairlead.packing.pack import Wanted, read_measured
+    from fairlead.packing.rows import read
+
+    if bool(args.evaluation) != bool(args.target):
+        raise BadUsage("--evaluation and --target go together", fix="Give both or neither")
+    if args.version is not None and args.version < 1:
+        raise BadUsage("--version must be 1 or more")
+    settings = read_settings({}, args.config).airlock
+    wanted = Wanted(
+        name=args.name,
+        repository=Path(args.repository),
+        version=args.version,
+        reference=read(Path(args.reference)) if args.reference else None,
+        evaluation=read(Path(args.evaluation)) if args.evaluation else None,
+        target=args.target or "",
+        input_names=tuple(n.strip() for n in args.input_names.split(",") if n.strip()),
+        evidence=not args.no_evidence,
+        python=args.python,
+        requirements=requirements_text(args.requirements),
+    )
+    airlock = Airlock(
+        python=args.python,
+        allow=(*settings.allow, *args.allow),
+        weak=settings.weak or args.weak_airlock,
+    )
+    say = _quiet if args.json else _say
+    package = pack_file(args.file, wanted, airlock, say, allow_code=args.allow_code)
+    if args.json:
+        told = {
+            "name": package.name,
+            "version": package.version,
+            "folder": str(package.folder),
+            "runtime": package.runtime,
+            "isolated": package.isolated,
+            "reason": package.reason,
+            **read_measured(package),
+        }
+        print(json.dumps(told, indent=1))
+    else:
+        print(f"Serve it: fairlead serve {args.repository}")
+    return 0
+
+
+def _say(step: str, result: str) -> None:
+    print(f"{step:<9} {result}", flush=True)
+
+
+def _quiet(step: str, result: str) -> None:
+    """With --json, only the object is printed."""
