@@ -1,0 +1,160 @@
+"""Confidence: calibrated, never changing an answer, and a goal that is kept."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+
+from fairlead.guards import Confidence, learn_confidence
+from fairlead.guards.confidence import COVERAGES
+
+MODELS = {
+    "bayes": GaussianNB(),
+    "logistic": LogisticRegression(),
+    "forest": RandomForestClassifier(60, random_state=0),
+}
+
+
+@pytest.fixture(scope="module", params=[("bayes", 2), ("logistic", 3), ("forest", 2)])
+def scored(request):
+    """Scores and labels of a model on rows it was not trained on."""
+    name, classes = request.param
+    x, y = make_classification(
+        8000,
+        15,
+        n_informative=8,
+        n_classes=classes,
+        class_sep=2.0,
+        flip_y=0.0,
+        random_state=classes,
+    )
+    model = MODELS[name].fit(x[:2000], y[:2000])
+    return model.predict_proba(x[2000:]), y[2000:]
+
+
+def test_a_goal_is_broken_as_rarely_as_it_says(scored):
+    """Error at most 3 % with 95 % confidence, over many draws of evaluation rows."""
+    scores, labels = scored
+    broken, given = 0, []
+    for seed in range(40):
+        order = np.random.default_rng(seed).permutation(len(labels))
+        seen, fresh = order[:1200], order[1200:]
+        guard = learn_confidence(scores[seen], labels[seen], error_goal=0.03, seed=seed)
+        kept = guard.decide(scores[fresh])
+        given.append(kept.mean())
+        if kept.any():
+            wrong = scores[fresh][kept].argmax(axis=1) != labels[fresh][kept]
+            broken += wrong.mean() > 0.03
+    assert broken <= stats.binom.ppf(0.999, 40, 0.05)
+    assert np.mean(given) > 0.3
+
+
+@pytest.mark.parametrize("coverage", COVERAGES)
+def test_sets_hold_the_truth_as_often_as_they_say(scored, coverage):
+    scores, labels = scored
+    held = []
+    for seed in range(20):
+        order = np.random.default_rng(seed).permutation(len(labels))
+        seen, fresh = order[:1500], order[1500:]
+        sets = learn_confidence(scores[seen], labels[seen]).sets(scores[fresh], coverage)
+        held.append(sets[np.arange(len(fresh)), labels[fresh]].mean())
+    # Scores in steps, such as a forest's, make sets wider than they must be, never narrower.
+    steps = len(np.unique(scores)) < 200
+    assert coverage - 0.01 <= np.mean(held) <= coverage + (0.03 if steps else 0.01)
+
+
+def test_calibration_never_changes_an_answer_and_never_worsens_the_loss(scored):
+    scores, labels = scored
+    guard = learn_confidence(scores[:2000], labels[:2000])
+    fresh, truth = scores[2000:], labels[2000:]
+    calibrated = guard.calibrate(fresh)
+    assert (calibrated.argmax(axis=1) == fresh.argmax(axis=1)).all()
+    assert calibrated.sum(axis=1) == pytest.approx(1.0)
+
+    def loss(p):
+        return -np.log(np.clip(p[np.arange(len(truth)), truth], 1e-6, 1)).mean()
+
+    assert loss(calibrated) <= loss(fresh) * 1.02
+
+
+def test_isotonic_steps_are_scikit_learns():
+    from fairlead.guards.confidence import _fit_isotonic
+
+    random = np.random.default_rng(0)
+    best = random.uniform(0.5, 1.0, 500)
+    right = random.random(500) < best**2
+    scores = np.column_stack([best, 1 - best])
+    truth = np.where(right, 0, 1)
+    ours = _fit_isotonic(scores, truth)
+    half = len(ours.values) // 2
+    theirs = IsotonicRegression().fit(best, right.astype(float)).predict(np.sort(best))
+    assert half == len(np.unique(theirs))
+
+
+def test_a_goal_that_the_rows_cannot_show_gives_nothing_and_says_why():
+    random = np.random.default_rng(0)
+    scores = random.dirichlet([1, 1], 100)
+    guard = learn_confidence(scores, scores.argmax(axis=1), error_goal=0.01)
+    assert guard.threshold == np.inf
+    assert guard.reason == "100 labelled rows cannot show it: 299 are the least"
+    assert not guard.decide(scores).any()
+    noise = random.integers(0, 2, 2000)
+    guard = learn_confidence(random.dirichlet([1, 1], 2000), noise, error_goal=0.05)
+    assert guard.threshold == np.inf
+    assert guard.reason.startswith("even the 59 surest rows are wrong in")
+
+
+def test_without_a_goal_every_row_is_answered():
+    scores = np.random.default_rng(0).dirichlet([2, 1, 1], 200)
+    guard = learn_confidence(scores, scores.argmax(axis=1))
+    assert guard.threshold is None
+    assert guard.decide(scores).all()
+    assert guard.coverage == 1.0
+
+
+def test_equal_scores_stand_or_fall_together():
+    scores = np.column_stack([np.full(1000, 0.9), np.full(1000, 0.1)])
+    labels = (np.random.default_rng(0).random(1000) < 0.1).astype(int)
+    guard = learn_confidence(scores, labels, error_goal=0.05)
+    assert guard.threshold == np.inf
+
+
+def test_a_new_goal_needs_no_new_learning(scored):
+    scores, labels = scored
+    guard = learn_confidence(scores[:2000], labels[:2000], error_goal=0.02)
+    other = learn_confidence(scores[:2000], labels[:2000], error_goal=0.1)
+    guard.aim(0.1)
+    assert (guard.threshold, guard.coverage) == (other.threshold, other.coverage)
+
+
+def test_a_guard_read_from_bytes_answers_the_same(scored):
+    scores, labels = scored
+    guard = learn_confidence(scores[:1000], labels[:1000], error_goal=0.05)
+    again = Confidence.from_bytes(guard.to_bytes())
+    assert np.array_equal(again.calibrate(scores), guard.calibrate(scores))
+    assert np.array_equal(again.sets(scores, 0.95), guard.sets(scores, 0.95))
+    assert (again.threshold, again.coverage, again.losses) == (
+        guard.threshold,
+        guard.coverage,
+        guard.losses,
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "says"),
+    [
+        (np.full((100, 2), 0.9), np.zeros(100), "must sum to 1"),
+        (np.full((100, 2), 2.0), np.zeros(100), "between 0 and 1"),
+        (np.full((100, 1), 1.0), np.zeros(100), "two or more classes"),
+        (np.full((100, 2), 0.5), np.zeros(99), "100 rows of scores and 99 labels"),
+        (np.full((100, 2), 0.5), np.full(100, 2), "no position of a class"),
+        (np.full((10, 2), 0.5), np.zeros(10), "10 labelled rows are too few"),
+    ],
+)
+def test_what_cannot_be_learnt_from_is_said(scores, labels, says):
+    with pytest.raises(ValueError, match=says):
+        learn_confidence(scores, labels)

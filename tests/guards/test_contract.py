@@ -1,0 +1,123 @@
+"""Contracts: few rules learnt, any rule edited, every breach named with row and column."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.guards.contract import Contract, ContractInvalid, learn_contract
+
+
+def columns(**given):
+    return {
+        name: np.array(values, dtype=object if isinstance(values[0], str) else float)
+        for name, values in given.items()
+    }
+
+
+TRAIN = columns(
+    age=[20, 30, 40, 50] * 10,
+    income=[1.5, 2.5, float("nan"), 4.5] * 10,
+    city=["oslo", "rome", "oslo", "bonn"] * 10,
+    note=[f"a note of its own, number {i}" for i in range(40)],
+)
+
+
+def test_what_is_learnt_are_kinds_and_few_rules():
+    contract = learn_contract(TRAIN)
+    kinds = {rule.name: rule.kind for rule in contract.rules}
+    assert kinds == {"age": "integer", "income": "number", "city": "category", "note": "text"}
+    assert {r.name for r in contract.rules if r.required} == {"age", "city", "note"}
+    assert contract.rules[2].choices == ("bonn", "oslo", "rome")
+    assert all(r.minimum is None and r.maximum is None for r in contract.rules)
+    assert contract.rules[0].seen["maximum"] == 50
+
+
+def test_training_rows_keep_their_own_contract():
+    assert learn_contract(TRAIN).check({k: v.copy() for k, v in TRAIN.items()}) == []
+
+
+def edited(**rules):
+    """The learnt contract with lines added below columns."""
+    text = learn_contract(TRAIN).to_toml()
+    for name, lines in rules.items():
+        text = text.replace(f'[columns."{name}"]\n', f'[columns."{name}"]\n{lines}\n')
+    return Contract.from_toml(text)
+
+
+def row(**given):
+    return columns(**({"age": [30], "income": [1.0], "city": ["oslo"], "note": ["x"]} | given))
+
+
+@pytest.mark.parametrize(
+    ("rules", "given", "action", "words"),
+    [
+        ({}, {"age": [float("nan")]}, "refuse", "age is missing"),
+        ({}, {"city": [""]}, "refuse", "city is missing"),
+        ({}, {"city": ["atlantis"]}, "refuse", "city = 'atlantis' is none of: bonn, oslo, rome"),
+        ({"age": "maximum = 90"}, {"age": [430]}, "refuse", "age = 430 is above the maximum 90"),
+        ({"age": "minimum = 18\nunit = 'years'"}, {"age": [3]}, "refuse",
+         "age = 3 is below the minimum 18 years"),
+        ({"note": "longest = 3"}, {"note": ["long"]}, "refuse",
+         "note has 4 characters; 3 are the most"),
+        ({"note": "pattern = '[a-z]+'"}, {"note": ["A1"]}, "refuse",
+         "note is not of the form [a-z]+"),
+    ],
+)  # fmt: skip
+def test_a_breach_names_the_value_and_the_rule(rules, given, action, words):
+    (breach,) = edited(**rules).check(row(**given))
+    assert (breach.row, breach.action, breach.words) == (0, action, words)
+
+
+def test_a_value_is_clipped_only_where_the_owner_said_so_and_is_reported():
+    text = learn_contract(TRAIN).to_toml()
+    text = text.replace('otherwise = "refuse"', 'otherwise = "clip"\nmaximum = 90', 1)
+    contract = Contract.from_toml(text)
+    given = row(age=[430])
+    (breach,) = contract.check(given)
+    assert breach.action == "clip"
+    assert given["age"].tolist() == [90]
+    assert [b.action for b in contract.check(row(age=[float("nan")]))] == ["refuse"]
+
+
+def test_a_contract_is_the_same_after_it_was_written_and_read():
+    text = learn_contract(TRAIN).to_toml()
+    assert Contract.from_toml(text).to_toml() == text
+
+
+@given(
+    st.lists(
+        st.text(min_size=1, max_size=12).filter(lambda t: t < "\x7f"),
+        min_size=1,
+        max_size=4,
+        unique=True,
+    )
+)
+def test_any_column_name_and_category_survives_the_file(names):
+    table = {n: np.array([names[0], names[-1]] * 5, dtype=object) for n in names}
+    contract = learn_contract(table)
+    again = Contract.from_toml(contract.to_toml())
+    assert [r.name for r in again.rules] == names
+    assert again.check(table) == contract.check(table)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("format = 2", "format must be 1"),
+        ("format = 1\nfoo = 1", "foo is not known at the top"),
+        ("format = 1\n[columns.a]\nkind = 'colour'", "columns.a.kind must be one of"),
+        ("format = 1\n[columns.a]\nmin = 1", "columns.a: min is not known"),
+        ("format = 1\n[columns.a]\nminimum = 'x'", "columns.a.minimum has a value of the wrong"),
+        ("format = 1\n[columns.a]\nrequired = 1", "columns.a.required has a value of the wrong"),
+        ("format = 1\n[columns.a]\nminimum = true", "columns.a.minimum has a value of the wrong"),
+        ("format = 1\n[columns.a]\nminimum = 2\nmaximum = 1", "minimum is above maximum"),
+        ("format = 1\n[columns.a]\nchoices = ['x']", "are for categories and texts"),
+        ("format = 1\n[columns.a]\nkind='text'\npattern = '('", "is no regular expression"),
+        ("format = 1\n[columns.a]\notherwise = 'drop'", "otherwise must be one of"),
+        ("format = ", "not valid TOML"),
+    ],
+)  # fmt: skip
+def test_a_contract_that_makes_no_sense_is_refused_with_its_place(text, says):
+    with pytest.raises(ContractInvalid, match=says):
+        Contract.from_toml(text)
