@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 KEY := $(shell cksum < pyproject.toml | tr -d ' ')
 TORCH := torch==2.13.0
-TENSORFLOW := tensorflow>=2.16
+TENSORFLOW := tensorflow==2.21.0
 
 # --- what can be asked for -----------------------------------------------------------------
 
@@ -23,6 +23,7 @@ help:
 	@echo 'make test             the whole suite'
 	@echo 'make check            lint, formatting, types, floors, budgets, docs'
 	@echo 'make test-frameworks  the suite of torch and TensorFlow, each in its own environment'
+	@echo 'make bench            every promise about speed, measured beside the peers (some minutes)'
 	@echo 'make reference        write the generated pages of docs/reference again'
 	@echo 'make clean            remove every environment and everything the above left behind'
 
@@ -44,8 +45,13 @@ check: .venv/test-$(KEY)
 
 .PHONY: test-frameworks
 test-frameworks: .venvs/torch/ready-$(KEY) .venvs/tensorflow/ready-$(KEY)
-	@.venvs/torch/bin/python -m pytest -q -m frameworks -k torch $(FRAMEWORK_TESTS)
-	@.venvs/tensorflow/bin/python -m pytest -q -m frameworks -k tensorflow $(FRAMEWORK_TESTS)
+	@.venvs/torch/bin/python -m pytest -q -m frameworks -k torch tests/frameworks
+	@.venvs/tensorflow/bin/python -m pytest -q -m frameworks -k tensorflow tests/frameworks
+
+.PHONY: bench
+bench: .venv/test-$(KEY)
+	@.venv/bin/python -m benchmarks.install
+	@.venv/bin/python -m benchmarks
 
 .PHONY: reference
 reference: .venv/test-$(KEY)
@@ -53,7 +59,7 @@ reference: .venv/test-$(KEY)
 
 .PHONY: clean
 clean:
-	rm -rf .venv .venvs .demo .fairlead .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venvs benchmarks/.home .demo .fairlead .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # --- environments --------------------------------------------------------------------------
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fairlead.core.promises import LoadedModel
-from fairlead.core.signature import Signature
+from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import Array
 
 LABELS_EQUAL = 0.999
@@ -27,9 +28,10 @@ _BATCH = 1024
 class Comparison:
     """What the comparison found.
 
-    labels:     share of rows with an equal label, None when the model gives no label.
+    labels:     share of equal labels (and other text and integers), None when there are none.
     largest, quantile: the largest and the 99.9th-percentile difference of all numbers.
-    worst:      row numbers with the largest differences, worst first.
+    worst:      the worst rows, worst first: {"row", "difference"}, and the two labels as
+                "original" and "graph" where they are not the same.
     sampled:    the rows were made up from the signature, not given.
     failure:    what is beyond tolerance, "" when the graph is faithful.
     """
@@ -65,35 +67,84 @@ def compare(
     answers = run(model, signature, inputs)
     count = len(inputs[0])
     differences = np.zeros(count)
+    wrong = np.zeros(count, dtype=bool)
+    labelled: list[tuple[Array, Array]] = []
     every: list[Array] = []
     labels: float | None = None
     for spec in signature.outputs:
         if spec.name not in original:
             continue
         mine, theirs = answers[spec.name], original[spec.name]
-        theirs = theirs.reshape(mine.shape)
-        if spec.role == "label" or theirs.dtype.kind not in "fiub":
-            labels = float(np.mean(mine.astype(str) == theirs.astype(str)))
+        failure = _misshapen(spec, mine, theirs, batched=signature.batched)
+        if failure:
+            return Comparison(count, None, np.inf, np.inf, sampled=sampled, failure=failure)
+        mine, theirs = mine.reshape(count, -1), theirs.reshape(count, -1)
+        if spec.role == "label" or theirs.dtype.kind != "f":
+            same = same_labels(mine, theirs)
+            wrong |= ~same.all(axis=1)
+            labelled.append((mine, theirs))
+            labels = min(float(same.mean()), 1.0 if labels is None else labels)
             continue
-        apart = _apart(mine.astype(np.float64), theirs.astype(np.float64)).reshape(count, -1)
+        apart = _apart(mine.astype(np.float64), theirs.astype(np.float64))
         differences = np.maximum(differences, apart.max(axis=1, initial=0.0))
         every.append(apart.reshape(-1))
     numbers = np.concatenate(every) if every else np.zeros(1)
-    largest, quantile = (
-        float(numbers.max()),
-        float(np.quantile(numbers, _QUANTILE, method="higher")),
-    )
+    largest = float(numbers.max())
+    quantile = float(np.quantile(numbers, _QUANTILE, method="higher"))
     failure = ""
     if labels is not None and labels < LABELS_EQUAL:
         failure = f"labels agree on {labels:.2%} of {count} rows only"
     elif not quantile <= DIFFERENCE:
         failure = f"99.9 % of the numbers differ by up to {quantile:.2g}, more than {DIFFERENCE:g}"
-    worst = [
-        {"row": int(row), "difference": float(differences[row])}
-        for row in np.argsort(-differences, kind="stable")[:_WORST]
-        if differences[row] > 0
-    ]
+    elif not np.isfinite(largest):
+        row = int(np.argmax(differences))
+        failure = f"row {row} has NaN or infinity in one answer and a number in the other"
+    worst = _worst(differences, wrong, labelled)
     return Comparison(count, labels, largest, quantile, worst, sampled, failure)
+
+
+def same_labels(mine: Array, theirs: Array) -> NDArray[np.bool_]:
+    """Which labels are the same; a number is the same however it is written (1, 1.0, "1")."""
+    if mine.dtype.kind in "fiub" and theirs.dtype.kind in "fiub":
+        return mine == theirs
+    return _texts(mine) == _texts(theirs)
+
+
+def _texts(labels: Array) -> NDArray[Any]:
+    if labels.dtype.kind == "f" and np.array_equal(labels, np.trunc(labels)):
+        labels = labels.astype(np.int64)
+    return labels.astype(str)
+
+
+def _misshapen(spec: TensorSpec, mine: Array, theirs: Array, *, batched: bool) -> str:
+    """What is wrong with an output's shape, "" when nothing is."""
+    wanted = spec.shape[1:] if batched else spec.shape
+    given = mine.shape[1:]
+    if len(given) != len(wanted) or any(
+        w not in (-1, g) for w, g in zip(wanted, given, strict=True)
+    ):
+        return f"output {spec.name!r} has rows of shape {list(given)}, not {list(wanted)}"
+    if mine.size != theirs.size:
+        theirs_shape = list(theirs.shape[1:])
+        return f"output {spec.name!r} has rows of shape {list(given)}, the original {theirs_shape}"
+    return ""
+
+
+def _worst(
+    differences: Array, wrong: Array, labelled: Sequence[tuple[Array, Array]]
+) -> list[dict[str, Any]]:
+    """The worst rows: those with another label first, then those with the largest difference."""
+    order: list[int] = np.lexsort((-differences, ~wrong))[:_WORST].tolist()
+    found: list[dict[str, Any]] = []
+    for row in order:
+        if not wrong[row] and not differences[row] > 0:
+            continue
+        entry: dict[str, Any] = {"row": row, "difference": float(differences[row])}
+        if wrong[row]:
+            entry["graph"] = ", ".join(str(v) for mine, _ in labelled for v in mine[row])
+            entry["original"] = ", ".join(str(v) for _, theirs in labelled for v in theirs[row])
+        found.append(entry)
+    return found
 
 
 def run(model: LoadedModel, signature: Signature, inputs: Sequence[Array]) -> dict[str, Array]:
@@ -106,7 +157,7 @@ def run(model: LoadedModel, signature: Signature, inputs: Sequence[Array]) -> di
             part = [np.ascontiguousarray(a[start : start + _BATCH]) for a in inputs]
             parts.append(model.predict(part, positions))
         else:
-            answer = model.predict([np.array(a[start]) for a in inputs], positions)
+            answer = model.predict([np.array(a[start], a.dtype) for a in inputs], positions)
             parts.append([a[np.newaxis] for a in answer])
     return {
         spec.name: np.concatenate([part[i] for part in parts])

@@ -46,6 +46,7 @@ class Wanted:
     """What the owner asks for.
 
     evaluation: rows with labels; target: the name of the label column in them.
+    signature: which signature of a SavedModel is served, "" for its default one.
     python: the interpreter of an isolated model, ours when ""; requirements: what it must have,
     as the text of a requirements file.
     """
@@ -57,6 +58,7 @@ class Wanted:
     evaluation: Table | None = None
     target: str = ""
     input_names: tuple[str, ...] = ()
+    signature: str = ""
     evidence: bool = True
     python: str = ""
     requirements: str = ""
@@ -118,7 +120,8 @@ def _faithful(wanted: Wanted, convert: Convert, folder: Path, say: Say) -> Made:
             return _checked(made, say)
         failure = made.comparison.failure if made.comparison else made.reason
         reasons.append(f"as {step} graph {failure}")
-        say("compare", f"not faithful as {step} graph: {failure}")
+        worst = _worst(made.comparison)
+        say("compare", f"not faithful as {step} graph: {failure}" + (worst and f"; worst {worst}"))
     native = {"native": "; ".join(reasons)}
     return _checked(_attempt(wanted, convert, folder / "native", native, say), say)
 
@@ -132,10 +135,19 @@ def _checked(made: Made, say: Say) -> Made:
     if not found.faithful:
         raise ConversionFailed(
             f"no faithful way to serve the model: {found.failure}",
-            where=", ".join(f"row {w['row']}" for w in found.worst) or None,
+            where=_worst(found) or None,
             fix="Give --reference rows that are like the training rows",
         )
     return made
+
+
+def _worst(found: Comparison | None) -> str:
+    """The rows that differ most, in words; "" when none is known."""
+    told: list[str] = []
+    for row in found.worst if found is not None else ():
+        labels = f": {row['original']} became {row['graph']}" if "graph" in row else ""
+        told.append(f"row {row['row']}" + (labels or f" by {row['difference']:.2g}"))
+    return ", ".join(told)
 
 
 def _attempt(
@@ -172,7 +184,10 @@ def _attempt(
 
 def job_of(wanted: Wanted, folder: Path) -> dict[str, Any]:
     """What a converter is told; the reference rows go by a file without any object in it."""
-    job: dict[str, Any] = {"input_names": list(wanted.input_names)}
+    job: dict[str, Any] = {
+        "input_names": list(wanted.input_names),
+        "signature": wanted.signature,
+    }
     table = reference_of(wanted)
     if table is not None:
         path = folder / "reference.npz"

@@ -179,8 +179,8 @@ def _working_rows(model: LoadedModel, signature: Signature) -> Table | None:
 
 
 def _made_up(spec: TensorSpec, size: int, batched: bool, random: np.random.Generator) -> Array:
-    first = [_ROWS] if batched else [1 if d == -1 else d for d in spec.shape[:1]]
-    shape = [*first, *(size if d == -1 else d for d in spec.shape[1:])]
+    first = [] if batched else [1 if d == -1 else d for d in spec.shape[:1]]
+    shape = [_ROWS, *first, *(size if d == -1 else d for d in spec.shape[1:])]
     if spec.dtype.is_text:
         return np.full(shape, "a", dtype=object)
     if spec.dtype.is_float:

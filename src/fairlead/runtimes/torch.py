@@ -37,20 +37,36 @@ def load(
 def program_call(program: Any) -> Call:
     """An exported program as a function of arrays.
 
-    The module is asked without the guards that torch would put before it: the signature has
-    checked the shapes, and guards also refuse batch sizes that the program computes rightly.
+    More rows than the program was exported for are asked in parts.
     """
     pytree: Any = import_module("torch.utils._pytree")
     module = unguarded(program)
     slots = [constant_of(spec) for spec in user_inputs(program)]
+    most = _most_rows(program)
 
     def call(arrays: list[Any]) -> list[Any]:
+        count = len(arrays[0]) if most else 0
+        if count <= most:
+            return once(arrays)
+        parts = [once([a[i : i + most] for a in arrays]) for i in range(0, count, most)]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    def once(arrays: list[Any]) -> list[Any]:
         given = iter(arrays)
         leaves = [_tensor(next(given)) if slot is TENSOR else slot for slot in slots]
         positional, named = pytree.tree_unflatten(leaves, program.call_spec.in_spec)
         return _answer(module, positional, named)
 
     return call
+
+
+def _most_rows(program: Any) -> int:
+    """The bound of the program's free first dimension, 0 for none."""
+    taken = {spec.arg.name for spec in user_inputs(program)}
+    values = [n.meta.get("val") for n in program.graph.nodes if n.name in taken]
+    firsts = {str(value.shape[0]) for value in values if getattr(value, "shape", ())}
+    bounds = [str(r.upper) for s, r in program.range_constraints.items() if str(s) in firsts]
+    return min((int(bound) for bound in bounds if bound.isdecimal()), default=0)
 
 
 def script_call(module: Any) -> Call:
@@ -82,7 +98,10 @@ def _is_constant(spec: Any) -> bool:
 
 
 def unguarded(program: Any) -> Any:
-    """The program's module, without guards where this torch can leave them out."""
+    """The program's module, with no check of sizes but the bounds of free dimensions.
+
+    The signature has checked the shapes, where this torch can leave that out.
+    """
     try:
         return program.module(check_guards=False)
     except TypeError:

@@ -5,7 +5,7 @@ evaluates the expressions of symbolic sizes as Python, calls any attribute of to
 names, and loads compiled libraries. So the archive is looked through first. The airlock is the
 wall; this says early and in words what is wrong with a file.
 
-Standalone: the standard library only.
+Standalone: the standard library and torch only.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from fairlead.packing.converters.tensors import Refused
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z|\Z", re.ASCII)
 _TARGET = re.compile(r"torch\.(ops\.[a-z]\w*\.\w+(\.\w+)?|_?sym_\w+)\Z|math\.\w+\Z", re.ASCII)
@@ -42,17 +44,13 @@ _EXPRESSION = re.compile(r"[\w\s+\-*/(),.<>=!&|~%]*\Z", re.ASCII)
 _ASKED = frozenset(("size", "stride", "storage_offset", "dim", "numel"))
 
 
-class Unsafe(ValueError):
-    """The archive holds something that only a trusted file may hold."""
-
-
 def check(path: Path) -> None:
-    """Raises Unsafe, or ValueError for what is no such archive."""
+    """Raises Refused, or ValueError for what is no such archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if len(set(names)) != len(names):
-                raise Unsafe("the archive holds an entry twice")
+                raise Refused("the archive holds an entry twice")
             for name in names:
                 _check_entry(archive, name)
     except (zipfile.BadZipFile, RecursionError, UnicodeDecodeError) as error:
@@ -78,9 +76,9 @@ def tensors_only() -> Generator[None]:
 def _check_entry(archive: zipfile.ZipFile, name: str) -> None:
     parts = name.split("/")
     if "aotinductor" in parts or name.endswith((".so", ".cubin")):
-        raise Unsafe("the archive holds compiled code: save the program with torch.export.save")
+        raise Refused("the archive holds compiled code: save the program with torch.export.save")
     if parts[-1].startswith(("custom_obj_", "opaque_obj_")):
-        raise Unsafe(f"the archive holds an object that is no tensor: {name}")
+        raise Refused(f"the archive holds an object that is no tensor: {name}")
     if name.endswith(".json") and not name.endswith("_config.json"):
         try:
             _walk(json.loads(archive.read(name)))
@@ -121,7 +119,7 @@ def _check_field(key: str, entry: Any) -> None:
 
 def _check_name(name: str) -> None:
     if not _NAME.match(name):
-        raise Unsafe(f"{name[:60]!r} is no name of a value")
+        raise Refused(f"{name[:60]!r} is no name of a value")
 
 
 def _check_target(target: str) -> None:
@@ -129,7 +127,7 @@ def _check_target(target: str) -> None:
     file = target in _FILES or target.rpartition(".")[0] in _FILES
     good = _PYTHON.match(target) or _TARGET.match(target)
     if not good or file or "__" in target:
-        raise Unsafe(f"the program calls {target[:80]!r}, which is no operator of torch")
+        raise Refused(f"the program calls {target[:80]!r}, which is no operator of torch")
 
 
 def _check_expression(text: str) -> None:
@@ -137,7 +135,7 @@ def _check_expression(text: str) -> None:
     text = _QUOTED.sub(r"Symbol(\1", text)
     words = re.findall(r"[A-Za-z_]\w*", text, re.ASCII)
     if not _EXPRESSION.match(text) or not all(_SYMBOL.match(w) or _WORD.match(w) for w in words):
-        raise Unsafe(f"{text[:60]!r} is no size")
+        raise Refused(f"{text[:60]!r} is no size")
 
 
 def _check_guard(text: str) -> None:
@@ -145,13 +143,13 @@ def _check_guard(text: str) -> None:
     try:
         nodes = list(ast.walk(ast.parse(text, mode="eval")))
     except SyntaxError:
-        raise Unsafe(f"{text[:60]!r} is no guard") from None
+        raise Refused(f"{text[:60]!r} is no guard") from None
     for node in nodes:
         called = isinstance(node, ast.Call) and not isinstance(node.func, ast.Name | ast.Attribute)
         attribute = isinstance(node, ast.Attribute) and node.attr not in _ASKED
         name = isinstance(node, ast.Name) and node.id != "L" and not _WORD.match(node.id)
         if called or attribute or name or isinstance(node, ast.Lambda | ast.NamedExpr):
-            raise Unsafe(f"{text[:60]!r} is no guard")
+            raise Refused(f"{text[:60]!r} is no guard")
 
 
 def _check_arguments(spec: Any) -> None:

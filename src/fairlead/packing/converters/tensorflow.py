@@ -10,12 +10,9 @@ numpy, tensorflow, tf2onnx and onnx only.
 from __future__ import annotations
 
 import copy
-import io
-import logging
 import re
 import shutil
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from fairlead.packing.converters import graphs, tensor_graphs, tensors
-from fairlead.packing.converters.tensors import Subject
+from fairlead.packing.converters.tensors import Refused, Subject, quiet, short
 from fairlead.runtimes import tensorflow as runtime
 
 RUNTIME = "tensorflow"
@@ -73,7 +70,7 @@ def read(path: Path, job: dict[str, Any]) -> Saved:
 
 def _opened(path: Path, asked: str) -> Saved:
     tf: Any = import_module("tensorflow")
-    with _quiet():
+    with quiet():
         loaded = tf.saved_model.load(str(path))
     known = sorted(loaded.signatures)
     if not known:
@@ -91,7 +88,7 @@ def _opened(path: Path, asked: str) -> Saved:
 
 
 def _check(path: Path) -> None:
-    """Raises ValueError for a graph with operators that reach outside it."""
+    """Raises Refused for a graph with operators that reach outside it."""
     protobuf: Any = import_module("tensorflow.core.protobuf.saved_model_pb2")
     saved = protobuf.SavedModel()
     try:
@@ -105,7 +102,7 @@ def _check(path: Path) -> None:
         ]
         outside = sorted({node.op for node in nodes} & _OUTSIDE)
         if outside:
-            raise ValueError(
+            raise Refused(
                 f"its graph reaches outside itself by {', '.join(outside)}: take that out, or "
                 "trust it with --allow-code"
             )
@@ -116,7 +113,7 @@ def convert(model: Any, job: dict[str, Any], out: Path) -> dict[str, Any]:
 
     model: a Saved; or from a notebook a Keras model or a tf.Module, which is saved first.
     """
-    with _quiet():
+    with quiet():
         saved = model if isinstance(model, Saved) else _saved(model, job, out)
         subject, own = _subject(saved, list(job.get("input_names") or ()))
         rows, found = tensors.asked(subject, job)
@@ -132,7 +129,7 @@ def convert(model: Any, job: dict[str, Any], out: Path) -> dict[str, Any]:
                 (out / graphs.GRAPH).write_bytes(raw)
                 return facts
             except Exception as error:
-                reason = f"it cannot be converted to ONNX: {_short(error)}"
+                reason = f"it cannot be converted to ONNX: {short(error)}"
     if saved.folder != out / FOLDER:
         shutil.copytree(saved.folder, out / FOLDER)
     about = {"function": saved.function, "inputs": own[0], "outputs": own[1]}
@@ -248,23 +245,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    """Keeps what TensorFlow and tf2onnx say about themselves from people."""
-    loggers = [logging.getLogger(name) for name in ("tensorflow", "tf2onnx", "absl")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}"

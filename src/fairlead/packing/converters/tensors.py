@@ -9,8 +9,12 @@ Standalone: the standard library and numpy only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+import warnings
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,10 @@ _TRIED_BOUNDS = (100, 10, 2)
 _WORDS = ("a", "word", "some more words", "Ärger", "")
 _FEW = 4
 _CLOSE = 1e-4
+
+
+class Refused(ValueError):
+    """A trained file holds something that only a trusted one may hold."""
 
 
 @dataclass
@@ -68,10 +76,13 @@ def asked(subject: Subject, job: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     ValueError when the rows do not fit the inputs, when none can be made up, or for a model whose
     answers are random or depend on neighbouring rows.
     """
-    columns = samples.given_rows(job)
+    columns = samples.given(job)
     if columns:
         rows = arranged(subject, columns)
-        found = answers(subject, rows)
+        try:
+            found = answers(subject, rows)
+        except Exception as error:
+            raise ValueError(f"the model does not take the reference rows: {error}") from error
     else:
         rows, found = _made_up(subject)
     _check(subject, rows, found)
@@ -98,12 +109,18 @@ def _made_up(subject: Subject) -> tuple[list[Any], list[Any]]:
             except Exception as error:
                 problem = error
                 continue
-            # A made-up row to which the model itself knows no answer says nothing.
-            known = np.logical_and.reduce([_finite(a) for a in found])
-            if not known.any():
-                return rows, found
-            return [a[known] for a in rows], [a[known] for a in found]
+            return _answered(rows, found)
     raise ValueError(f"no rows that it takes could be made up: give reference rows ({problem})")
+
+
+def _answered(rows: list[Any], found: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Made-up rows without those to which the model itself knows no answer: they say nothing."""
+    if any(len(a) != len(rows[0]) for a in found):
+        return rows, found
+    known = np.logical_and.reduce([_finite(a) for a in found])
+    if not known.any():
+        return rows, found
+    return [a[known] for a in rows], [a[known] for a in found]
 
 
 def _finite(array: Any) -> Any:
@@ -232,7 +249,7 @@ def answers(subject: Subject, inputs: Sequence[Any]) -> list[Any]:
     if subject.batched:
         parts = [subject.call([a[i : i + _CHUNK] for a in inputs]) for i in range(0, count, _CHUNK)]
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
-    calls = [subject.call([a[i] for a in inputs]) for i in range(count)]
+    calls = [subject.call([np.asarray(a[i], a.dtype) for a in inputs]) for i in range(count)]
     return [np.stack(part) for part in zip(*calls, strict=True)]
 
 
@@ -258,8 +275,14 @@ def _check(subject: Subject, rows: Sequence[Any], found: Sequence[Any]) -> None:
 
 
 def alone(subject: Subject, inputs: Sequence[Any]) -> list[Any]:
-    """The answers to rows that are asked one by one; [] when they do not fit together."""
-    single = [subject.call([a[i : i + 1] for a in inputs]) for i in range(len(inputs[0]))]
+    """The answers to rows that are asked one by one; [] when they do not fit together.
+
+    Raises ValueError for a model that takes no single row.
+    """
+    try:
+        single = [subject.call([a[i : i + 1] for a in inputs]) for i in range(len(inputs[0]))]
+    except Exception as error:
+        raise ValueError(f"the model does not take a single row: {short(error)}") from error
     try:
         return [np.concatenate(part) for part in zip(*single, strict=True)]
     except ValueError:
@@ -295,3 +318,25 @@ def save(subject: Subject, inputs: Sequence[Any], found: Sequence[Any], out: Pat
     named = {spec["name"]: a for spec, a in zip(subject.outputs, found, strict=True)}
     np.savez(out / "rows.npz", **samples.for_file(table))
     np.savez(out / "original.npz", **samples.for_file(named))
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Keeps what frameworks say about themselves from people who cannot act on it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def short(error: Exception) -> str:
+    """What was at the root of an error, in one line; our own say their whole text."""
+    root: BaseException = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    text = " ".join(str(root).split())
+    return text if type(root) is ValueError else f"{type(root).__name__}: {text[:200]}"

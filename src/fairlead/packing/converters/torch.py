@@ -9,12 +9,9 @@ numpy, torch, onnx and onnxscript only.
 
 from __future__ import annotations
 
-import io
 import shutil
-import warnings
 import zipfile
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -29,7 +26,7 @@ from fairlead.packing.converters import (
     torch_program,
     torch_script,
 )
-from fairlead.packing.converters.tensors import Subject
+from fairlead.packing.converters.tensors import Subject, quiet, short
 
 RUNTIME = "torch"
 PROGRAM, SCRIPT = "model.pt2", "model.pt"
@@ -53,12 +50,12 @@ def read(path: Path, job: dict[str, Any]) -> Any:
             raise ValueError(
                 f"it is TorchScript, which is code: {HOW}, or trust it with --allow-code"
             )
-        with _quiet():
+        with quiet():
             return torch.jit.load(str(path), map_location="cpu").eval()
     if kind != "program":
         raise ValueError(f"it is {kind}: {HOW}")
     pt2.check(path)
-    with _quiet(), pt2.tensors_only():
+    with quiet(), pt2.tensors_only():
         return torch.export.load(str(path))
 
 
@@ -82,7 +79,7 @@ def convert(model: Any, job: dict[str, Any], out: Path) -> dict[str, Any]:
     model: an ExportedProgram, a ScriptModule or any other nn.Module.
     """
     torch: Any = import_module("torch")
-    with _quiet():
+    with quiet():
         if isinstance(model, torch.jit.ScriptModule):
             return _convert_script(model, job, out)
         return _convert_program(model, job, out)
@@ -164,15 +161,14 @@ def _finish(
             (out / graphs.GRAPH).write_bytes(tensor_graphs.fitted(graph(), facts["signature"]))
             return facts
         except Exception as error:
-            reason = f"it cannot be converted to ONNX: {_short(error)}"
+            reason = f"it cannot be converted to ONNX: {short(error)}"
     return facts | {"runtime": RUNTIME, "graph": keep(), "reason": reason, "about": {"kind": kind}}
 
 
 def _program_graph(program: Any) -> Any:
     """The program as an ONNX model with torch's own names."""
     torch: Any = import_module("torch")
-    with redirect_stdout(io.StringIO()):
-        return torch.onnx.export(program, dynamo=True, verbose=False).model_proto
+    return torch.onnx.export(program, dynamo=True, verbose=False).model_proto
 
 
 def _facts(model: Any, job: dict[str, Any], subject: Subject) -> dict[str, Any]:
@@ -197,16 +193,3 @@ def _versions(names: Sequence[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    """Keeps torch's warnings about itself from people who cannot act on them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fairlead.packing.converters import samples, tensors
-from fairlead.packing.converters.tensors import Subject
+from fairlead.packing.converters.tensors import Subject, short
 from fairlead.runtimes import torch as runtime
 
 _KINDS = {
@@ -131,7 +131,7 @@ def exported(module: Any, job: Mapping[str, Any]) -> tuple[Any, Call]:
     torch: Any = import_module("torch")
     module = copy.deepcopy(module).cpu().eval()
     names = [p.name for p in inspect.signature(module.forward).parameters.values()]
-    arguments = first_arguments(module, samples.given_rows(dict(job)), len(names))
+    arguments = first_arguments(module, samples.given(dict(job)), len(names))
     rows = [a[np.arange(_EXAMPLE_ROWS) % len(a)] for a in arguments]
     sizes = tuple({0: torch.export.Dim.AUTO} for _ in rows)
     try:
@@ -140,7 +140,10 @@ def exported(module: Any, job: Mapping[str, Any]) -> tuple[Any, Call]:
     except Exception:
         program, dynamic = None, False
     if not dynamic:
-        program = torch.export.export(module, _tensors([a[:1] for a in rows]))
+        try:
+            program = torch.export.export(module, _tensors([a[:1] for a in rows]))
+        except Exception as error:
+            raise ValueError(f"torch.export cannot follow the module: {short(error)}") from error
     return program, runtime.script_call(module)
 
 
@@ -157,13 +160,19 @@ def first_arguments(module: Any, columns: Mapping[str, Any], most: int) -> list[
     problem: Exception | None = None
     call = runtime.script_call(module)
     for arrays in _forms(columns, most, _precision(module)):
-        try:
-            call([a[:2] for a in arrays])
-        except Exception as error:
-            problem = problem or error
-            continue
-        return arrays
-    raise ValueError(f"the module does not take the reference rows: {problem}")
+        for count in (2, 1):
+            try:
+                call([a[:count] for a in arrays])
+            except Exception as error:
+                problem = problem or error
+                continue
+            return arrays
+    raise ValueError(f"the module does not take the reference rows: {_last_line(problem)}")
+
+
+def _last_line(error: Exception | None) -> str:
+    """TorchScript's errors are long; what went wrong stands last."""
+    return str(error).strip().splitlines()[-1][:300]
 
 
 def _forms(columns: Mapping[str, Any], most: int, precision: str) -> Iterator[list[Any]]:

@@ -26,7 +26,7 @@ def subject_of(module: Any, job: Mapping[str, Any]) -> Subject:
     Raises ValueError without rows, or when it takes them in no form.
     """
     own = [a.name for a in module.forward.schema.arguments[1:] if not a.has_default_value()]
-    arrays = torch_program.first_arguments(module, samples.given_rows(dict(job)), len(own))
+    arrays = torch_program.first_arguments(module, samples.given(dict(job)), len(own))
     names = tensors.named(list(job.get("input_names") or ()), own[: len(arrays)])
     call = runtime.script_call(module)
     first = -1 if _takes_any_number(call, arrays) else 1
