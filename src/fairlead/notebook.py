@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import warnings
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ from typing import Any
 from fairlead.core.errors import BadUsage, ConversionFailed, MissingExtra
 from fairlead.core.package import Package
 from fairlead.packing.airlock.process import Airlock
-from fairlead.packing.from_file import pack_file
-from fairlead.packing.pack import Say, Wanted, pack_converted, silent
+from fairlead.packing.from_file import pack_file, requirements_text
+from fairlead.packing.pack import Convert, Say, Wanted, pack_converted, silent
 from fairlead.packing.rows import Table, read, table_of
 
 _TARGET = "target"
@@ -32,18 +34,28 @@ def pack(
     reference: Any = None,
     evaluation: tuple[Any, Any] | None = None,
     version: int | None = None,
-    input_names: tuple[str, ...] = (),
+    input_names: Sequence[str] = (),
     evidence: bool = True,
-    requirements: str = "",
+    python: str | os.PathLike[str] = "",
+    requirements: str | os.PathLike[str] = "",
+    allow: Sequence[str] = (),
+    allow_code: bool = False,
     say: Say = silent,
 ) -> Package:
     """Packs a fitted model and returns its package.
 
     model:      a fitted scikit-learn, XGBoost, LightGBM or CatBoost model, a torch module or
-                exported program, a function from a source file, or the path of a trained file.
+                exported program, a Keras model or tf.Module, a function from a source file, or
+                the path of a trained file.
     reference:  rows like the training rows (DataFrame, array, dict of columns, or a file's path);
                 a DataFrame's column names and types become the model's.
     evaluation: held-out rows and their labels, (X, y).
+    version:    the version to write, the next one when None.
+    input_names: names for the model's inputs, in order.
+    evidence:   keep the evaluation rows in the package.
+    python, requirements, allow, allow_code: for files and functions, as `fairlead pack` has them:
+                another interpreter, the file of what it must have installed, objects that a
+                pickle may hold, and whether TorchScript may run its code.
     say:        is told each step and its result.
 
     Raises FairleadError: what is wrong and how to fix it.
@@ -58,30 +70,53 @@ def pack(
         target=_TARGET if evaluation is not None else "",
         input_names=tuple(input_names),
         evidence=evidence,
-        requirements=requirements,
+        python=os.fspath(python),
+        requirements=requirements_text(os.fspath(requirements)),
     )
-    if isinstance(model, str | os.PathLike):
-        return pack_file(os.fspath(model), wanted, Airlock(), say)
+    airlock = Airlock(python=wanted.python, allow=tuple(allow))
+    if _is_path(model):
+        return pack_file(str(model), wanted, airlock, say, allow_code=allow_code)
     if inspect.isfunction(model) or (inspect.isclass(model) and hasattr(model, "predict")):
-        return pack_file(_source_of(model), wanted, Airlock(), say)
+        return pack_file(_source_of(model), wanted, airlock, say)
+    if python:
+        raise BadUsage(
+            "a fitted object is converted where it is; another interpreter reads files only",
+            fix="Leave python out, or save the model and give the file's path",
+        )
+    trained: dict[str, Any] = {"format": "object", "class": type(model).__qualname__}
+    return pack_converted(wanted, _convert(model), trained, say)
+
+
+def _convert(model: Any) -> Convert:
+    """What converts this object where it is."""
     framework = _framework(model)
 
     def convert(job: dict[str, Any], out: Path) -> dict[str, Any]:
         converter: Any = import_module(f"fairlead.packing.converters.{framework}")
         try:
-            facts: dict[str, Any] = converter.convert(model, job, out)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                facts: dict[str, Any] = converter.convert(model, job, out)
         except ImportError as error:
-            raise MissingExtra(str(error), fix=f"pip install 'fairlead[{framework}]'") from error
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ConversionFailed(f"the model cannot be packed: {error}") from error
+            raise MissingExtra(
+                f"packing this model needs a library: {error}",
+                fix=f"pip install 'fairlead[{framework}]'",
+            ) from error
+        except Exception as error:
+            own = isinstance(error, ValueError | TypeError)
+            text = str(error) if own else f"{type(error).__name__}: {error}"
+            raise ConversionFailed(f"the model cannot be packed: {text}") from error
         return facts
 
-    trained: dict[str, Any] = {"format": "object", "class": type(model).__qualname__}
-    return pack_converted(wanted, convert, trained, say)
+    return convert
+
+
+def _is_path(given: Any) -> bool:
+    return isinstance(given, str | os.PathLike)
 
 
 def _table(rows: Any) -> Table:
-    if isinstance(rows, str | os.PathLike):
+    if _is_path(rows):
         return read(Path(rows))
     return table_of(rows)
 
@@ -95,7 +130,10 @@ def _labelled(evaluation: tuple[Any, Any]) -> Table:
             "evaluation must be a pair", fix="Give evaluation=(X_test, y_test)"
         ) from None
     table = _table(rows)
-    (truth,) = table_of(labels).columns.values()
+    known = list(table_of(labels).columns.values())
+    if len(known) != 1:
+        raise BadUsage(f"the labels of evaluation have {len(known)} columns", fix="Give one")
+    (truth,) = known
     if len(truth) != table.count:
         raise BadUsage(f"evaluation has {table.count} rows and {len(truth)} labels")
     if _TARGET in table.columns:
@@ -111,11 +149,8 @@ def _framework(model: Any) -> str:
             return framework
     if hasattr(model, "get_params") and hasattr(model, "predict"):
         return "sklearn"
-    if any(name in modules for name in ("keras", "tensorflow")):
-        raise BadUsage(
-            "a Keras model is packed as a SavedModel",
-            fix="model.export('folder'), then fairlead.pack('folder', ...)",
-        )
+    if "keras" in modules or "tensorflow" in modules:
+        return "tensorflow"
     raise BadUsage(
         f"an object of {type(model).__module__}.{type(model).__qualname__} cannot be packed",
         fix="Give a fitted model, a function from a source file, or the path of a trained file",
@@ -123,15 +158,24 @@ def _framework(model: Any) -> str:
 
 
 def _source_of(model: Any) -> str:
-    """The "source.py:name" of a function or class. Raises BadUsage for one of a notebook cell."""
-    source = inspect.getsourcefile(model) if model.__module__ != "__main__" else None
-    if source is None:
-        main = getattr(sys.modules.get("__main__"), "__file__", None)
-        source = main if model.__module__ == "__main__" else None
-    if source is None or not Path(source).is_file() or "." in model.__qualname__:
+    """The "source.py:name" of a function or class.
+
+    Raises BadUsage for one of a notebook cell, of the script that runs, or inside another.
+    """
+    name = model.__name__
+    if not name.isidentifier():
         raise BadUsage(
-            f"{model.__qualname__} lives in a notebook cell or inside another function",
-            fix=f"Move it to a file, model.py, import it, and pack it from there: "
-            f"from model import {model.__name__}",
+            "a lambda has no name by which it could be found again",
+            fix="Write it as a function in a file, model.py: from model import predict",
         )
-    return f"{source}:{model.__name__}"
+    module = sys.modules.get(model.__module__)
+    source = Path(getattr(module, "__file__", None) or "")
+    known = source.suffix == ".py" and source.is_file() and getattr(module, name, None) is model
+    if not known or model.__module__ == "__main__":
+        raise BadUsage(
+            f"{model.__qualname__} lives in a notebook cell, in the script that runs, or inside "
+            "another function: its file alone could not be run again",
+            fix=f"Move it to a file of its own, model.py, and pack it from there: "
+            f"from model import {name}",
+        )
+    return f"{source}:{name}"

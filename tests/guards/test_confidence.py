@@ -82,14 +82,14 @@ def test_calibration_never_changes_an_answer_and_never_worsens_the_loss(scored):
 
 
 def test_isotonic_steps_are_scikit_learns():
-    from fairlead.guards.confidence import _fit_isotonic
+    from fairlead.guards.calibration import FITS
 
     random = np.random.default_rng(0)
     best = random.uniform(0.5, 1.0, 500)
     right = random.random(500) < best**2
     scores = np.column_stack([best, 1 - best])
     truth = np.where(right, 0, 1)
-    ours = _fit_isotonic(scores, truth)
+    ours = FITS["isotonic"](scores, truth)
     half = len(ours.values) // 2
     theirs = IsotonicRegression().fit(best, right.astype(float)).predict(np.sort(best))
     assert half == len(np.unique(theirs))

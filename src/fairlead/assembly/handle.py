@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import queue
 import signal
@@ -12,7 +13,7 @@ from threading import Thread
 from types import TracebackType
 from typing import IO
 
-from fairlead.core.errors import BindRefused, FairleadError
+from fairlead.core.errors import CATALOGUE, BindRefused, FairleadError, SetupError
 
 _START_S = 120.0
 _STOP_S = 35.0
@@ -21,7 +22,7 @@ _TAIL = 50
 
 
 class Server:
-    """A running server. Use it as a context manager, or call `stop`.
+    """A running server. Use it as a context manager, or call `stop`; it ends with this process.
 
     url: where it answers, such as http://127.0.0.1:8080.
     """
@@ -30,6 +31,7 @@ class Server:
         self._process = process
         self._tail = tail
         self.url = url
+        atexit.register(self.stop)
 
     @property
     def running(self) -> bool:
@@ -43,13 +45,8 @@ class Server:
 
     def stop(self) -> None:
         """Drains and ends the server; does nothing when it has ended already."""
-        if self.running:
-            self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        atexit.unregister(self.stop)
+        _end(self._process)
 
     def wait(self) -> None:
         """Returns when the server has ended by itself or by somebody else."""
@@ -82,7 +79,7 @@ def serve(
     """Starts a server for repositories, packages or trained files, and returns when it answers.
 
     port: 0 takes a free one; `Server.url` says which.
-    Raises BindRefused with the server's own words when it cannot start.
+    Raises the error that the server says when it cannot start, BindRefused when it says none.
     """
     command = [sys.executable, "-P", "-m", "fairlead", "serve", *[os.fspath(p) for p in paths]]
     command += ["--host", host, "--port", str(port), "--workers", str(workers)]
@@ -97,10 +94,26 @@ def serve(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # Interrupting a notebook's cell must not end what an earlier cell has started.
+        start_new_session=True,
     )
     tail: deque[str] = deque(maxlen=_TAIL)
-    url = _wait(process, tail)
+    try:
+        url = _wait(process, tail)
+    except BaseException:
+        _end(process)
+        raise
     return Server(process, url, tail)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait(process: subprocess.Popen[str], tail: deque[str]) -> str:
@@ -111,8 +124,6 @@ def _wait(process: subprocess.Popen[str], tail: deque[str]) -> str:
     try:
         url = found.get(timeout=_START_S)
     except queue.Empty:
-        process.kill()
-        process.wait()
         raise BindRefused(f"the server was not ready within {_START_S:.0f} s") from None
     if url:
         return url
@@ -130,5 +141,12 @@ def _follow(lines: IO[str], tail: deque[str], found: queue.Queue[str]) -> None:
 
 
 def _said(lines: list[str]) -> FairleadError:
+    """The error that the server said last, as the same kind of error here."""
     said = next((line for line in reversed(lines) if line.startswith("fairlead: ")), "")
-    return BindRefused(said.removeprefix("fairlead: ") or "the server ended before it was ready")
+    number, _, text = said.removeprefix("fairlead: ").partition(" ")
+    known = CATALOGUE.get(number)
+    if known is None or not issubclass(known, SetupError):
+        return BindRefused(
+            "the server ended before it was ready", where=lines[-1] if lines else None
+        )
+    return known(text)

@@ -10,6 +10,7 @@ import fcntl
 import ipaddress
 import json
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Sequence
@@ -18,13 +19,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from fairlead.assembly.settings import Settings
-from fairlead.assembly.spec import WorkerSpec
+from fairlead.assembly.spec import RUNNERS, WorkerSpec
 from fairlead.core.errors import BadUsage, BindRefused, FileUnreadable
 from fairlead.core.package import check_name
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed, is_package
 from fairlead.serving import status
-from fairlead.serving.lifecycle import wanted
 from fairlead.serving.machine import anonymous_file, usable_cores
 from fairlead.serving.supervisor import Orders
 
@@ -54,7 +54,10 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     Raises FileUnreadable, PackageInvalid, BindRefused and the like; then nothing is left behind.
     """
     check_exposure(settings)
+    check_paths(paths)
     state = take_state(settings.server.state)
+    # What a server that was killed has left: nobody else uses this folder now.
+    shutil.rmtree(Path(settings.server.state) / RUNNERS, ignore_errors=True)
     versions = find_versions(paths, settings)
     listener = listen(settings.server.host, settings.server.port)
     port = listener.getsockname()[1]
@@ -82,14 +85,16 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
     )
     told = anonymous_file(json.dumps(spec.to_json()).encode())
     python = [sys.executable, "-P", "-m"]
+    log = (settings.log.level, settings.log.format)
     orders = Orders(
         worker=[*python, "fairlead.assembly.worker", str(told), "{index}", "{pipe}"],
-        bookkeeper=[*python, "fairlead.serving.bookkeeper", state, "{pipe}"],
+        bookkeeper=[*python, "fairlead.serving.bookkeeper", state, "{pipe}", *log],
         workers=count,
         status=pages,
         listener=prepared.listener,
         inherited=[pages, told, prepared.lock],
         grace_s=_GRACE_S,
+        log=log,
         greeting=[*_greeting(prepared), *notes],
     )
     handle = anonymous_file(json.dumps({f: getattr(orders, f) for f in Orders.__slots__}).encode())
@@ -98,9 +103,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
 
 
 def _greeting(prepared: Prepared) -> list[str]:
-    chosen = sorted(wanted(prepared.versions, prepared.settings.models.versions))
-    names = ", ".join(f"{name} (version {version})" for name, version in chosen)
-    lines = [f"Serving {names}", f"  at {prepared.address}"]
+    lines = [f"  at {prepared.address}"]
     if prepared.settings.server.auth == "keys":
         lines.append("  open to every program on this machine: no keys exist")
     return lines
@@ -125,6 +128,20 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_paths(paths: Sequence[str]) -> None:
+    """Raises FileUnreadable unless every path, or file before `:function`, exists."""
+    for text in paths:
+        path, source = Path(text), Path(text.rpartition(":")[0])
+        try:
+            found = path.exists() or (source.suffix == ".py" and source.exists())
+        except OSError as error:
+            raise FileUnreadable(
+                f"{text[:200]} cannot be read: {error.strerror}", fix="Check the path"
+            ) from error
+        if not found:
+            raise FileUnreadable(f"{text} does not exist", fix="Check the path")
 
 
 def take_state(folder: str) -> int:
@@ -157,9 +174,6 @@ def find_versions(paths: Sequence[str], settings: Settings) -> list[Found]:
     found: list[Found] = []
     for text in paths:
         path = Path(text)
-        source = Path(text.rpartition(":")[0])
-        if not path.exists() and not (source.suffix == ".py" and source.exists()):
-            raise FileUnreadable(f"{text} does not exist", fix="Check the path")
         if path.is_dir() and is_package(path):
             found.append(_single(path, settings.server.name))
         elif path.is_dir() and not (path / "saved_model.pb").exists():
@@ -226,7 +240,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise BindRefused(
-            f"port {port} on {host} cannot be used: {os.strerror(error.errno or 0)}",
+            f"port {port} on {host} cannot be used: {error.strerror}",
             fix="Choose another with --port (0 takes a free one)",
         ) from error
     return listener

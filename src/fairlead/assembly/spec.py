@@ -7,6 +7,9 @@ from typing import Any
 
 from fairlead.assembly.settings import SECTIONS, Settings
 
+RUNNERS = "runners"
+"""Where below the state folder the runners of each worker have their folders."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:

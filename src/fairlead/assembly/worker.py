@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import uvloop
 
 from fairlead.assembly.settings import Settings
-from fairlead.assembly.spec import WorkerSpec
+from fairlead.assembly.spec import RUNNERS, WorkerSpec
 from fairlead.core.clock import now, wall_ns
 from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Runtime
@@ -27,7 +28,9 @@ from fairlead.packages.repository import Found
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.bookkeeper import JOURNAL
 from fairlead.serving.lifecycle import APART, Manager
-from fairlead.serving.log import log
+from fairlead.serving.log import configure, log
+from fairlead.serving.machine import usable_memory
+from fairlead.serving.memory import Memory
 from fairlead.serving.observe import exposition
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, Served
@@ -40,7 +43,7 @@ NATIVE = ("python", "sklearn", "xgboost", "lightgbm", "catboost", "torch", "tens
 """The runtimes of models that are code; each is a file of runtimes/ that a runner loads."""
 
 _BEAT_S = 0.25
-_DRAIN_S = 0.02
+_LOOK_S = 0.02
 _BACKLOG = 1024
 
 
@@ -62,7 +65,9 @@ class Worker:
         self._service = HttpService(Router(wires), self._path, limits(spec.settings), log)
         self._over = asyncio.Event()
         self._frozen = False
+        self._accepting = False
         self._ticks = 0
+        self._memory = Memory()
 
     async def run(self) -> None:
         """Serves until SIGTERM, or until the supervisor is gone."""
@@ -72,7 +77,7 @@ class Worker:
         loop.add_reader(self._pipe, self._orphaned)
         self._manager = Manager(
             self._registry,
-            runtimes(self._spec.settings),
+            runtimes(Path(self._spec.state) / RUNNERS / str(self._index)),
             loop,
             self._batcher,
             log,
@@ -80,11 +85,13 @@ class Worker:
         )
         versions = [Found(name, version, Path(f)) for name, version, f in self._spec.versions]
         self._manager.start(versions, self._spec.settings.models.versions)
+        self._beat(loop)
+        await self._others_answer()
         listener = socket.socket(fileno=os.dup(self._spec.listener))
         server = await loop.create_server(
             lambda: Http1(self._service), sock=listener, backlog=_BACKLOG
         )
-        self._beat(loop)
+        self._accepting = True
         await self._over.wait()
         server.close()
         os.close(self._spec.listener)
@@ -120,6 +127,8 @@ class Worker:
                 os._exit(1)
         if self._ticks % 4 == 0:
             self._service.tick()
+            if self._service.quiet:
+                self._memory.settle()
         if not self._frozen and self._settled():
             # What lives from here on is the models and the code: the collector need not walk it.
             self._frozen = True
@@ -139,7 +148,7 @@ class Worker:
             "stats": stats,
             "refusals": self._service.refusals,
             "settled": self._settled(),
-            "draining": self._over.is_set(),
+            "accepting": self._accepting and not self._over.is_set(),
             "connections": self._service.connections,
             "queued": sum(b.waiting for b in self._manager.batchers),
         }
@@ -150,18 +159,24 @@ class Worker:
         return bool(states) and all(s in (READY, FAILED, UNLOADED) for s in states)
 
     def _ready(self) -> bool:
-        """Computed from fresh heartbeats: every model has a version ready in some live worker."""
+        """Computed from fresh heartbeats: whoever takes a new call has every model ready."""
+        if self._over.is_set():
+            return False
         self._pages.publish(self._index, self._status())
-        pages = [page for page in self._pages.fresh() if not page["draining"]]
-        states = [
-            (key.partition("/")[0], m["state"]) for p in pages for key, m in p["models"].items()
-        ]
-        models = {name for name, _ in states}
-        return bool(models) and models == {name for name, state in states if state == READY}
+        pages = [page for page in self._pages.fresh() if page["accepting"]]
+        return bool(pages) and all(_has_every_model(page["models"]) for page in pages)
 
     def _metrics(self, openmetrics: bool) -> str:
         self._pages.publish(self._index, self._status())
         return exposition(self._pages.fresh(), self._pages.counts(), openmetrics=openmetrics)
+
+    async def _others_answer(self) -> None:
+        """Waits for the models while another worker is there to answer; alone, we say why not."""
+        while not self._settled() and not self._over.is_set():
+            others = (page for page in self._pages.fresh() if page["accepting"])
+            if not any(page["settled"] for page in others):
+                return
+            await asyncio.sleep(_LOOK_S)
 
     async def _drain(self) -> None:
         """Answers what was read and what comes now; every answer is its connection's last."""
@@ -169,11 +184,17 @@ class Worker:
         end = now() + self._spec.grace_s
         while self._service.connections and now() < end:
             self._service.end_idle()
-            await asyncio.sleep(_DRAIN_S)
+            await asyncio.sleep(_LOOK_S)
 
     def _orphaned(self) -> None:
         """The supervisor is gone: so are we, before another takes the port."""
         os._exit(1)
+
+
+def _has_every_model(models: dict[str, dict[str, str]]) -> bool:
+    """Whether each model has a version that is ready, by the states of all versions."""
+    ready = {key.partition("/")[0] for key, model in models.items() if model["state"] == READY}
+    return bool(models) and ready == {key.partition("/")[0] for key in models}
 
 
 def limits(settings: Settings) -> HttpLimits:
@@ -201,13 +222,18 @@ def body_limits(settings: Settings) -> BodyLimits:
     )
 
 
-def runtimes(settings: Settings) -> dict[str, Runtime]:
-    """Every runtime by name; what runs code does so in a runner process."""
+def runtimes(homes: Path) -> dict[str, Runtime]:
+    """Every runtime by name; what runs code does so in a runner process.
+
+    homes: the folder of this worker's runners. What it holds was left by a worker that is dead.
+    """
     from fairlead.runtimes.onnx import OnnxRuntime
     from fairlead.runtimes.runner.parent import IsolatedRuntime
 
-    apart = {name: IsolatedRuntime(name, log) for name in NATIVE}
-    return {"onnx": OnnxRuntime(), APART: IsolatedRuntime("onnx", log), **apart}
+    shutil.rmtree(homes, ignore_errors=True)
+    memory = usable_memory()
+    apart = {name: IsolatedRuntime(name, log, memory, homes) for name in (*NATIVE, "onnx")}
+    return {**apart, APART: apart["onnx"], "onnx": OnnxRuntime()}
 
 
 def main(arguments: list[str]) -> int:
@@ -215,6 +241,7 @@ def main(arguments: list[str]) -> int:
     handle, index, pipe = (int(a) for a in arguments)
     raw = os.pread(handle, os.fstat(handle).st_size, 0)
     spec = WorkerSpec.from_json(json.loads(raw))
+    configure(spec.settings.log.level, spec.settings.log.format)
     worker = Worker(spec, index, pipe)
     uvloop.run(worker.run())
     return 0

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL[@VERSION]", help="the model; its newest version if none is named")
     add("--repository", required=True, metavar="DIR", help="the folder of packed models")
     add("--model-toml", metavar="FILE", help="the owner's words, labels, units and limits")
-    add("--contract", metavar="FILE", help="not there yet: it comes with the guards")
+    add("--contract", metavar="FILE", help="the edited contract.toml: what a valid row is")
     add("--settings", metavar="FILE", help="not there yet: it comes with the profile")
 
 
@@ -25,11 +25,12 @@ def run(args: argparse.Namespace) -> int:
     """Writes the next version and says where."""
     from fairlead.packing.amend import amend
 
-    for flag in ("contract", "settings"):
-        if getattr(args, flag):
-            raise Unsupported(f"--{flag} is not there yet", fix="Amend --model-toml")
-    if not args.model_toml:
-        raise BadUsage("nothing changes", fix="Give --model-toml FILE")
-    package = amend(Path(args.repository), args.model, Path(args.model_toml))
+    if args.settings:
+        raise Unsupported("--settings is not there yet", fix="Amend --model-toml or --contract")
+    if not (args.model_toml or args.contract):
+        raise BadUsage("nothing changes", fix="Give --model-toml FILE or --contract FILE")
+    words = Path(args.model_toml) if args.model_toml else None
+    contract = Path(args.contract) if args.contract else None
+    package = amend(Path(args.repository), args.model, words, contract)
     print(f"{package.name} version {package.version} in {package.folder}")
     return 0

@@ -13,9 +13,12 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from fairlead.core.errors import BadUsage, FairleadError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 COMMANDS = {
     "inspect": "Say what a trained file is and needs, without executing anything in it",
@@ -35,6 +38,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise BadUsage(message, fix=f"See `{self.prog} --help`")
 
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        # argparse's own hides that the reader of our output has gone.
+        print(self.format_help(), end="", file=file)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line (sys.argv by default) and returns the exit status.
@@ -46,9 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("Fairlead needs Linux or macOS: use WSL (`wsl --install`)", file=sys.stderr)
         return FAILED
     try:
-        status = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-        return status
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            sys.stdout.flush()
     except FairleadError as error:
         print(f"fairlead: {error.line()}", file=sys.stderr)
         return FAILED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
 from fairlead.cli.main import COMMANDS
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--target", metavar="COLUMN", help="the column of the evaluation rows that is the label")
     add("--no-evidence", action="store_true", help="do not keep the evaluation rows in the package")
     add("--input-names", metavar="A,B", default="", help="names for the model's inputs, in order")
+    add("--signature", metavar="NAME", default="", help="which signature of a SavedModel is served")
     add(
         "--python",
         metavar="PATH",
@@ -70,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.version is not None and args.version < 1:
         raise BadUsage("--version must be 1 or more")
     settings = read_settings({}, args.config).airlock
+    python = _interpreter(args.python)
     wanted = Wanted(
         name=args.name,
         repository=Path(args.repository),
@@ -78,12 +81,13 @@ def run(args: argparse.Namespace) -> int:
         evaluation=read(Path(args.evaluation)) if args.evaluation else None,
         target=args.target or "",
         input_names=tuple(n.strip() for n in args.input_names.split(",") if n.strip()),
+        signature=args.signature,
         evidence=not args.no_evidence,
-        python=args.python,
+        python=python,
         requirements=requirements_text(args.requirements),
     )
     airlock = Airlock(
-        python=args.python,
+        python=python,
         allow=(*settings.allow, *args.allow),
         weak=settings.weak or args.weak_airlock,
     )
@@ -103,6 +107,20 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"Serve it: fairlead serve {args.repository}")
     return 0
+
+
+def _interpreter(given: str) -> str:
+    """The interpreter's path from anywhere, "" for none. Raises BadUsage."""
+    if not given:
+        return ""
+    found = shutil.which(given)
+    if found is None:
+        raise BadUsage(
+            f"there is no interpreter {given}",
+            fix="Give --python the path of a Python 3.10 or newer",
+        )
+    # Its links stay as they are: those of a virtual environment say which one it is.
+    return str(Path(found).absolute())
 
 
 def _say(step: str, result: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fairlead.core.decision import SERVE
+from fairlead.core.decision import SERVED, Verdicts
 from fairlead.core.errors import FairleadError
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor
@@ -26,9 +26,21 @@ class Head:
     length:     bytes of the body, or -1 when it comes in chunks.
     keep_alive: whether the connection stays open after the answer.
     route:      the route that answers; its operation decides who may.
+    patience:   seconds in which an answer is due.
+    request_id: the caller's own id of this request, for the answer; "" when there is none.
     """
 
-    __slots__ = ("headers", "keep_alive", "length", "method", "path", "query", "route")
+    __slots__ = (
+        "headers",
+        "keep_alive",
+        "length",
+        "method",
+        "path",
+        "patience",
+        "query",
+        "request_id",
+        "route",
+    )
 
     def __init__(
         self,
@@ -39,6 +51,8 @@ class Head:
         length: int,
         keep_alive: bool,
         route: Route,
+        patience: float,
+        request_id: str = "",
     ) -> None:
         self.method = method
         self.path = path
@@ -47,6 +61,8 @@ class Head:
         self.length = length
         self.keep_alive = keep_alive
         self.route = route
+        self.patience = patience
+        self.request_id = request_id
 
 
 @dataclass(slots=True)
@@ -94,15 +110,24 @@ class Encoder(Protocol):
     One encoder stands for one wire, one version and one choice of outputs, so that calls with
     the same encoder may be joined.
 
-    outputs: positions in the signature of the outputs that are wanted.
-    specs:   those outputs.
+    outputs:   positions in the signature of the outputs that are wanted.
+    specs:     those outputs.
+    most_rows: rows that one call may have: what the owner allows, and what an answer can hold.
+    decides:   the answer has room for each row's decision.
     """
 
     outputs: tuple[int, ...]
     specs: Sequence[TensorSpec]
+    most_rows: int
+    decides: bool
 
-    def encode(self, calls: Sequence[Call], outputs: Sequence[Array]) -> None:
-        """Sets `payload` of every call; `outputs` hold the rows of all calls in order."""
+    def encode(
+        self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
+    ) -> None:
+        """Sets `payload` of every call.
+
+        outputs, verdicts: of the rows of all calls in order; None for a package without guards.
+        """
         ...
 
 
@@ -131,7 +156,7 @@ class Call:
     payload: bytes | None = None
     reply: Any = None
     error: FairleadError | None = None
-    decision: str = SERVE
+    decision: int = SERVED
     compute_ns: int = 0
     gone: bool = False
 

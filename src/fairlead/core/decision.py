@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fairlead.core.tensor import Array
 
 SERVE, WARN, ABSTAIN, REJECT = "serve", "warn", "abstain", "reject"
+OUTCOMES = (SERVE, WARN, ABSTAIN, REJECT)
+"""In rising order of severity; a code is a position in it."""
+
+SERVED, WARNED, ABSTAINED, REJECTED = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +25,58 @@ class Decision:
 
 UNGUARDED = Decision(SERVE, ("unguarded",))
 """The decision of a package that has learnt no guard: served, and said so."""
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """What the guards decided of the joined rows of one execution.
+
+    codes:      a position in OUTCOMES for each row; `worst` is the largest.
+    novel:      whether each row is unlike the training rows; None without a novelty guard.
+    p_novel:    the share of good rows that are as strange; None without a novelty guard.
+    confidence: the calibrated probability of each row's answer; None without one.
+    likely:     for each row the names of its prediction set, made when asked for.
+    reasons:    words for the rows that are not simply served, by row.
+    """
+
+    codes: Array
+    worst: int = SERVED
+    p_novel: Array | None = None
+    confidence: Array | None = None
+    likely: Callable[[int], list[str]] | None = None
+    reasons: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    novel: Array | None = None
+
+    def set(self, row: int, code: int, words: list[str]) -> None:
+        """Makes a row's decision at least this severe, and says why."""
+        if code > self.codes[row]:
+            self.codes[row] = code
+        self.worst = max(self.worst, code)
+        self.reasons.setdefault(row, []).extend(words)
+
+    def part(self, start: int, stop: int) -> Verdicts:
+        """The verdicts on some of the rows."""
+        codes, likely = self.codes[start:stop], self.likely
+        return Verdicts(
+            codes,
+            int(codes.max(initial=0)),
+            None if self.p_novel is None else self.p_novel[start:stop],
+            None if self.confidence is None else self.confidence[start:stop],
+            None if likely is None else lambda row: likely(start + row),
+            {row - start: words for row, words in self.reasons.items() if start <= row < stop},
+            None if self.novel is None else self.novel[start:stop],
+        )
+
+    def counts(self) -> Mapping[str, int]:
+        """Rows by outcome."""
+        found: dict[str, int] = {}
+        codes: Any = self.codes.tolist()
+        for code, name in enumerate(OUTCOMES):
+            count = int(codes.count(code))
+            if count:
+                found[name] = count
+        return found
+
+    def of(self, row: int) -> Decision:
+        """One row's decision."""
+        return Decision(OUTCOMES[int(self.codes[row])], tuple(self.reasons.get(row, ())))

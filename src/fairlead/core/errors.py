@@ -10,6 +10,7 @@
       ResourceExhausted    the caller's own limit is used up
       Unavailable          we cannot now; later may do
       DeadlineExceeded     accepted, but too late
+      Declined             understood and computed, but the guards say not to answer
       Unsupported          understood, and not done here
       ModelFailed          the model itself failed on this call
       Internal             our own fault
@@ -22,77 +23,59 @@ in the log, on the command line and in `docs/reference/errors.md`.
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Any, ClassVar
+from collections.abc import Sequence
 
-
-class Code(Enum):
-    """What kind of failure it is, without a word of any protocol."""
-
-    INVALID_ARGUMENT = "invalid_argument"
-    OUT_OF_SIZE = "out_of_size"
-    UNAUTHENTICATED = "unauthenticated"
-    PERMISSION_DENIED = "permission_denied"
-    NOT_FOUND = "not_found"
-    METHOD_NOT_ALLOWED = "method_not_allowed"
-    MEDIA_TYPE = "media_type"
-    CONFLICT = "conflict"
-    RESOURCE_EXHAUSTED = "resource_exhausted"
-    UNAVAILABLE = "unavailable"
-    DEADLINE_EXCEEDED = "deadline_exceeded"
-    UNSUPPORTED = "unsupported"
-    MODEL_FAILED = "model_failed"
-    INTERNAL = "internal"
-    SETUP = "setup"
-
-
-CATALOGUE: dict[str, type[FairleadError]] = {}
-"""Every concrete error by id; the reference page and a test are made from it."""
-
-
-class FairleadError(Exception):
-    """An error with a stable id that says what is wrong, where, and how to fix it.
-
-    `where` names the place in the caller's own words: an input, a row, a column, a file, a line.
-    Neither text ever holds a value of another caller, a path inside the server or a traceback.
-    """
-
-    code: ClassVar[Code] = Code.INTERNAL
-    id: ClassVar[str] = ""
-    name: ClassVar[str] = ""
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        where: str | None = None,
-        fix: str | None = None,
-        row: int | None = None,
-        column: str | None = None,
-    ) -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.fix = fix
-        self.row = row
-        self.column = column
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "id" in cls.__dict__:
-            if cls.id in CATALOGUE:
-                raise TypeError(f"error id {cls.id} is used twice")
-            CATALOGUE[cls.id] = cls
-
-    def line(self) -> str:
-        """The error as one line for a terminal or a log."""
-        text = f"{self.id} {self.what}" if self.id else self.what
-        if self.where:
-            text += f" ({self.where})"
-        if self.fix:
-            text += f". {self.fix}"
-        return " ".join(text.split())
-
+from fairlead.core.failure import CATALOGUE as CATALOGUE
+from fairlead.core.failure import Code as Code
+from fairlead.core.failure import FairleadError as FairleadError
+from fairlead.core.setup_errors import (
+    AirlockFailed as AirlockFailed,
+)
+from fairlead.core.setup_errors import (
+    AirlockWeak as AirlockWeak,
+)
+from fairlead.core.setup_errors import (
+    BadSetting as BadSetting,
+)
+from fairlead.core.setup_errors import (
+    BadUsage as BadUsage,
+)
+from fairlead.core.setup_errors import (
+    BindRefused as BindRefused,
+)
+from fairlead.core.setup_errors import (
+    ConversionFailed as ConversionFailed,
+)
+from fairlead.core.setup_errors import (
+    FileUnreadable as FileUnreadable,
+)
+from fairlead.core.setup_errors import (
+    FormatUnknown as FormatUnknown,
+)
+from fairlead.core.setup_errors import (
+    LoadFailed as LoadFailed,
+)
+from fairlead.core.setup_errors import (
+    MissingExtra as MissingExtra,
+)
+from fairlead.core.setup_errors import (
+    PackageInvalid as PackageInvalid,
+)
+from fairlead.core.setup_errors import (
+    RowsInvalid as RowsInvalid,
+)
+from fairlead.core.setup_errors import (
+    SetupError as SetupError,
+)
+from fairlead.core.setup_errors import (
+    UnsafeFile as UnsafeFile,
+)
+from fairlead.core.setup_errors import (
+    VersionDrift as VersionDrift,
+)
+from fairlead.core.setup_errors import (
+    VersionExists as VersionExists,
+)
 
 # --- the caller's input -----------------------------------------------------------------
 
@@ -179,12 +162,34 @@ class BadParameter(InvalidArgument):
     id, name = "FRL-1013", "PARAMETER_INVALID"
 
 
+class ContractBroken(InvalidArgument):
+    """A value that the model's contract does not allow."""
+
+    id, name = "FRL-1014", "CONTRACT_BROKEN"
+
+
+class Declined(FairleadError):
+    code = Code.DECLINED
+
+
+class InputNovel(Declined):
+    """A row unlike those that the model was trained on."""
+
+    id, name = "FRL-1015", "INPUT_NOVEL"
+
+
+class AnswerUnsure(Declined):
+    """An answer whose confidence is below the owner's goal."""
+
+    id, name = "FRL-1016", "ANSWER_UNSURE"
+
+
 class OutOfSize(FairleadError):
     code = Code.OUT_OF_SIZE
 
 
 class BodyTooLarge(OutOfSize):
-    """The body is larger than the limit."""
+    """The body, or what it would take in memory, is larger than the limit."""
 
     id, name = "FRL-1101", "BODY_TOO_LARGE"
 
@@ -259,6 +264,11 @@ class MethodNotAllowed(FairleadError):
 
     code = Code.METHOD_NOT_ALLOWED
     id, name = "FRL-1303", "METHOD_NOT_ALLOWED"
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        """allowed: the methods that the address has; where GET is, HEAD is too."""
+        super().__init__(f"{method} is not for this address", fix=f"Use {' or '.join(allowed)}")
+        self.allowed = (*allowed, *(("HEAD",) if "GET" in allowed else ()))
 
 
 class Conflict(FairleadError):
@@ -356,100 +366,3 @@ class Internal(FairleadError):
     """A fault of ours; the details are in the log under the request id."""
 
     id, name = "FRL-1901", "INTERNAL"
-
-
-# --- owners and operators ---------------------------------------------------------------
-
-
-class SetupError(FairleadError):
-    code = Code.SETUP
-
-
-class FileUnreadable(SetupError):
-    """A file or folder is missing, unreadable or not what it should be."""
-
-    id, name = "FRL-2001", "FILE_UNREADABLE"
-
-
-class FormatUnknown(SetupError):
-    """The trained file is of no format that is known here."""
-
-    id, name = "FRL-2002", "FORMAT_UNKNOWN"
-
-
-class MissingExtra(SetupError):
-    """A library of an optional extra is needed and absent."""
-
-    id, name = "FRL-2003", "EXTRA_MISSING"
-
-
-class BadUsage(SetupError):
-    """A command line or call that cannot be taken."""
-
-    id, name = "FRL-2004", "USAGE"
-
-
-class BadSetting(SetupError):
-    """A setting that is unknown or has an impossible value."""
-
-    id, name = "FRL-2005", "SETTING_INVALID"
-
-
-class BindRefused(SetupError):
-    """The address cannot be listened on, or must not be."""
-
-    id, name = "FRL-2006", "BIND_REFUSED"
-
-
-class UnsafeFile(SetupError):
-    """The trained file asks for something that is not allowed, or lies about itself."""
-
-    id, name = "FRL-2101", "FILE_UNSAFE"
-
-
-class AirlockFailed(SetupError):
-    """The airlock could not read the trained file within its limits."""
-
-    id, name = "FRL-2102", "AIRLOCK_FAILED"
-
-
-class AirlockWeak(SetupError):
-    """This machine cannot give the airlock its protections."""
-
-    id, name = "FRL-2103", "AIRLOCK_WEAK"
-
-
-class VersionDrift(SetupError):
-    """The trained file was made with library versions that cannot be read here."""
-
-    id, name = "FRL-2104", "VERSION_DRIFT"
-
-
-class ConversionFailed(SetupError):
-    """No faithful way to serve the model was found."""
-
-    id, name = "FRL-2105", "NOT_FAITHFUL"
-
-
-class RowsInvalid(SetupError):
-    """Reference or evaluation rows that cannot be read or do not fit the model."""
-
-    id, name = "FRL-2106", "ROWS_INVALID"
-
-
-class PackageInvalid(SetupError):
-    """A package that is incomplete, altered or of an unknown format."""
-
-    id, name = "FRL-2201", "PACKAGE_INVALID"
-
-
-class VersionExists(SetupError):
-    """The version is already in the repository; versions never change."""
-
-    id, name = "FRL-2202", "VERSION_EXISTS"
-
-
-class LoadFailed(SetupError):
-    """A version could not be loaded."""
-
-    id, name = "FRL-2203", "LOAD_FAILED"

@@ -62,6 +62,32 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardChoice:
+    """What the owner wants of the guards (`[guards]` in model.toml).
+
+    novelty:    what becomes of a row unlike the training rows: "reject", "abstain", "warn",
+                "shadow" (only counted) or "off".
+    false_alarm_rate: the share of good rows that may be called novel; assured: hold it with 95 %
+                confidence instead of on average.
+    error_goal: the largest share of wrong answers among those given, None for no goal;
+    assurance:  the confidence with which it is kept.
+    unsure:     what becomes of an answer below the goal's threshold: "abstain", "warn", "shadow".
+    rows:       where an answer has no room for a decision per row: "refuse" the whole request or
+                "mask" the rows.
+    disclosure: "full" says what training rows held, "columns" only which column is at fault.
+    """
+
+    novelty: str = "reject"
+    false_alarm_rate: float = 0.01
+    assured: bool = False
+    error_goal: float | None = None
+    assurance: float = 0.95
+    unsure: str = "abstain"
+    rows: str = "refuse"
+    disclosure: str = "columns"
+
+
+@dataclass(frozen=True, slots=True)
 class Package:
     """An immutable version: what its manifest, signature and model.toml say.
 
@@ -87,6 +113,7 @@ class Package:
     reason: str = ""
     words: dict[str, Any] = field(default_factory=dict[str, Any])
     limits: Limits = Limits()
+    guards: GuardChoice = GuardChoice()
 
     @property
     def graph_path(self) -> Path:

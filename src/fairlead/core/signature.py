@@ -101,14 +101,32 @@ class Signature:
         """The inverse of `to_json`. Raises KeyError, TypeError or ValueError on anything else."""
         if data["format"] != FORMAT:
             raise ValueError(f"signature format {data['format']!r} is not known, {FORMAT} is")
-        return cls(
+        made = cls(
             tuple(TensorSpec.from_json(s) for s in data["inputs"]),
             tuple(TensorSpec.from_json(s) for s in data["outputs"]),
         )
+        for specs in (made.inputs, made.outputs):
+            if not specs or len({s.name for s in specs}) != len(specs):
+                raise ValueError("inputs and outputs need names, each its own")
+            for spec in specs:
+                _check(spec)
+        return made
+
+
+def _check(spec: TensorSpec) -> None:
+    """Raises ValueError for a tensor whose words do not fit its shape."""
+    if any(d < 1 and d != -1 for d in spec.shape):
+        raise ValueError(f"{spec.name!r} has an impossible shape {list(spec.shape)}")
+    width = spec.shape[-1] if spec.shape else 1
+    one_each = spec.role == "scores" and len(spec.shape) == 2
+    for words, what in ((spec.columns, "columns"), (spec.classes if one_each else (), "classes")):
+        wanted = 1 if len(spec.shape) == 1 else width
+        if words and (wanted not in (-1, len(words)) or len(set(words)) != len(words)):
+            raise ValueError(f"{spec.name!r} has {len(words)} {what} for a width of {wanted}")
 
 
 def _columns(inputs: tuple[TensorSpec, ...]) -> tuple[Column, ...]:
-    """The row's columns in order, or () when some input is not table-shaped."""
+    """The row's columns in order, or () when some input is no table or a name comes twice."""
     found: list[Column] = []
     for index, spec in enumerate(inputs):
         if len(spec.shape) == 1 or (len(spec.shape) == 2 and spec.shape[1] == 1):
@@ -119,4 +137,4 @@ def _columns(inputs: tuple[TensorSpec, ...]) -> tuple[Column, ...]:
             found.extend(Column(name, index, i) for i, name in enumerate(names))
         else:
             return ()
-    return tuple(found)
+    return tuple(found) if len({column.name for column in found}) == len(found) else ()

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
 from fairlead.core.call import Head
-from fairlead.core.errors import BadRequestHead, HeadTooLarge, MediaTypeUnsupported, UrlTooLong
+from fairlead.core.errors import (
+    BadParameter,
+    BadRequestHead,
+    HeadTooLarge,
+    MediaTypeUnsupported,
+    UrlTooLong,
+)
 
-_ONCE = frozenset(("host", "content-length", "content-type", "transfer-encoding", "authorization"))
+REQUEST_ID, TIMEOUT = "x-request-id", "x-request-timeout"
+_ONCE = frozenset(
+    (
+        "host",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "authorization",
+        REQUEST_ID,
+        TIMEOUT,
+    )
+)
+_HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]+\Z", re.ASCII)
+_ID = re.compile(r"[A-Za-z0-9._~:/+=@|-]{1,128}\Z", re.ASCII)
+_MILLISECONDS = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
+_MARKS = re.compile(rb"\r\n(x-request-(?:id|timeout)):([^\r\n]*)(?=\r\n)", re.IGNORECASE)
+"""The header lines that may differ from request to request of one caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +41,7 @@ class HttpLimits:
     body, head, url: bytes; headers: count; chunks: count per body.
     connections, connections_per_ip: open at once (loopback peers are exempt from the latter).
     head_s, idle_s, request_s: seconds for a head to arrive, for an idle connection to stay, for
-    an answer to be made.
+    an answer to be made when the caller does not say; request_max_s is the most they may say.
     """
 
     body: int = 64 << 20
@@ -31,6 +54,7 @@ class HttpLimits:
     head_s: float = 10.0
     idle_s: float = 75.0
     request_s: float = 30.0
+    request_max_s: float = 300.0
 
 
 class HeadParts:
@@ -57,24 +81,29 @@ class HeadParts:
 
     def add(self, name: bytes, value: bytes, limits: HttpLimits) -> None:
         """Adds one header. Raises HeadTooLarge, or BadRequestHead for an ambiguous one."""
+        self.count_header(name, value, limits)
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1").strip(" \t")
+        if "\0" in text or "\r" in text or "\n" in text:
+            raise BadRequestHead("a header holds a control character", where=key[:80])
+        if key in self.headers:
+            if key in _ONCE:
+                del self.headers[key]  # Neither of the two is believed.
+                raise BadRequestHead(f"the header {key!r} is given twice", where=key)
+            text = f"{self.headers[key]}, {text}"
+        self.headers[key] = text
+
+    def count_header(self, name: bytes, value: bytes, limits: HttpLimits) -> None:
+        """Counts one header towards the limits. Raises HeadTooLarge."""
         self.count += 1
         self.size += len(name) + len(value) + 4
         if self.count > limits.headers or self.size > limits.head:
             raise HeadTooLarge(
                 f"the head is larger than {limits.headers} headers or {limits.head} bytes"
             )
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
-        if "\0" in text or "\r" in text or "\n" in text:
-            raise BadRequestHead("a header holds a control character", where=key[:80])
-        if key in self.headers:
-            if key in _ONCE:
-                raise BadRequestHead(f"the header {key!r} is given twice", where=key)
-            text = f"{self.headers[key]}, {text}"
-        self.headers[key] = text
 
     def check_growth(self, fed: int, limits: HttpLimits) -> None:
-        """Bounds what an unfinished header may buffer. Raises HeadTooLarge."""
+        """Bounds what an unfinished head may buffer by the bytes fed to it. Raises HeadTooLarge."""
         self.size += fed
         if self.size > limits.head * 2:
             raise HeadTooLarge(f"the head is larger than {limits.head} bytes")
@@ -92,15 +121,89 @@ def make_head(parts: HeadParts, parser: Any, limits: HttpLimits) -> Head:
     if not target.isascii() or not target.startswith("/"):
         raise BadRequestHead("the address must be plain ASCII and begin with /", where="address")
     path, _, query = target.partition("?")
-    coding = headers.get("transfer-encoding")
-    if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
-        raise BadRequestHead("the length of the body is ambiguous", where="transfer-encoding")
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    if not _HOST.match(headers.get("host", "-")):
+        raise BadRequestHead("the header 'host' is not a host", where="host")
+    length = _length(version, headers)
+    if length and parser.should_upgrade():
+        # The parser takes such a body for the other protocol, and we would take it for a request.
+        raise BadRequestHead("a request with a body cannot change the protocol", where="upgrade")
+    return Head(
+        cast("bytes", parser.get_method()).decode("latin-1"),
+        path,
+        query,
+        headers,
+        length,
+        bool(parser.should_keep_alive()),
+        cast("Any", None),
+        limits.request_s,
+    )
+
+
+def read_wishes(head: Head, limits: HttpLimits) -> None:
+    """Reads the caller's id and patience. Raises BadParameter, MediaTypeUnsupported."""
+    headers = head.headers
+    head.request_id = request_id(headers.pop(REQUEST_ID, None))
+    head.patience = patience(headers.pop(TIMEOUT, None), limits)
+    coding = headers.get("content-encoding", "identity").lower()
+    if coding != "identity":
         raise MediaTypeUnsupported(
-            f"content-encoding {headers['content-encoding'][:40]!r} is not taken here",
+            f"content-encoding {coding[:40]!r} is not taken here",
             fix="Send the body uncompressed",
         )
-    length = -1 if coding is not None else int(headers.get("content-length", "0"))
-    method = cast("bytes", parser.get_method()).decode("latin-1")
-    keep_alive = bool(parser.should_keep_alive())
-    return Head(method, path, query, headers, length, keep_alive, cast("Any", None))
+
+
+def _length(version: str, headers: dict[str, str]) -> int:
+    """Bytes of the body, -1 when it comes in chunks. Raises BadRequestHead when it is unclear."""
+    coding = headers.get("transfer-encoding")
+    if coding is None:
+        return int(headers.get("content-length", "0"))
+    if coding.lower() != "chunked" or "content-length" in headers or version == "1.0":
+        raise BadRequestHead("the length of the body is ambiguous", where="transfer-encoding")
+    return -1
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a caller's id of a request may be used."""
+    return bool(_ID.match(text))
+
+
+def request_id(given: str | None) -> str:
+    """The caller's id of a request, "" without one. Raises BadParameter."""
+    if given is None or is_request_id(given):
+        return given or ""
+    raise BadParameter(
+        "a request id has 1 to 128 letters, digits and . _ ~ : / + = @ | -", where=REQUEST_ID
+    )
+
+
+def patience(given: str | None, limits: HttpLimits) -> float:
+    """Seconds that the caller gives us, who may not ask for more than the limit."""
+    if given is None:
+        return limits.request_s
+    if _MILLISECONDS.match(given):
+        return min(int(given) / 1000, limits.request_max_s)
+    raise BadParameter("a timeout is a whole number of milliseconds", where=TIMEOUT)
+
+
+def without_marks(raw: bytes) -> tuple[bytes, dict[str, str]]:
+    """A raw head without request id and timeout, and these; nothing is cut when one comes twice."""
+    found = [(n.decode().lower(), v.decode("latin-1")) for n, v in _MARKS.findall(raw)]
+    marks = {name: value.strip(" \t") for name, value in found}
+    if not marks or len(marks) != len(found):
+        return raw, {}
+    return _MARKS.sub(b"", raw), marks
+
+
+def marked(head: Head, marks: dict[str, str], limits: HttpLimits) -> Head:
+    """`head` as it is with these marks. Raises BadParameter."""
+    return Head(
+        head.method,
+        head.path,
+        head.query,
+        head.headers,
+        head.length,
+        head.keep_alive,
+        head.route,
+        patience(marks.get(TIMEOUT), limits),
+        request_id(marks.get(REQUEST_ID)),
+    )

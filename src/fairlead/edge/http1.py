@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import Any, cast
 
 import httptools
@@ -21,12 +22,13 @@ from fairlead.core.errors import (
     FairleadError,
     RequestTimeout,
 )
-from fairlead.edge.heads import HeadParts, make_head
+from fairlead.edge.heads import REQUEST_ID, HeadParts, is_request_id, make_head, read_wishes
 from fairlead.edge.service import HttpService
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MOST_PIPELINED = 128
 _MOST_DISCARDED = 1 << 20
+_LINGER_S = 2.0
 
 
 class Finished:
@@ -45,11 +47,13 @@ class Http1(asyncio.Protocol):
     """One connection."""
 
     __slots__ = (
+        "_arrived",
         "_body",
+        "_choked",
         "_chunks",
-        "_discarded",
         "_fast",
         "_head",
+        "_over",
         "_parser",
         "_parts",
         "_pending",
@@ -70,8 +74,10 @@ class Http1(asyncio.Protocol):
         self._refused = False
         self._body: list[bytes] = []
         self._chunks = 0
-        self._discarded = 0
+        self._arrived = 0
         self._fast = b""
+        self._over = False
+        self._choked = False
         self._pending: deque[Call | Finished] = deque()
         self.begun = 0.0
         self.seen = 0.0
@@ -97,10 +103,17 @@ class Http1(asyncio.Protocol):
         self._parser = None
 
     def pause_writing(self) -> None:
+        self._choked = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self._transport is not None:
+        self._choked = False
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Reads again, unless answers are not taken or too many are owed."""
+        free = not self._choked and len(self._pending) <= _MOST_PIPELINED
+        if free and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
@@ -108,7 +121,7 @@ class Http1(asyncio.Protocol):
         if not self.begun:
             end = data.find(b"\r\n\r\n") + 4
             raw = data[:end]
-            head = self._service.heads.get(raw)
+            head = self._service.heads.get(raw) or self._service.recall(raw)
             if head is not None and len(data) - end == head.length:
                 self._begin(head, data[end:], moment)
                 return
@@ -120,39 +133,62 @@ class Http1(asyncio.Protocol):
     # --- parsing --------------------------------------------------------------------------
 
     def _feed(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest and not self._over:
+            rest = self._parse(rest)
+        if self._over:
+            self._discard(len(rest))
+
+    def _parse(self, data: memoryview) -> memoryview:
+        """Parses all of `data`, or up to a request to speak another protocol, which is ignored."""
         if self._parser is None:
             self._parser = httptools.HttpRequestParser(self)
+        if not self.begun:
+            self.begun = self.seen
+        parts = self._parts if self._head is None else None
         try:
-            if not self.begun:
-                self.begun = self.seen
             self._parser.feed_data(data)
-            parts = self._parts
-            if parts is not None and self._head is None and not self._refused:
+            if parts is not None and parts is self._parts and self._head is None:
                 parts.check_growth(len(data), self._service.limits)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             self._break(cause if isinstance(cause, FairleadError) else _malformed(error))
-        except httptools.HttpParserUpgrade:
-            self._break(BadRequestHead("protocol upgrades are not taken here", where="upgrade"))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._parser = None
+            return data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             self._break(_malformed(error))
         except FairleadError as error:
             self._break(error)
+        return data[:0]
+
+    def _discard(self, count: int) -> None:
+        """Takes what a caller goes on sending after the last answer, up to a point."""
+        self._arrived += count
+        if self._arrived > _MOST_DISCARDED and self._transport is not None:
+            self._transport.close()
 
     def on_message_begin(self) -> None:
+        if self._over:
+            raise BadRequestHead("nothing follows the last request", where="request")
         self.begun = self.seen
         self._parts = HeadParts()
         self._head = None
         self._refused = False
         self._body = []
         self._chunks = 0
-        self._discarded = 0
+        self._arrived = 0
 
     def on_url(self, url: bytes) -> None:
         cast("HeadParts", self._parts).add_url(url, self._service.limits)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        cast("HeadParts", self._parts).add(name, value, self._service.limits)
+        parts = cast("HeadParts", self._parts)
+        if self._head is None:
+            parts.add(name, value, self._service.limits)
+        else:
+            # A trailer: counted, never believed.
+            parts.count_header(name, value, self._service.limits)
 
     def on_headers_complete(self) -> None:
         parts = cast("HeadParts", self._parts)
@@ -160,6 +196,7 @@ class Http1(asyncio.Protocol):
         head = make_head(parts, self._parser, limits)
         self._head = head
         try:
+            read_wishes(head, limits)
             head.route = self._service.router.route(head.method, head.path)
             self._service.admit(head)
             if head.length > limits.body:
@@ -168,24 +205,28 @@ class Http1(asyncio.Protocol):
                     fix="Send fewer rows per request",
                 )
         except FairleadError as error:
-            self._refused = True
-            self._answer(head, self._service.refusal(head, error))
+            self._refuse(head, error)
             return
         if head.headers.get("expect", "").lower() == "100-continue" and not self._pending:
             self._transport.write(_CONTINUE)
 
+    def _refuse(self, head: Head, error: FairleadError) -> None:
+        """Answers before the body; a body that need not come, or is long, ends the connection."""
+        self._refused = True
+        short = 0 <= head.length <= _MOST_DISCARDED and "expect" not in head.headers
+        if not (short and head.keep_alive):
+            head.keep_alive = False
+            self._over = True
+        self._answer(head, self._service.refusal(head, error))
+
     def on_body(self, piece: bytes) -> None:
-        head = cast("Head", self._head)
         if self._refused:
-            self._discarded += len(piece)
-            if self._discarded > _MOST_DISCARDED and self._transport is not None:
-                self._transport.close()
+            self._discard(len(piece))
             return
         self._body.append(piece)
-        if head.length < 0:
-            self._discarded += len(piece)
-            if self._discarded > self._service.limits.body:
-                raise BodyTooLarge(f"the body exceeds {self._service.limits.body} bytes")
+        self._arrived += len(piece)
+        if self._arrived > self._service.limits.body:
+            raise BodyTooLarge(f"the body exceeds {self._service.limits.body} bytes")
 
     def on_chunk_header(self) -> None:
         self._chunks += 1
@@ -195,9 +236,15 @@ class Http1(asyncio.Protocol):
     def on_message_complete(self) -> None:
         head = cast("Head", self._head)
         fast, self._fast = self._fast, b""
+        if self._over:
+            return
         self.begun = 0.0
         if self._refused:
+            self._refused = False
             return
+        if not head.keep_alive:
+            self._over = True
+            self.begun = self.seen
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body = []
         if fast and head.length == len(body):
@@ -213,9 +260,9 @@ class Http1(asyncio.Protocol):
         if route.decode is None:
             self._answer(head, service.plain(head, body))
             return
-        call = Call(
-            route, moment, moment + service.limits.request_s, len(body), head.keep_alive, self._done
-        )
+        call = Call(route, moment, moment + head.patience, len(body), head.keep_alive, self._done)
+        if head.request_id:
+            call.done = partial(self._done_with_id, head.request_id)
         self._pending.append(call)
         if len(self._pending) > _MOST_PIPELINED:
             self._transport.pause_reading()
@@ -232,15 +279,25 @@ class Http1(asyncio.Protocol):
             return
         while pending and pending[0].payload is not None:
             self._send(pending.popleft())
-        if len(pending) <= _MOST_PIPELINED and self._transport is not None:
-            self._transport.resume_reading()
+        self._read_on()
+
+    def _done_with_id(self, request_id: str, call: Call) -> None:
+        """As `_done`; the answer carries the caller's id."""
+        call.reply = _with_id(call.reply or Reply(200, call.payload or b""), request_id)
+        self._done(call)
 
     def _answer(self, head: Head, reply: Reply) -> None:
-        finished = Finished(reply, head.keep_alive, head.method == "HEAD")
-        if self._pending:
-            self._pending.append(finished)
-        else:
+        reply = _with_id(reply, head.request_id)
+        self._finish(Finished(reply, head.keep_alive, head.method == "HEAD"))
+
+    def _finish(self, finished: Finished) -> None:
+        """Sends an answer, or lets it wait for those before it."""
+        if not self._pending:
             self._send(finished)
+            return
+        self._pending.append(finished)
+        if len(self._pending) > _MOST_PIPELINED:
+            self._transport.pause_reading()
 
     def _send(self, done: Call | Finished) -> None:
         transport = self._transport
@@ -248,56 +305,88 @@ class Http1(asyncio.Protocol):
             return
         service = self._service
         payload = done.payload or b""
-        closing = not done.keep_alive or service.draining
+        closing = not done.keep_alive or (service.draining and not self._pending)
         if done.reply is None and not closing:
             transport.write(service.ok_head % len(payload) + payload)
             return
         bare = isinstance(done, Finished) and done.bare
         transport.write(service.head_of(done.reply, payload, closing) + (b"" if bare else payload))
         if closing:
-            transport.close()
+            self._end_writing()
+
+    def _end_writing(self) -> None:
+        """Closes the connection; slowly where input is unread, or the answer would be lost.
+
+        Closing a socket that has unread input resets it, and a reset may overtake the answer.
+        """
+        if not self._refused:
+            self._transport.close()
+            return
+        self.begun = now()
+        self._over = True
+        self._transport.write_eof()
+        self._read_on()
 
     def _break(self, error: FairleadError) -> None:
         """The connection cannot go on: one last answer, in order, and the end."""
-        if self._transport is None or self._transport.is_closing():
+        if self._over or self._transport is None or self._transport.is_closing():
             return
+        self._over = self._refused = True
+        self._parser = None
+        self._arrived = 0
+        self.begun = self.seen
         path = self._parts.path if self._parts is not None else ""
         reply = self._service.router.error(path, error)
         self._service.count_refusal(error)
-        self._transport.pause_reading()
-        finished = Finished(reply, keep_alive=False, bare=False)
-        if self._pending:
-            self._pending.append(finished)
-        else:
-            self._send(finished)
+        reply = _with_id(reply, self._request_id())
+        self._finish(Finished(reply, keep_alive=False, bare=False))
+
+    def _request_id(self) -> str:
+        """The caller's id of the request that is being read, as far as it is known."""
+        if self._head is not None:
+            return self._head.request_id
+        given = self._parts.headers.get(REQUEST_ID) if self._parts is not None else None
+        return given if given is not None and is_request_id(given) else ""
 
     def check_time(self, moment: float) -> None:
         """Ends a connection that is too slow to send, or idle too long."""
         limits = self._service.limits
+        if self._over:
+            if not self._pending and moment - self.begun > _LINGER_S:
+                self._transport.close()
+            return
         if not self.begun:
             if not self._pending and moment - self.seen > limits.idle_s:
                 self._transport.close()
             return
         spent = moment - self.begun
         slow = spent > limits.head_s if self._head is None else self._too_slow(spent)
-        if slow:
+        if slow and self._refused:
+            self._transport.close()
+        elif slow:
             self._break(RequestTimeout(f"the request did not arrive within {spent:.0f} s"))
-            self.begun = 0.0
 
     def _too_slow(self, spent: float) -> bool:
         """A body must come at 1 KiB/s at least, once it has had the time of a head."""
-        arrived = sum(map(len, self._body)) + self._discarded
-        return spent > self._service.limits.head_s + arrived / 1024
+        return spent > self._service.limits.head_s + self._arrived / 1024
 
     @property
     def idle(self) -> bool:
         """Nothing is being read and nothing is owed."""
         return not self.begun and not self._pending
 
-    def end(self) -> None:
-        """Closes the connection when it is idle; otherwise its next answer closes it."""
-        if self.idle and self._transport is not None:
+    def end(self, since: float) -> None:
+        """Closes the connection when it is idle since a moment; else its next answer does."""
+        if self.idle and self.seen < since and self._transport is not None:
             self._transport.close()
+
+
+def _with_id(reply: Reply, request_id: str) -> Reply:
+    """The reply with the caller's id of the request, if there is one."""
+    if not request_id:
+        return reply
+    headers = (*reply.headers, (REQUEST_ID, request_id))
+    return Reply(reply.status, reply.body, reply.media_type, headers)
 
 
 def _malformed(error: Exception) -> FairleadError:

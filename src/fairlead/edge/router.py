@@ -33,6 +33,6 @@ class Router:
     def error(self, path: str, error: FairleadError) -> Reply:
         """An error in the shape of the protocol that the address belongs to."""
         for wire in self._wires[:-1]:
-            if path.startswith(wire.prefix):
+            if path == wire.prefix or path.startswith(wire.prefix + "/"):
                 return wire.error(error)
         return self._wires[-1].error(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -9,13 +10,16 @@ from typing import Protocol
 
 from fairlead.core.call import Call, Head, Reply, Route
 from fairlead.core.clock import now
-from fairlead.core.errors import FairleadError, Internal
-from fairlead.edge.heads import HttpLimits
+from fairlead.core.errors import BadParameter, FairleadError, Internal
+from fairlead.edge.heads import HttpLimits, marked, without_marks
 from fairlead.edge.router import Router
 
 _HEADS_KEPT = 1024
 _HEAD_BYTES_KEPT = 2048
-_LOOPBACK = ("127.", "::1", "")
+_LINGER_S = 1.0
+_QUIET_S = 0.5
+_LOOPBACK = re.compile(r"127\.|::1\Z|\Z")
+"""A peer on this machine; one without an address comes over a Unix socket."""
 _REASONS = {s.value: s.phrase for s in HTTPStatus}
 
 
@@ -31,20 +35,21 @@ class Connection(Protocol):
     """What the service needs of a connection."""
 
     peer: str
+    seen: float
 
     @property
     def idle(self) -> bool: ...
 
     def check_time(self, moment: float) -> None: ...
 
-    def end(self) -> None: ...
+    def end(self, since: float) -> None: ...
 
 
 class HttpService:
     """One worker's side of HTTP.
 
     log: called with (event, fields) for faults of ours.
-    when_empty: called whenever the last connection has ended.
+    quiet: whether nothing was read from any connection shortly before the last tick.
     """
 
     def __init__(
@@ -59,11 +64,11 @@ class HttpService:
         self.limits = limits
         self.heads: dict[bytes, Head] = {}
         self.draining = False
+        self.quiet = True
         self.refusals: dict[str, int] = {}
         self._log = log
         self._connections: set[Connection] = set()
         self._per_peer: dict[str, int] = {}
-        self.when_empty: Callable[[], None] = _nothing
         self._date = b""
         self.ok_head = b""
         self.tick()
@@ -77,8 +82,11 @@ class HttpService:
             + b"\r\ncontent-length: %d\r\n\r\n"
         )
         moment = now()
+        latest = 0.0
         for connection in list(self._connections):
+            latest = max(latest, connection.seen)
             connection.check_time(moment)
+        self.quiet = moment - latest > _QUIET_S
 
     @property
     def connections(self) -> int:
@@ -90,7 +98,7 @@ class HttpService:
         peer = connection.peer
         known = self._per_peer.get(peer, 0)
         full = len(self._connections) >= self.limits.connections
-        crowded = known >= self.limits.connections_per_ip and not peer.startswith(_LOOPBACK)
+        crowded = known >= self.limits.connections_per_ip and not _LOOPBACK.match(peer)
         self._connections.add(connection)
         self._per_peer[peer] = known + 1
         return not full and not crowded
@@ -104,23 +112,47 @@ class HttpService:
                 self._per_peer[connection.peer] = left
             else:
                 del self._per_peer[connection.peer]
-            if not self._connections:
-                self.when_empty()
 
     def drain(self) -> None:
-        """From now on every answer is its connection's last; idle connections end at once."""
+        """From now on every answer is its connection's last."""
         self.draining = True
         self.heads.clear()
+
+    def end_idle(self) -> None:
+        """Closes the connections on which nothing has come for a while.
+
+        A caller that was answered a moment ago may be sending its next request just now.
+        """
+        limit = now() - _LINGER_S
         for connection in list(self._connections):
-            connection.end()
+            connection.end(limit)
 
     def remember(self, raw: bytes, head: Head) -> None:
-        """Keeps a parsed head, so that equal bytes need no parser."""
-        if len(raw) > _HEAD_BYTES_KEPT or "expect" in head.headers or self.draining:
+        """Keeps a parsed head, so that equal bytes need no parser.
+
+        raw: the bytes up to the end of the head. A line break before the head, which HTTP allows,
+        is no part of it: such bytes are not kept.
+        """
+        begins = raw.startswith(head.method.encode() + b" ") and raw.endswith(b"\r\n\r\n")
+        if not begins or len(raw) > _HEAD_BYTES_KEPT or self.draining or not head.keep_alive:
+            return
+        if "expect" in head.headers or raw.count(b"\r\n") > self.limits.headers:
             return
         if len(self.heads) >= _HEADS_KEPT:
             self.heads.clear()
-        self.heads[raw] = head
+        plain, marks = without_marks(raw)
+        self.heads[plain] = marked(head, {}, self.limits) if marks else head
+
+    def recall(self, raw: bytes) -> Head | None:
+        """The head for bytes that differ from known ones by the caller's id or timeout alone."""
+        plain, marks = without_marks(raw)
+        known = self.heads.get(plain) if marks and len(raw) <= self.limits.head else None
+        if known is None:
+            return None
+        try:
+            return marked(known, marks, self.limits)
+        except BadParameter:
+            return None
 
     def admit(self, head: Head) -> None:
         """Refuses by the head alone, before any of the body is read."""
@@ -161,7 +193,3 @@ class HttpService:
         if closing:
             lines.append("connection: close")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def _nothing() -> None:
-    """Nobody waits for the last connection."""

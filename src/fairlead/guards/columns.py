@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def _given(rows: Any) -> dict[Any, Any]:
     if hasattr(rows, "columns") and hasattr(rows, "iloc"):
         return {name: rows[name].to_numpy() for name in rows.columns}
     if isinstance(rows, Mapping):
-        known: Mapping[Any, Any] = rows
+        known = cast("Mapping[Any, Any]", rows)
         return {name: _listed(known[name]) for name in known}
     array = np.asarray(rows)
     if array.ndim == 1:
@@ -43,9 +43,9 @@ def _given(rows: Any) -> dict[Any, Any]:
     return {f"x{i}": array[:, i] for i in range(array.shape[1])}
 
 
-def _listed(values: Any) -> Any:
+def _listed(values: Any) -> Column:
     """A list keeps its kinds: numpy alone would make text of the numbers beside a text."""
-    if isinstance(values, np.ndarray) or hasattr(values, "to_numpy"):
+    if hasattr(values, "dtype"):
         return np.asarray(values)
     return np.array(list(values), dtype=object)
 
@@ -57,7 +57,7 @@ def _column(values: Any, name: str) -> Column:
     if array.dtype.kind not in "OUST":
         raise ValueError(f"column {name!r} holds {array.dtype}, which is neither number nor text")
     items = array.tolist()
-    kinds = {type(v) for v in items if not _missing(v)}
+    kinds: set[type] = {type(v) for v in items if not _missing(v)}
     if kinds <= {int, float, bool, np.float64, np.int64}:
         return np.array([np.nan if _missing(v) else float(v) for v in items])
     if not kinds <= {str, bytes}:

@@ -11,50 +11,20 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.guards.bounds import upper_bound
+from fairlead.guards.calibration import FITS, FOLDS, METHODS, Calibration, across, chosen
 
 Floats = NDArray[np.float64]
 
 COVERAGES = (0.8, 0.9, 0.95, 0.99)
 LEAST_ROWS = 30
-_FOLDS = 5
-_TINY = 1e-12
-_BETTER = 0.002
-"""A calibration must lower the log-loss by this share to be worth its freedom."""
-
 _STEPS = 200
-METHODS = ("none", "temperature", "beta", "isotonic")
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """A map from scores to probabilities.
-
-    method: "none", "temperature" (one number), "beta" (three numbers, two classes) or "isotonic"
-            (steps for the top score; the other classes keep their shares of the rest).
-    values: its numbers; for isotonic the knots, then their heights.
-    """
-
-    method: str
-    values: Floats
-
-    def __call__(self, scores: Floats) -> Floats:
-        """Calibrated probabilities, one row each, summing to 1."""
-        if self.method == "none":
-            return scores
-        if self.method == "temperature":
-            return _normal(np.log(np.maximum(scores, _TINY)) / self.values[0])
-        if self.method == "beta":
-            return _beta(scores, self.values)
-        half = len(self.values) // 2
-        return _isotonic(scores, self.values[:half], self.values[half:])
 
 
 class Confidence:
@@ -104,13 +74,14 @@ class Confidence:
                 self._sure, self._wrong, error_goal, assurance
             )
 
-    def calibrate(self, scores: Any) -> Floats:
+    def calibrate(self, scores: Any, *, trusted: bool = False) -> Floats:
         """Calibrated probabilities of the classes, one row each; the first class stays the first.
 
         Where the calibration would make another class the most probable, the row keeps the order
-        of its scores: an answer is never changed silently.
+        of its scores: an answer is never changed silently. trusted: the scores are known to be
+        probabilities, as a model's own are.
         """
-        given = as_scores(scores)
+        given = _plain(scores) if trusted else as_scores(scores)
         found = self._calibration(given)
         top = given.argmax(axis=1)
         moved = found.argmax(axis=1) != top
@@ -129,7 +100,9 @@ class Confidence:
             return np.ones(len(found), dtype=bool)
         return found >= self.threshold
 
-    def sets(self, scores: Any, coverage: float = 0.9) -> NDArray[np.bool_]:
+    def sets(
+        self, scores: Any, coverage: float = 0.9, *, trusted: bool = False
+    ) -> NDArray[np.bool_]:
         """Which classes belong to each row's prediction set at this coverage.
 
         Sets hold the true class in that share of rows like the evaluation rows. A model that is
@@ -138,7 +111,7 @@ class Confidence:
         """
         if coverage not in COVERAGES:
             raise ValueError(f"coverage must be one of {', '.join(map(str, COVERAGES))}")
-        found = as_scores(scores)
+        found = _plain(scores) if trusted else as_scores(scores)
         return found >= 1.0 - self._quantiles[COVERAGES.index(coverage)]
 
     def to_bytes(self) -> bytes:
@@ -206,15 +179,15 @@ def learn_confidence(
         raise ValueError(f"{len(given)} labelled rows are too few: {LEAST_ROWS} are the least")
     if truth.min() < 0 or truth.max() >= given.shape[1]:
         raise ValueError("a label is no position of a class")
-    folds = np.random.default_rng(seed).permutation(len(given)) % _FOLDS
-    method, losses = _chosen(given, truth, folds)
+    folds = np.random.default_rng(seed).permutation(len(given)) % FOLDS
+    method, losses = chosen(given, truth, folds)
     # What a row's own label taught must not vouch for it: the threshold sees each row through the
     # calibration of the folds that it is not in.
     answers = given.argmax(axis=1)
-    honest = _across(method, given, truth, folds)[np.arange(len(answers)), answers]
+    honest = across(method, given, truth, folds)[np.arange(len(answers)), answers]
     # Sets go by the scores as they are: a calibration's steps would make them wider than they say.
     guard = Confidence(
-        _FITS[method](given, truth), losses, honest, answers != truth, _set_quantiles(given, truth)
+        FITS[method](given, truth), losses, honest, answers != truth, _set_quantiles(given, truth)
     )
     guard.aim(error_goal, assurance)
     return guard
@@ -234,136 +207,8 @@ def as_scores(scores: Any) -> Floats:
     return np.clip(table, 0.0, 1.0)
 
 
-# --- calibrations -----------------------------------------------------------------------
-
-
-def _chosen(scores: Floats, truth: Any, folds: Any) -> tuple[str, dict[str, float]]:
-    """The method of the lowest cross-validated log-loss; a simpler one if it is as good."""
-    losses: dict[str, float] = {}
-    best = "none"
-    for method in METHODS:
-        if method == "beta" and scores.shape[1] != 2:
-            continue
-        losses[method] = _loss(_across(method, scores, truth, folds), truth)
-        if losses[method] < losses[best] * (1.0 - _BETTER):
-            best = method
-    return best, losses
-
-
-def _across(method: str, scores: Floats, truth: Any, folds: Any) -> Floats:
-    """Every row through the calibration learnt from the other folds."""
-    found = np.empty_like(scores)
-    for fold in range(_FOLDS):
-        mine = folds == fold
-        found[mine] = _FITS[method](scores[~mine], truth[~mine])(scores[mine])
-    return found
-
-
-def _loss(probabilities: Floats, truth: Any) -> float:
-    chosen = probabilities[np.arange(len(truth)), truth]
-    return float(-np.log(np.clip(chosen, 1e-6, 1.0)).mean())
-
-
-def _normal(logits: Floats) -> Floats:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
-
-
-def _fit_none(scores: Floats, truth: Any) -> Calibration:
-    return Calibration("none", np.zeros(0))
-
-
-def _fit_temperature(scores: Floats, truth: Any) -> Calibration:
-    """The temperature of the lowest log-loss, by a golden-section search on its logarithm."""
-    logits = np.log(np.maximum(scores, _TINY))
-
-    def loss(log_temperature: float) -> float:
-        return _loss(_normal(logits / np.exp(log_temperature)), truth)
-
-    return Calibration("temperature", np.array([np.exp(_least(loss, -3.0, 3.0))]))
-
-
-def _least(function: Callable[[float], float], low: float, high: float) -> float:
-    ratio = (np.sqrt(5.0) - 1.0) / 2.0
-    for _ in range(40):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        low, high = (low, right) if function(left) < function(right) else (left, high)
-    return float((low + high) / 2.0)
-
-
-def _beta(scores: Floats, values: Floats) -> Floats:
-    first = np.clip(scores[:, 1], 1e-9, 1.0 - 1e-9)
-    logit = values[0] * np.log(first) - values[1] * np.log1p(-first) + values[2]
-    positive = 1.0 / (1.0 + np.exp(-np.clip(logit, -40.0, 40.0)))
-    return np.column_stack([1.0 - positive, positive])
-
-
-def _fit_beta(scores: Floats, truth: Any) -> Calibration:
-    """Beta calibration (Kull et al. 2017): a logistic regression on the logarithms of the score."""
-    first = np.clip(scores[:, 1], 1e-9, 1.0 - 1e-9)
-    features = np.column_stack([np.log(first), -np.log1p(-first), np.ones(len(first))])
-    weights = np.array([1.0, 1.0, 0.0])
-    target = (truth == 1).astype(np.float64)
-    for _ in range(50):
-        chance = 1.0 / (1.0 + np.exp(-np.clip(features @ weights, -40.0, 40.0)))
-        spread = np.maximum(chance * (1.0 - chance), 1e-9)
-        hessian = features.T @ (features * spread[:, None]) + 1e-3 * np.eye(3)
-        step = np.linalg.solve(
-            hessian, features.T @ (target - chance) - 1e-3 * (weights - [1.0, 1.0, 0.0])
-        )
-        weights = weights + step
-        if np.abs(step).max() < 1e-8:
-            break
-    # Falling slopes would turn the order of the classes around.
-    return Calibration("beta", np.array([max(weights[0], 0.0), max(weights[1], 0.0), weights[2]]))
-
-
-def _isotonic(scores: Floats, knots: Floats, heights: Floats) -> Floats:
-    top = scores.argmax(axis=1)
-    rows = np.arange(len(scores))
-    best = scores[rows, top]
-    sure = np.interp(best, knots, heights)
-    rest = np.where(best < 1.0, (1.0 - sure) / np.maximum(1.0 - best, _TINY), 0.0)
-    found = scores * rest[:, None]
-    found[rows, top] = sure
-    spare = 1.0 - found.sum(axis=1)
-    others = scores.shape[1] - 1
-    found += (spare / others)[:, None]
-    found[rows, top] = sure
-    return found
-
-
-def _fit_isotonic(scores: Floats, truth: Any) -> Calibration:
-    """How often the top class is right, as a rising step of its score (pool adjacent violators)."""
-    best = scores.max(axis=1)
-    right = (scores.argmax(axis=1) == truth).astype(np.float64)
-    order = np.argsort(best, kind="stable")
-    means: list[float] = []
-    weights: list[float] = []
-    places: list[float] = []
-    for score, hit in zip(best[order].tolist(), right[order].tolist(), strict=True):
-        means.append(hit)
-        weights.append(1.0)
-        places.append(score)
-        while len(means) > 1 and means[-2] >= means[-1]:
-            whole = weights[-2] + weights[-1]
-            means[-2:] = [(means[-2] * weights[-2] + means[-1] * weights[-1]) / whole]
-            places[-2:] = [(places[-2] * weights[-2] + places[-1] * weights[-1]) / whole]
-            weights[-2:] = [whole]
-    counted = np.array(weights)
-    # One observation more on either side: no step promises certainty.
-    heights = (np.array(means) * counted + 0.5) / (counted + 1.0)
-    return Calibration(
-        "isotonic", np.concatenate([np.array(places), np.maximum.accumulate(heights)])
-    )
-
-
-_FITS: dict[str, Callable[[Floats, Any], Calibration]] = {
-    "none": _fit_none,
-    "temperature": _fit_temperature,
-    "beta": _fit_beta,
-    "isotonic": _fit_isotonic,
-}
+def _plain(scores: Any) -> Floats:
+    return np.clip(scores.astype(np.float64), 0.0, 1.0)
 
 
 # --- promises ---------------------------------------------------------------------------
@@ -381,16 +226,17 @@ def _threshold(
         return float("inf"), 0.0, f"{count} labelled rows cannot show it: {least} are the least"
     best = 0
     # Rows that are equally sure stand or fall together.
-    ends = np.flatnonzero(np.append(np.diff(sure[order]) != 0, True)) + 1
-    ends = ends[ends >= least]
-    for rows in ends[np.unique(np.linspace(0, len(ends) - 1, _STEPS).astype(int))].tolist():
-        if upper_bound(rows, int(wrong[rows - 1]), assurance) > goal:
+    edges: Any = np.flatnonzero(np.append(np.diff(sure[order]) != 0, True)) + 1
+    ends: Any = edges[edges >= least]
+    steps: Any = np.unique(np.linspace(0, len(ends) - 1, _STEPS).astype(int))
+    for rows in ends[steps].tolist():
+        if upper_bound(int(rows), int(wrong[rows - 1]), assurance) > goal:
             break
         best = rows
     if best == 0:
-        seen = wrong[least - 1] / least
+        seen = float(wrong[least - 1]) / least
         return float("inf"), 0.0, f"even the {least} surest rows are wrong in {seen:.1%}"
-    threshold = float(sure[order[best - 1]])
+    threshold = float(sure[int(order[best - 1])])
     return threshold, float((sure >= threshold).mean()), ""
 
 
@@ -404,9 +250,9 @@ def _set_quantiles(probabilities: Floats, truth: Any) -> Floats:
     misses = np.sort(1.0 - probabilities[np.arange(len(truth)), truth])
     count = len(misses)
     ranks = [int(np.ceil(c * (count + 1))) for c in COVERAGES]
-    return np.array([misses[r - 1] if r <= count else 1.0 for r in ranks])
+    return np.array([float(misses[r - 1]) if r <= count else 1.0 for r in ranks])
 
 
 def names_of(inside: NDArray[np.bool_], classes: Sequence[str]) -> list[list[str]]:
     """Prediction sets as class names."""
-    return [[classes[i] for i in np.flatnonzero(row)] for row in inside]
+    return [[classes[i] for i in np.flatnonzero(row).tolist()] for row in inside]

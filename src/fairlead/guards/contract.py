@@ -3,7 +3,8 @@
 A contract is a readable file. What training rows held is written down as `seen` and is a fact, not
 a rule; rules are few at first (what must not be missing, which categories there are) and the owner
 adds others. Each rule says what happens to a row that breaks it: `refuse` (an error that names row
-and column), `mark` (served, and said so), or `clip` (moved to the nearest allowed value, and said so).
+and column), `mark` (served, and said so), or `clip` (moved to the nearest allowed value, and said
+so).
 """
 
 from __future__ import annotations
@@ -134,8 +135,8 @@ class Contract:
     def to_toml(self) -> str:
         """The contract as its owner reads and edits it."""
         lines = [
-            f"# What a valid row is. Learnt from {self.rows} reference rows; edit it and give it to",
-            "# `fairlead amend --contract`. `seen` is what training rows held: facts, not rules.",
+            f"# What a valid row is. Learnt from {self.rows} reference rows; edit it and give it",
+            "# to `fairlead amend --contract`. `seen` is what training rows held: facts, no rules.",
             f"format = {FORMAT}",
             f"rows = {self.rows}",
         ]
@@ -200,12 +201,14 @@ def _wrong(
 def _toml(value: Any) -> str:
     """A value as TOML writes it; JSON's text, numbers and lists are TOML's."""
     if isinstance(value, dict):
+        value = cast("dict[str, Any]", value)
         return "{ " + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + " }"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         return repr(value) if np.isfinite(value) else "nan"
-    shown = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    plain = list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
+    shown = json.dumps(plain, ensure_ascii=False)
     return shown.replace("\x7f", "\\u007f")  # the one character that JSON may hold and TOML not
 
 
@@ -226,7 +229,8 @@ def _rule(name: str, table: Any) -> Rule:
         ):
             raise ContractInvalid(f"columns.{name}.{key} has a value of the wrong kind")
     given["choices"] = tuple(str(c) for c in given.get("choices", ()))
-    rule = Rule(name, **{"kind": "number", **given})
+    values: dict[str, Any] = {"kind": "number", **given}
+    rule = Rule(name, **values)
     _check_rule(rule)
     return rule
 

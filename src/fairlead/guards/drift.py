@@ -1,13 +1,13 @@
 """Do the rows still come from where the training rows came from?
 
 One row is the novelty guard's matter; many rows that are each usual can still have moved. Every
-column is counted in bins of its training quantiles, in windows of three sizes; a window that ends is
-compared with training by the Kolmogorov-Smirnov distance on the bin edges, and all columns and
+column is counted in bins of its training quantiles, in windows of three sizes; a window that ends
+is compared with training by the Kolmogorov-Smirnov distance on the bin edges, and all columns and
 windows share one false-alarm rate (Holm 1979). How large a change is, is said by PSI and the shift
 in training units, never decided by them.
 
-The novelty p-values give an alarm that needs no window: a bet against their uniformity, whose wealth
-reaches 1/rate with a chance of at most `rate`, ever (Ville 1939).
+The novelty p-values give an alarm that needs no window: a bet against their uniformity, whose
+wealth reaches 1/rate with a chance of at most `rate`, ever (Ville 1939).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, log, sqrt
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,9 +51,10 @@ class Watched:
         """How many values fall into each bin."""
         if self.edges is not None:
             inner = self.bins - 2
-            finite = np.isfinite(values)
-            found = np.searchsorted(self.edges, values[finite], side="right")
-            counted = np.bincount(found, minlength=inner)
+            finite: Any = np.isfinite(values)
+            search: Any = np.searchsorted
+            found: Any = search(self.edges, values[finite], side="right")
+            counted: Any = np.bincount(found, minlength=inner)
             return np.append(counted, [len(values) - int(finite.sum()), 0]).astype(np.int64)
         places = [self._place(v) for v in values.tolist()]
         return np.bincount(places, minlength=self.bins).astype(np.int64)
@@ -135,7 +136,7 @@ class Drift:
 
     def see(self, rows: Any) -> list[Alarm]:
         """Counts rows; returns the alarms of the windows that ended with them."""
-        columns = rows if isinstance(rows, dict) else as_columns(rows)
+        columns = cast("dict[str, Any]", rows) if isinstance(rows, dict) else as_columns(rows)
         count = len(next(iter(columns.values())))
         raised: list[Alarm] = []
         at = 0
@@ -273,9 +274,10 @@ def psi(expected: Floats, found: Floats, size: int) -> float:
 
 
 def _usual_psi(watched: Watched, size: int) -> float:
-    """What the index exceeds in one of a hundred windows without a change (normal of chi-squared)."""
+    """What the index exceeds in one of a hundred windows without a change."""
     freedom = max(1, int((watched.shares > 0).sum()) - 1)
     scale = 1 / size + 1 / max(1, watched.rows)
+    # It is nearly chi-squared; Wilson and Hilferty's cube root gives the quantile.
     high = freedom * (1 - 2 / (9 * freedom) + 2.326 * sqrt(2 / (9 * freedom))) ** 3
     return scale * high
 

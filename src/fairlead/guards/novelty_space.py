@@ -2,24 +2,38 @@
 
 A number is standardised. A category is a corner of its own, and differing there costs as much as
 numbers usually differ. A missing value stands at the mean and costs a little; where training rows
-never missed one, it costs much. A free text is its length and the scripts it is written in.
+never missed one, it lies beyond all of them. A free text is its length and the scripts it is
+written in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fairlead.guards.ranges import NEVER_EXCESS
+
 Vectors = NDArray[np.float64]
 
 _MOST_CATEGORIES = 64
 _TEXT_SHARE, _TEXT_LENGTH = 0.5, 12.0
-_NEVER = 25.0
-"""The cost of what training rows never show: an unknown category, a first missing value."""
+_NEVER = 8.0
+"""The distance to what training rows never show: an unknown category, a constant's other value."""
+
+_ABSENT = 1e6
+"""Where a number stands that training rows never miss: farther out than any unit error."""
+
+_FARTHEST = 1e15
+"""No number stands farther out, so that nothing overflows."""
+
+_LEAST_UNIT, _LEAST_TEXT_UNIT = 1e-3, 0.25
+"""The least unit of excess: where many rows share the largest value it is a bound, not chance.
+One odd character more in a text is no such thing."""
 
 _MISSING = 0.7
 _SCRIPTS = (
@@ -39,6 +53,8 @@ class Axis:
     mean, deviation: of a number, or of each feature of a text.
     categories: those seen, of which each has a coordinate of size `cost`.
     missing:    the cost of a missing value.
+    constant:   training rows hold one value only.
+    rare:       how many categories only one training row holds.
     start, stop: the coordinates that belong to this column.
     """
 
@@ -49,6 +65,8 @@ class Axis:
     categories: list[str] = field(default_factory=list[str])
     cost: float = 0.0
     missing: float = _NEVER
+    constant: bool = False
+    rare: int = 0
     start: int = 0
     stop: int = 0
 
@@ -70,9 +88,15 @@ class Space:
             at = axis.stop
         self.width = at
         self.plain = all(axis.kind == "number" and axis.width == 1 for axis in axes)
-        numbers = [axis for axis in axes if axis.kind == "number"]
-        self._mean = np.array([axis.mean[0] for axis in numbers])
-        self._scale = 1.0 / np.array([axis.deviation[0] for axis in numbers])
+        self._numbers = [axis for axis in axes if axis.kind == "number"]
+        self._others = [axis for axis in axes if axis.kind != "number"]
+        self._mean = np.array([axis.mean[0] for axis in self._numbers])
+        self._scale = 1.0 / np.array([axis.deviation[0] for axis in self._numbers])
+        self._at = np.array([axis.start for axis in self._numbers], np.intp)
+        self._constant = np.flatnonzero([axis.constant for axis in self._numbers])
+        gaps = [i for i, axis in enumerate(self._numbers) if axis.width == 2]
+        self._gaps = np.array(gaps, np.intp)
+        self._gap_costs = np.array([self._numbers[i].missing for i in gaps])
 
     @property
     def names(self) -> list[str]:
@@ -80,31 +104,60 @@ class Space:
 
     def place(self, columns: Mapping[str, Any]) -> Vectors:
         """A vector per row; `columns` hold every column of the space."""
-        count = len(next(iter(columns.values())))
-        placed = np.zeros((count, self.width))
         if self.plain:
-            return self.place_numbers(np.column_stack([columns[n] for n in self.names]))
-        for axis in self.axes:
-            values = columns[axis.name]
-            if axis.kind == "number":
-                _place_number(axis, values, placed)
-            elif axis.kind == "category":
-                _place_category(axis, values, placed)
-            else:
-                features = (text_features(values) - axis.mean) / axis.deviation
-                placed[:, axis.start : axis.stop] = features
+            return self.place_numbers(_table(columns, self._numbers))
+        placed = np.zeros((len(next(iter(columns.values()))), self.width))
+        if self._numbers:
+            table = _table(columns, self._numbers)
+            placed[:, self._at] = self.place_numbers(table)
+            if len(self._gaps):
+                gone = np.isnan(table[:, self._gaps])
+                placed[:, self._at[self._gaps]] *= ~gone
+                placed[:, self._at[self._gaps] + 1] = gone * self._gap_costs
+        for axis in self._others:
+            _place_texts(axis, columns[axis.name], placed)
         return placed
 
     def place_numbers(self, table: Vectors) -> Vectors:
         """As `place` for a table of numbers none of which training rows ever missed."""
         placed = (table - self._mean) * self._scale
-        if not np.isfinite(table.sum()):
-            placed[~np.isfinite(table)] = _NEVER
+        flat = placed.ravel()
+        if not isfinite(float(flat @ flat)):
+            placed[np.isnan(placed)] = _ABSENT
+            np.clip(placed, -_FARTHEST, _FARTHEST, out=placed)
+        if len(self._constant):
+            at = self._constant
+            placed[:, at] = np.clip(placed[:, at], -_NEVER, _NEVER)
         return placed
+
+    def units(self) -> tuple[Vectors, Vectors]:
+        """By coordinate the least unit of excess, and the one that is fixed (NaN where none is).
+
+        Fixed: what training rows never show lies at a distance that was chosen, not measured.
+        """
+        least, fixed = np.full(self.width, _LEAST_UNIT), np.full(self.width, np.nan)
+        never = _NEVER / NEVER_EXCESS
+        for axis in self.axes:
+            if axis.constant:
+                fixed[axis.start] = never
+            if axis.kind == "category":
+                # Where categories seen once are common, so are those not seen yet.
+                fixed[axis.start : axis.stop] = never * (1 + axis.rare)
+            elif axis.kind == "text":
+                least[axis.start : axis.stop] = _LEAST_TEXT_UNIT
+            elif axis.width == 2:
+                fixed[axis.start + 1] = never
+        return least, fixed
+
+    @property
+    def numbers(self) -> tuple[list[int], Vectors]:
+        """The coordinates of numbers, and where zero lies on each."""
+        return self._at.tolist(), -self._mean * self._scale
 
     def to_json(self) -> list[dict[str, Any]]:
         """The axes as plain values."""
-        kept = ("name", "kind", "mean", "deviation", "categories", "cost", "missing")
+        kept = ("name", "kind", "mean", "deviation", "categories", "cost", "missing",
+                "constant", "rare")  # fmt: skip
         return [{key: getattr(axis, key) for key in kept} for axis in self.axes]
 
     @classmethod
@@ -145,7 +198,12 @@ def _learn_number(name: str, values: Any) -> Axis:
     # A constant column: any other value is far away, as far as floats of its size can tell.
     least = max(abs(mean), 1.0) * 1e-6
     return Axis(
-        name, "number", [mean], [max(deviation, least)], missing=_MISSING if missing else _NEVER
+        name,
+        "number",
+        [mean],
+        [max(deviation, least)],
+        missing=_MISSING if missing else _NEVER,
+        constant=deviation <= least or not len(there),
     )
 
 
@@ -158,19 +216,24 @@ def _learn_category(name: str, values: Any) -> Axis:
     # Two rows that differ here are as far apart as two numbers usually are.
     cost = float(np.sqrt(1.0 / differ))
     missing = _MISSING if "" in found else _NEVER
-    return Axis(name, "category", [], [], kept, cost, missing)
+    return Axis(name, "category", [], [], kept, cost, missing, rare=int((counts == 1).sum()))
 
 
-def _place_number(axis: Axis, values: Any, placed: Vectors) -> None:
-    there = np.isfinite(values)
-    filled = np.where(there, values, axis.mean[0])
-    distance = (filled - axis.mean[0]) / axis.deviation[0]
-    if axis.width == 1:
-        # Training rows never miss this one: a row that does is far away, and needs no coordinate.
-        placed[:, axis.start] = np.where(there, distance, _NEVER)
-        return
-    placed[:, axis.start] = distance
-    placed[:, axis.start + 1] = np.where(there, 0.0, axis.missing)
+def _table(columns: Mapping[str, Any], axes: list[Axis]) -> Vectors:
+    """The numbers side by side."""
+    count = len(next(iter(columns.values())))
+    table = np.empty((count, len(axes)))
+    for i, axis in enumerate(axes):
+        table[:, i] = columns[axis.name]
+    return table
+
+
+def _place_texts(axis: Axis, values: Any, placed: Vectors) -> None:
+    if axis.kind == "category":
+        _place_category(axis, values, placed)
+    else:
+        features = (text_features(values) - axis.mean) / axis.deviation
+        placed[:, axis.start : axis.stop] = features
 
 
 def _place_category(axis: Axis, values: Any, placed: Vectors) -> None:

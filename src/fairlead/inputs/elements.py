@@ -1,7 +1,8 @@
 """Numbers and text from JSON packed into tensor bytes, exactly or not at all.
 
 `struct` packs a list in one call and refuses what would change a value: a fraction for an
-integer, a number out of range, text for a number. Only then is the slow, explaining path taken.
+integer, a number out of range, text for a number. Only then is the slow, explaining path taken,
+and it too finds the culprit by packing halves, not by looking at each element.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from fairlead.core.errors import (
 )
 from fairlead.core.tensor import DType, element_count
 
+_REFUSALS = (struct.error, OverflowError, TypeError)
+
 
 def pack(
     dtype: DType,
@@ -32,7 +35,10 @@ def pack(
     missing: bool,
     where: str,
 ) -> bytes | list[str]:
-    """The packed elements of `data`, flat or nested row-major lists that must fill `shape`.
+    """The packed elements of `data`, row-major lists that must fill `shape`.
+
+    The lists may be flat, nested as the shape, or mixed: a list may stand for any part of the
+    shape that it fills.
 
     count:    the product of `shape`, 1 or more.
     booleans: whether true or false may occur in `data` (False promises that they do not).
@@ -44,93 +50,136 @@ def pack(
     if len(data) != count or data[0].__class__ is list:
         data = _flatten(data, shape, where)
     if booleans or not dtype.plain:
-        _check_types(dtype, data, where)
+        if list in {*map(type, data)}:
+            data = _flatten(data, shape, where)
+        _check_types(dtype, shape, data, where)
         if dtype.is_text:
             return data
-    packer = dtype.packer(count)
     try:
-        return packer(*data)
-    except (struct.error, OverflowError, TypeError):
-        return packer(*[_exact(dtype, v, i, shape, missing, where) for i, v in enumerate(data)])
+        return dtype.packer(count)(*data)
+    except _REFUSALS:
+        if list in {*map(type, data)}:
+            data = _flatten(data, shape, where)
+        return _carefully(dtype, shape, data, missing, where)
+
+
+def _carefully(
+    dtype: DType, shape: Sequence[int], data: list[Any], missing: bool, where: str
+) -> bytes:
+    """`data` packed with NaN for every allowed null. Raises naming the first bad element."""
+    if missing and dtype.is_float:
+        data = [float("nan") if value is None else value for value in data]
+    try:
+        return dtype.packer(len(data))(*data)
+    except _REFUSALS:
+        pass
+    index = _first_bad(dtype, data)
+    raise _wrong(dtype, shape, data[index], index, where)
+
+
+def _first_bad(dtype: DType, data: list[Any]) -> int:
+    """The position of the first element that `dtype` cannot hold; there is one."""
+    low, high = 0, len(data)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            struct.pack(f"<{middle - low}{dtype.letter}", *data[low:middle])
+            low = middle
+        except _REFUSALS:
+            high = middle
+    return low
 
 
 def _flatten(data: list[Any], shape: Sequence[int], where: str) -> list[Any]:
-    """The elements of nested lists, or of a flat list; anything ragged is refused."""
-    level: list[Any] = data
+    """The elements of flat, nested or mixed lists; anything that does not fill is refused."""
+    level: list[Any] = [data]
     for depth, dim in enumerate(shape):
-        if depth == 0:
-            if len(level) == element_count(shape) and not any(v.__class__ is list for v in level):
-                return level
-            groups = [level]
-        else:
-            groups = level
-        for index, group in enumerate(groups):
-            if group.__class__ is not list or len(group) != dim:
-                _ragged(group, index, depth, dim, shape, where)
-        level = list(chain.from_iterable(groups))
-    for index, value in enumerate(level):
-        if value.__class__ is list:
-            raise ShapeInvalid(
-                f"the data is nested deeper than its shape {list(shape)}", where=f"{where}[{index}]"
-            )
-    return level
+        if {*map(type, level)} != {list}:
+            return _mixed(data, shape, where)
+        sizes = {*map(len, level)}
+        inner = [*chain.from_iterable(level)]
+        if sizes == {element_count(shape[depth:])} and list not in {*map(type, inner)}:
+            return inner
+        if sizes != {dim}:
+            return _mixed(data, shape, where)
+        level = inner
+    return level if list not in {*map(type, level)} else _mixed(data, shape, where)
 
 
-def _ragged(group: Any, index: int, depth: int, dim: int, shape: Sequence[int], where: str) -> None:
-    place = where if depth == 0 else f"{where}, list {index} at depth {depth}"
-    if group.__class__ is not list:
+def _mixed(data: list[Any], shape: Sequence[int], where: str) -> list[Any]:
+    """As `_flatten`, list by list. Raises ShapeInvalid saying which list does not fill."""
+    count = element_count(shape)
+    parts = {element_count(shape[k:]) for k in range(1, len(shape))}
+    flat: list[Any] = []
+
+    def fill(entries: list[Any], depth: int) -> None:
+        for entry in entries:
+            if entry.__class__ is not list:
+                flat.append(entry)
+                continue
+            start = len(flat)
+            if depth < len(shape):
+                fill(entry, depth + 1)
+            size = len(flat) - start
+            if depth == len(shape) or size not in parts or start % size:
+                raise _ragged(shape, start, len(entry), where)
+
+    fill(data, 1)
+    if len(flat) != count:
         raise ShapeInvalid(
-            f"a number stands where shape {list(shape)} wants a list of {dim}", where=place
-        )
-    if depth == 0:
-        raise ShapeInvalid(
-            f"shape {list(shape)} has {element_count(shape)} elements, the data has "
-            f"{len(group)} entries at the top",
-            where=place,
+            f"shape {list(shape)} has {count} elements, the data has {len(flat)}",
+            where=where,
             fix="Send all elements in one flat list, or nested lists of exactly that shape",
         )
-    raise ShapeInvalid(
-        f"a list of {len(group)} stands where shape {list(shape)} wants {dim}", where=place
+    return flat
+
+
+def _place(shape: Sequence[int], index: int, where: str) -> tuple[str, int]:
+    """Where the element at `index` is, in words, and its row."""
+    row = index // max(1, element_count(shape[1:])) if shape else 0
+    return f"{where}, element {index} (row {row})", row
+
+
+def _ragged(shape: Sequence[int], start: int, entries: int, where: str) -> ShapeInvalid:
+    place, row = _place(shape, start, where)
+    return ShapeInvalid(
+        f"a list of {entries} stands where it fills no part of shape {list(shape)}",
+        where=place,
+        row=row,
+        fix="Send all elements in one flat list, or nested lists of exactly that shape",
     )
 
 
-def _check_types(dtype: DType, data: list[Any], where: str) -> None:
-    wanted = {"": str, "?": bool}.get(dtype.letter)
-    for index, value in enumerate(data):
-        kind: Any = value.__class__
-        if (wanted is not None and kind is not wanted) or (wanted is None and kind is bool):
-            raise DtypeMismatch(
-                f"{_shown(value)} is not {_wanted(dtype)}", where=f"{where}, element {index}"
-            )
-        if kind is str and "\0" in value:
-            raise TextInvalid(
-                "text must not hold a NUL character", where=f"{where}, element {index}"
-            )
+def _check_types(dtype: DType, shape: Sequence[int], data: list[Any], where: str) -> None:
+    """Raises for the first element of another type than text or BOOL want, or for a boolean."""
+    kinds = {*map(type, data)}
+    if dtype.plain:
+        if bool not in kinds:
+            return
+        index = next(i for i, value in enumerate(data) if value.__class__ is bool)
+        raise _wrong(dtype, shape, data[index], index, where)
+    wanted = str if dtype.is_text else bool
+    if kinds != {wanted}:
+        index = next(i for i, value in enumerate(data) if value.__class__ is not wanted)
+        raise _wrong(dtype, shape, data[index], index, where)
+    if dtype.is_text and any("\0" in text for text in data):
+        index = next(i for i, text in enumerate(data) if "\0" in text)
+        place, row = _place(shape, index, where)
+        raise TextInvalid("text must not hold a NUL character", where=place, row=row)
 
 
-def _exact(
-    dtype: DType, value: Any, index: int, shape: Sequence[int], missing: bool, where: str
-) -> Any:
-    """`value` if `dtype` holds it exactly, NaN for an allowed null; else raises naming the row."""
-    row = index // max(1, element_count(shape[1:])) if shape else 0
-    place = f"{where}, element {index} (row {row})"
-    error: FairleadError
+def _wrong(dtype: DType, shape: Sequence[int], value: Any, index: int, where: str) -> FairleadError:
+    """Why `value` cannot be an element of `dtype`, with its row."""
+    place, row = _place(shape, index, where)
+    shown = _shown(value)
     if value is None:
-        if missing and dtype.is_float:
-            return float("nan")
-        error = NotFinite("null is not a number this model takes", where=place, row=row)
-    elif value.__class__ not in (int, float):
-        error = DtypeMismatch(f"{_shown(value)} is not {_wanted(dtype)}", where=place, row=row)
-    elif not dtype.is_float and value.__class__ is float:
-        error = DtypeRange(f"{value!r} is not an integer", where=place, row=row)
-    else:
-        try:
-            struct.pack("<" + dtype.letter, value)
-        except (struct.error, OverflowError):
-            error = DtypeRange(f"{_shown(value)} is out of range of {dtype}", where=place, row=row)
-        else:
-            return value
-    raise error
+        what = f"null is not {_wanted(dtype)}"
+        return (NotFinite if dtype.is_float else DtypeMismatch)(what, where=place, row=row)
+    if not dtype.plain or value.__class__ not in (int, float):
+        return DtypeMismatch(f"{shown} is not {_wanted(dtype)}", where=place, row=row)
+    if not dtype.is_float and value.__class__ is float:
+        return DtypeRange(f"{shown} is not an integer", where=place, row=row)
+    return DtypeRange(f"{shown} is out of range of {dtype}", where=place, row=row)
 
 
 def _wanted(dtype: DType) -> str:
@@ -145,6 +194,7 @@ def _shown(value: Any) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    text = "null" if value is None else text
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    text = repr(value[:60] if isinstance(value, str) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."

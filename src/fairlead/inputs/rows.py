@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from math import inf
 from typing import Any
 
 from fairlead.core.errors import (
@@ -21,6 +22,7 @@ from fairlead.core.errors import (
     NotFinite,
     ShapeInvalid,
     TextInvalid,
+    TooManyRows,
     UnknownName,
 )
 from fairlead.core.signature import Column, Signature, TensorSpec
@@ -30,6 +32,9 @@ from fairlead.inputs.elements import pack
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+\Z", re.ASCII)
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
+_LONGEST_NUMBER = 400
+_EXACT_INTEGERS = 2**53 - 1
+_COMPARED = 500
 
 
 def rows_of(value: Any, signature: Signature) -> list[Any]:
@@ -48,19 +53,18 @@ def rows_of(value: Any, signature: Signature) -> list[Any]:
         value = value["rows"]
     if value.__class__ is not list:
         raise MalformedBody("the body must be a row or a list of rows")
-    listed = value
-    if not listed:
+    rows = value
+    if not rows:
         raise MissingField("there are no rows", where="rows")
-    bare = not any(row.__class__ in (dict, list) for row in listed)
-    if bare and len(signature.columns) > 1:
-        return [listed]
-    return listed
+    if len(signature.columns) > 1 and {*map(type, rows)}.isdisjoint((dict, list)):
+        return [rows]
+    return rows
 
 
 def tensors_of(rows: Sequence[Any], signature: Signature) -> list[Tensor]:
     """One tensor per input, with one entry per row. Raises naming row and column."""
     if not signature.columns:
-        return _whole_inputs(rows, signature)
+        return _whole_inputs(rows, signature.inputs)
     names = [column.name for column in signature.columns]
     values = [_values(row, number, names) for number, row in enumerate(rows)]
     found: list[Tensor] = []
@@ -69,7 +73,7 @@ def tensors_of(rows: Sequence[Any], signature: Signature) -> list[Tensor]:
         width = 1 if len(spec.shape) == 1 else spec.shape[1]
         cells = [value for row in values for value in row[start : start + width]]
         shape = (len(rows),) if len(spec.shape) == 1 else (len(rows), width)
-        data = _pack(spec, shape, cells, signature.columns[start : start + width])
+        data = _pack(spec, cells, signature.columns[start : start + width])
         found.append(Tensor(spec.dtype, shape, data))
         start += width
     return found
@@ -91,22 +95,22 @@ def _values(row: Any, number: int, names: list[str]) -> list[Any]:
             f"row {number} has {len(values)} values, the model has {len(names)} columns",
             where=f"row {number}",
             row=number,
-            fix=f"Columns in order: {_listed(names)}",
+            fix=f"Columns in order: {listed(names)}",
         )
     return values
 
 
 def _blame(given: dict[str, Any], number: int, names: list[str]) -> None:
+    """Raises for the first name that is unknown, else for the first that is missing."""
     known = set(names)
     for name in given:
         if name not in known:
-            close = get_close_matches(name, names, 1)
             raise UnknownName(
                 f"row {number} has a column {name[:80]!r} that the model does not know",
                 where=f"row {number}",
                 row=number,
                 column=name[:80],
-                fix=f"Did you mean {close[0]!r}?" if close else f"Columns: {_listed(names)}",
+                fix=_nearest(name, names),
             )
     for name in names:
         if name not in given:
@@ -115,81 +119,91 @@ def _blame(given: dict[str, Any], number: int, names: list[str]) -> None:
                 where=f"row {number}",
                 row=number,
                 column=name,
-                fix=f"Columns: {_listed(names)}",
+                fix=f"Columns: {listed(names)}",
             )
 
 
-def _pack(
-    spec: TensorSpec, shape: tuple[int, ...], cells: list[Any], columns: Sequence[Column]
-) -> bytes | list[str]:
-    """The cells of one input; when something is wrong, the error names the first bad cell."""
+def _pack(spec: TensorSpec, cells: list[Any], columns: Sequence[Column]) -> bytes | list[str]:
+    """The cells of one input; when something is wrong, the error names row and column."""
     dtype = spec.dtype
-    if not dtype.plain or dtype.is_float:
-        exact = cells
-    else:
-        exact = [int(v) if v.__class__ is float and v.is_integer() else v for v in cells]
+    if dtype.plain and not dtype.is_float and float in {*map(type, cells)}:
+        cells = [_whole(value) if value.__class__ is float else value for value in cells]
     try:
+        # One long row, so that the error's row is the position of the bad cell.
         return pack(
             dtype,
-            shape,
-            element_count(shape),
-            exact,
+            (len(cells),),
+            len(cells),
+            cells,
             booleans=True,
             missing=spec.missing,
             where=spec.name,
         )
-    except FairleadError:
-        for index, value in enumerate(exact):
-            _check_cell(spec, value, index // len(columns), columns[index % len(columns)].name)
-        raise
-
-
-def _check_cell(spec: TensorSpec, value: Any, row: int, column: str) -> None:
-    place = f"row {row}, column {column!r}"
-    if value is None and not spec.missing:
-        raise NotFinite(
-            f"column {column!r} is empty in row {row}, and this model takes no missing values",
-            where=place,
-            row=row,
-            column=column,
-        )
-    try:
-        pack(spec.dtype, (1,), 1, [value], booleans=True, missing=spec.missing, where=place)
     except FairleadError as error:
-        text = error.what
-        raise type(error)(text, where=place, row=row, column=column, fix=error.fix) from None
+        index = error.row or 0
+        if isinstance(error, ShapeInvalid):
+            error = DtypeMismatch("a list stands where one value belongs")
+        if cells[index] is None:
+            error = type(error)("the value is missing, and this model takes no missing values")
+        raise _at_cell(error, index, columns) from None
 
 
-def _whole_inputs(rows: Sequence[Any], signature: Signature) -> list[Tensor]:
+def _whole(value: float) -> int | float:
+    """The integer that `value` surely is; a larger float may have been rounded, so stays one."""
+    return int(value) if value.is_integer() and abs(value) <= _EXACT_INTEGERS else value
+
+
+def _at_cell(error: FairleadError, index: int, columns: Sequence[Column]) -> FairleadError:
+    """The error with the row and the column of the cell at `index`."""
+    row, column = index // len(columns), columns[index % len(columns)].name
+    place = f"row {row}, column {column!r}"
+    return type(error)(error.what, where=place, fix=error.fix, row=row, column=column)
+
+
+def _whole_inputs(rows: Sequence[Any], inputs: Sequence[TensorSpec]) -> list[Tensor]:
     """Rows of inputs that are not tables: nested lists, by input name when there are several."""
+    names = [spec.name for spec in inputs]
+    for number, row in enumerate(rows):
+        if row.__class__ is dict:
+            if row.keys() != {*names}:
+                _blame(row, number, names)
+        elif len(inputs) > 1:
+            raise MalformedBody(f"row {number} must be an object by input name", row=number)
     found: list[Tensor] = []
-    for spec in signature.inputs:
-        data: list[Any] = []
-        for number, row in enumerate(rows):
-            if row.__class__ is dict:
-                if spec.name not in row:
-                    raise MissingField(
-                        f"row {number} has no input {spec.name!r}",
-                        where=f"row {number}",
-                        row=number,
-                    )
-                data.append(row[spec.name])
-            elif len(signature.inputs) == 1:
-                data.append(row)
-            else:
-                raise MalformedBody(f"row {number} must be an object by input name", row=number)
+    for spec in inputs:
+        data = [row[spec.name] if row.__class__ is dict else row for row in rows]
         shape = _shape_of(spec, data)
-        packed = pack(
-            spec.dtype,
-            shape,
-            element_count(shape),
-            data,
-            booleans=True,
-            missing=spec.missing,
-            where=f"input {spec.name!r}",
-        )
+        try:
+            packed = _pack_whole(spec, shape, data)
+        except FairleadError:
+            for number, cell in enumerate(data):
+                _check_whole(spec, shape, cell, number)
+            raise
         found.append(Tensor(spec.dtype, shape, packed))
     return found
+
+
+def _pack_whole(spec: TensorSpec, shape: tuple[int, ...], data: list[Any]) -> bytes | list[str]:
+    return pack(
+        spec.dtype,
+        shape,
+        element_count(shape),
+        data,
+        booleans=True,
+        missing=spec.missing,
+        where=f"input {spec.name!r}",
+    )
+
+
+def _check_whole(spec: TensorSpec, shape: tuple[int, ...], cell: Any, row: int) -> None:
+    """Raises the error of this row's tensor, if it has one, naming the row."""
+    try:
+        _pack_whole(spec, (1, *shape[1:]), [cell])
+    except FairleadError as error:
+        place = f"row {row}, input {spec.name!r}"
+        raise type(error)(
+            error.what, where=place, fix=error.fix, row=row, column=spec.name
+        ) from None
 
 
 def _shape_of(spec: TensorSpec, data: list[Any]) -> tuple[int, ...]:
@@ -209,48 +223,54 @@ def _shape_of(spec: TensorSpec, data: list[Any]) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def rows_of_csv(body: bytes, signature: Signature) -> list[dict[str, Any]]:
-    """The rows of a CSV body whose first line names the columns.
+def rows_of_csv(body: bytes, signature: Signature, most: int) -> list[dict[str, Any]]:
+    """The rows of a CSV body whose first line names the columns; `most` may be read.
 
     An empty cell is a missing value. Raises MalformedBody, UnknownName, DtypeMismatch and the
-    like, naming row (the first below the header is 0) and column.
+    like, naming row (the first below the header is 0) and column; TooManyRows.
     """
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TextInvalid(f"the CSV is not UTF-8 at byte {error.start}") from None
-    if "\0" in text:
-        raise TextInvalid("the CSV holds a NUL character")
     types = {c.name: signature.inputs[c.input].dtype for c in signature.columns}
     if not types:
         raise MalformedBody("this model has no columns, so it takes no CSV", fix="Send JSON")
-    reader: Any = csv.reader(io.StringIO(text, newline=""), strict=True)
+    if b"\0" in body:
+        raise TextInvalid("the CSV holds a NUL character")
+    lines = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")
+    reader: Any = csv.reader(lines, strict=True)
+    rows: list[dict[str, Any]] = []
     try:
         header: list[str] = list(next(reader, ()))
         _check_header(header, types)
-        return [
-            _csv_row(number, cells, header, types)
-            for number, cells in enumerate(c for c in reader if c)
-        ]
+        for cells in filter(None, reader):
+            if len(rows) >= most:
+                raise TooManyRows(f"more than {most} rows in one request")
+            rows.append(_csv_row(len(rows), cells, header, types))
+    except UnicodeDecodeError:
+        place = f"line {reader.line_num + 1} or soon after"
+        raise TextInvalid("the CSV is not UTF-8", where=place) from None
     except csv.Error as error:
         raise MalformedBody(
             f"the CSV cannot be read: {error}", where=f"line {reader.line_num}"
         ) from None
+    if not rows:
+        raise MissingField("there are no rows below the header", where="rows")
+    return rows
 
 
 def _check_header(header: list[str], types: dict[str, DType]) -> None:
     if not header:
         raise MalformedBody("the CSV is empty", fix="The first line must name the columns")
-    twice = [name for name in header if header.count(name) > 1]
-    if twice:
-        raise DuplicateName(f"the column {twice[0][:80]!r} is given twice", where="header")
+    seen: set[str] = set()
     for name in header:
         if name not in types:
-            close = get_close_matches(name, list(types), 1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Columns: {_listed(list(types))}"
             raise UnknownName(
-                f"the model does not know the column {name[:80]!r}", where="header", fix=hint
+                f"the model does not know the column {name[:80]!r}",
+                where="header",
+                column=name[:80],
+                fix=_nearest(name, list(types)),
             )
+        if name in seen:
+            raise DuplicateName(f"the column {name!r} is given twice", where="header", column=name)
+        seen.add(name)
 
 
 def _csv_row(
@@ -276,17 +296,23 @@ def _cell(cell: str, dtype: DType, row: int, column: str) -> Any:
         return None
     if dtype.letter == "?" and text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
-    if dtype.letter != "?" and _NUMBER.match(text) and len(text) <= 400:
-        return int(text) if _WHOLE.match(text) else float(text)
-    wanted = "true or false" if dtype.letter == "?" else "a number"
-    raise DtypeMismatch(
-        f"{text[:60]!r} is not {wanted}",
-        where=f"row {row}, column {column!r}",
-        row=row,
-        column=column,
-    )
+    error: type[FairleadError] = DtypeMismatch
+    what = f"{text[:60]!r} is not {'true or false' if dtype.letter == '?' else 'a number'}"
+    if dtype.letter != "?" and _NUMBER.match(text) and len(text) <= _LONGEST_NUMBER:
+        value = int(text) if _WHOLE.match(text) else float(text)
+        if abs(value) != inf:
+            return value
+        error, what = NotFinite, f"{text[:60]!r} is too large for any number"
+    raise error(what, where=f"row {row}, column {column!r}", row=row, column=column)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _nearest(name: str, names: list[str]) -> str:
+    """How to fix an unknown name: the known one that looks like it, or what is known."""
+    close = get_close_matches(name[:80], names[:_COMPARED], 1)
+    return f"Did you mean {close[0]!r}?" if close else f"Known: {listed(names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first dozen names, for an error."""
     shown = ", ".join(names[:12])
     return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"

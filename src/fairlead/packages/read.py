@@ -11,13 +11,18 @@ import json
 import os
 import stat
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fairlead.core.errors import PackageInvalid
-from fairlead.core.package import FileFact, Limits, Package, check_name
+from fairlead.core.package import FileFact, GuardChoice, Limits, Package, is_name
 from fairlead.core.signature import Signature
 from fairlead.packages import manifest
+
+_AMEND = "A version never changes: use `fairlead amend` to make the next one"
+WORDS = ("words", "labels", "units", "limits", "guards")
+"""The sections of a model.toml."""
 
 _LIMIT_NAMES = {"max_rows": int, "time_budget_s": float, "max_batch": int}
 
@@ -26,7 +31,7 @@ def open_package(folder: Path) -> Package:
     """The package at `folder`. Raises PackageInvalid when it is not whole."""
     where = folder.name if not folder.parent.name else f"{folder.parent.name}/{folder.name}"
     try:
-        raw = _read_file(folder, manifest.NAME)
+        raw = _read_file(folder, manifest.NAME, manifest.MOST_BYTES)
     except FileNotFoundError:
         raise PackageInvalid(
             "no manifest: the version was never finished",
@@ -37,26 +42,46 @@ def open_package(folder: Path) -> Package:
     files: dict[str, FileFact] = data["files"]
     try:
         signature = Signature.from_json(json.loads(_checked(folder, files, "signature.json")))
-        words = tomllib.loads(_checked(folder, files, "model.toml").decode())
+        words, limits = read_words(_checked(folder, files, "model.toml"), where)
         return Package(
-            name=check_name(str(data["name"])),
-            version=int(data["version"]),
+            name=_name(data["name"]),
+            version=_version(data["version"]),
             folder=folder,
             runtime=str(data["runtime"]),
             isolated=bool(data["isolated"]),
-            graph=str(data["graph"]),
+            graph=_graph(data["graph"], files),
             signature=signature,
             files=files,
             trained=dict(data.get("trained", {})),
             environment=dict(data.get("environment", {})),
             reason=str(data.get("reason", "")),
             words=words,
-            limits=_limits(words, where),
+            limits=limits,
+            guards=guards_of(words, where),
         )
-    except (KeyError, ValueError, TypeError, tomllib.TOMLDecodeError) as error:
+    except manifest.UNREADABLE as error:
         raise PackageInvalid(
             f"the package cannot be read: {type(error).__name__}: {error}", where=where
         ) from error
+
+
+def _name(name: str) -> str:
+    if not is_name(name):
+        raise ValueError(f"{name[:80]!r} cannot name a model")
+    return name
+
+
+def _version(version: object) -> int:
+    if type(version) is not int or not 0 <= version < 10**18:
+        raise ValueError(f"{version!r:.40} is not a version")
+    return version
+
+
+def _graph(graph: str, files: dict[str, FileFact]) -> str:
+    """The file that the runtime loads, or the folder: the manifest must hold it."""
+    if graph not in files and not any(name.startswith(graph + "/") for name in files):
+        raise ValueError(f"the graph {graph!r:.80} is not in the manifest")
+    return graph
 
 
 def read_verified(package: Package, relative: str) -> bytes:
@@ -65,9 +90,17 @@ def read_verified(package: Package, relative: str) -> bytes:
 
 
 def verify(package: Package) -> None:
-    """Checks every file of the package against the manifest. Raises PackageInvalid."""
+    """Checks that the package holds the files of its manifest, unchanged, and no other.
+
+    Raises PackageInvalid.
+    """
     for relative in package.files:
         _checked(package.folder, package.files, relative)
+    for relative in manifest.names_below(package.folder):
+        if relative not in package.files:
+            raise PackageInvalid(
+                f"{relative} is not in the manifest", where=package.folder.name, fix=_AMEND
+            )
 
 
 def _checked(folder: Path, files: dict[str, FileFact], relative: str) -> bytes:
@@ -75,24 +108,32 @@ def _checked(folder: Path, files: dict[str, FileFact], relative: str) -> bytes:
     if fact is None:
         raise PackageInvalid(f"{relative} is not in the manifest", where=folder.name)
     try:
-        raw = _read_file(folder, relative)
+        raw = _read_file(folder, relative, fact.size)
     except FileNotFoundError:
         raise PackageInvalid(f"{relative} is missing", where=folder.name) from None
     if len(raw) != fact.size or hashlib.sha256(raw).hexdigest() != fact.sha256:
         raise PackageInvalid(
             f"{relative} is not what the manifest says: it was edited or damaged",
             where=folder.name,
-            fix="A version never changes: use `fairlead amend` to make the next one",
+            fix=_AMEND,
         )
     return raw
 
 
-def _read_file(folder: Path, relative: str) -> bytes:
-    """Reads folder/relative through no symbolic link and no second name."""
+def _read_file(folder: Path, relative: str, most: int) -> bytes:
+    """Reads folder/relative through no symbolic link and no second name.
+
+    Of a file that is longer than `most`, one byte more: enough to tell.
+    """
     parts = relative.split("/")
     if any(p in ("", ".", "..") for p in parts):
         raise PackageInvalid(f"{relative!r} leaves the package", where=folder.name)
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except (NotADirectoryError, PermissionError) as error:
+        raise PackageInvalid(
+            f"the package cannot be opened: {error.strerror}", where=folder.name
+        ) from None
     try:
         for part in parts[:-1]:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -106,7 +147,7 @@ def _read_file(folder: Path, relative: str) -> bytes:
                 fix="Copy the file itself into the package",
             )
         with os.fdopen(os.dup(handle), "rb") as reader:
-            return reader.read()
+            return reader.read(min(most, facts.st_size) + 1)
     finally:
         os.close(handle)
 
@@ -124,6 +165,53 @@ def _step(parent: int, name: str, flags: int, folder: Path) -> int:
     return child
 
 
+def read_words(raw: bytes, where: str) -> tuple[dict[str, Any], Limits]:
+    """The owner's words in a model.toml, and the limits among them. Raises PackageInvalid."""
+    try:
+        words = tomllib.loads(raw.decode())
+    except manifest.UNREADABLE as error:
+        raise PackageInvalid(f"model.toml is not valid TOML: {error}", where=where) from error
+    for section in WORDS:
+        if not isinstance(words.get(section, {}), dict):
+            raise PackageInvalid(f"model.toml: [{section}] must be a table", where=where)
+    guards_of(words, where)
+    return words, _limits(words, where)
+
+
+_ACTIONS = ("reject", "abstain", "warn", "shadow", "off")
+_GUARDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "novelty": (f"one of {', '.join(_ACTIONS)}", lambda v: v in _ACTIONS),
+    "false_alarm_rate": ("between 0 and 1", lambda v: _share(v)),
+    "assured": ("true or false", lambda v: isinstance(v, bool)),
+    "error_goal": ("between 0 and 1", lambda v: _share(v)),
+    "assurance": ("from 0.5 up to 1", lambda v: _share(v) and v >= 0.5),
+    "unsure": ("one of abstain, warn, shadow", lambda v: v in ("abstain", "warn", "shadow")),
+    "rows": ("refuse or mask", lambda v: v in ("refuse", "mask")),
+    "disclosure": ("full or columns", lambda v: v in ("full", "columns")),
+}
+"""The keys of [guards]: what each must be, in words, and whether a value is."""
+
+
+def _share(value: Any) -> bool:
+    return type(value) in (int, float) and 0.0 < value < 1.0
+
+
+def guards_of(words: dict[str, Any], where: str) -> GuardChoice:
+    """What the owner wants of the guards. Raises PackageInvalid."""
+    given: dict[str, Any] = words.get("guards", {})
+    for key, value in given.items():
+        if key not in _GUARDS:
+            raise PackageInvalid(
+                f"model.toml: [guards] {key} is not known",
+                where=where,
+                fix=f"Known: {', '.join(_GUARDS)}",
+            )
+        wanted, accepts = _GUARDS[key]
+        if not accepts(value):
+            raise PackageInvalid(f"model.toml: [guards] {key} must be {wanted}", where=where)
+    return GuardChoice(**given)
+
+
 def _limits(words: dict[str, Any], where: str) -> Limits:
     given: dict[str, Any] = words.get("limits", {})
     found: dict[str, Any] = {}
@@ -135,7 +223,12 @@ def _limits(words: dict[str, Any], where: str) -> Limits:
                 where=where,
                 fix=f"Known: {', '.join(_LIMIT_NAMES)}",
             )
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise PackageInvalid(f"model.toml: [limits] {key} must be above 0", where=where)
+        if type(value) is not int and (kind is int or type(value) is not float):
+            number = "a whole number" if kind is int else "a number"
+            raise PackageInvalid(f"model.toml: [limits] {key} must be {number}", where=where)
+        if not 0 < value < 1e9:
+            raise PackageInvalid(
+                f"model.toml: [limits] {key} must be above 0 and below 1e9", where=where
+            )
         found[key] = kind(value)
     return Limits(**found)

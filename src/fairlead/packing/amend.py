@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fairlead.core.errors import BadUsage, FileUnreadable, ModelNotFound
+from fairlead.core.errors import BadUsage, FileUnreadable, ModelNotFound, PackageInvalid
 from fairlead.core.package import Package, check_name, parse_version
-from fairlead.packages.read import open_package, read_verified
+from fairlead.guards.contract import Contract
+from fairlead.guards.files import CONTRACT
+from fairlead.packages.read import WORDS, open_package, read_verified, read_words
 from fairlead.packages.repository import committed
 from fairlead.packing import write
 from fairlead.packing.words import FILE
@@ -18,17 +20,23 @@ from fairlead.packing.words import FILE
 _MOST_BYTES = 1 << 20
 
 
-def amend(repository: Path, model: str, words: Path) -> Package:
+def amend(
+    repository: Path, model: str, words: Path | None = None, contract: Path | None = None
+) -> Package:
     """Writes the version after the newest of `model` ("name" or "name@version").
 
-    words: the new model.toml. Raises ModelNotFound, FileUnreadable, or PackageInvalid for words
-    that cannot be served; then nothing is written.
+    words: the new model.toml; contract: the new contract.toml. Raises ModelNotFound,
+    FileUnreadable, or PackageInvalid for what cannot be served; then nothing is written.
     """
     package = find(repository, model)
     files: dict[str, bytes | Path] = {
         relative: read_verified(package, relative) for relative in package.files
     }
-    files[FILE] = _read(words)
+    before = dict(files)
+    if words is not None:
+        files[FILE] = _read_words(words)
+    if contract is not None:
+        files[CONTRACT] = _read_contract(contract, package)
     facts = {
         "runtime": package.runtime,
         "isolated": package.isolated,
@@ -38,8 +46,8 @@ def amend(repository: Path, model: str, words: Path) -> Package:
         "environment": package.environment,
         "amended": package.version,
     }
-    if files[FILE] == read_verified(package, FILE):
-        raise BadUsage("the words are those of that version already", fix="Edit the file first")
+    if files == before:
+        raise BadUsage("the files are those of that version already", fix="Edit them first")
     return write.commit(repository, package.name, None, facts, files)
 
 
@@ -59,11 +67,41 @@ def find(repository: Path, model: str) -> Package:
     )
 
 
-def _read(words: Path) -> bytes:
+def _read(file: Path) -> bytes:
     try:
-        raw = words.read_bytes()
+        raw = file.read_bytes()
     except OSError as error:
-        raise FileUnreadable(f"{words} cannot be read: {error.strerror}") from error
+        raise FileUnreadable(f"{file} cannot be read: {error.strerror}") from error
     if len(raw) > _MOST_BYTES:
-        raise FileUnreadable(f"{words} is larger than 1 MiB")
+        raise FileUnreadable(f"{file} is larger than 1 MiB")
+    return raw
+
+
+def _read_contract(file: Path, package: Package) -> bytes:
+    raw = _read(file)
+    try:
+        contract = Contract.from_toml(raw.decode())
+    except ValueError as error:
+        raise PackageInvalid(f"contract: {error}", where=str(file)) from None
+    wanted = [column.name for column in package.signature.columns]
+    given = [rule.name for rule in contract.rules]
+    if given != wanted:
+        raise PackageInvalid(
+            "the contract's columns are not the model's, in order",
+            where=str(file),
+            fix=f"The model's columns: {', '.join(wanted[:20])}",
+        )
+    return raw
+
+
+def _read_words(words: Path) -> bytes:
+    raw = _read(words)
+    sections, _ = read_words(raw, str(words))
+    for name in sections:
+        if name not in WORDS:
+            raise PackageInvalid(
+                f"model.toml: [{name}] is not known",
+                where=str(words),
+                fix=f"Known: {', '.join(WORDS)}",
+            )
     return raw

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fairlead.core.errors import RowsInvalid
 from fairlead.core.promises import LoadedModel
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
@@ -22,41 +22,69 @@ _ROWS, _TARGET = "evidence/evaluation.npz", "evidence/evaluation.json"
 def evaluate(
     model: LoadedModel, signature: Signature, rows: Table, target: str
 ) -> dict[str, float]:
-    """{"rows": count, and the scores} of the model on rows whose column `target` is the truth."""
+    """{"rows": count, and the scores} of the model on rows whose column `target` is the truth.
+
+    Raises RowsInvalid for a row without a label.
+    """
     truth = rows.columns[target]
+    missing = np.flatnonzero([_is_missing(value) for value in truth.tolist()])
+    if len(missing):
+        raise RowsInvalid(
+            f"{len(missing)} evaluation rows have no label",
+            where=f"row {missing[0] + 1}, column {target}",
+            fix="Leave those rows out",
+        )
     answers = run(model, signature, inputs_of(rows.without(target), signature))
     return {"rows": rows.count, **score(signature, answers, truth)}
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value == "" or value != value
 
 
 def score(signature: Signature, answers: Mapping[str, Array], truth: Array) -> dict[str, float]:
     """Accuracy of a classifier; mean absolute error and R2 of a regressor; {} of others."""
     for spec in signature.outputs:
+        given = answers[spec.name].reshape(-1)
+        if given.shape != truth.shape:
+            continue  # several values for a row, and one truth
         if spec.role == "label":
-            wrong = _as_text(answers[spec.name].reshape(-1)) != _as_text(truth)
-            return {"accuracy": float(1 - wrong.mean())}
-        if spec.role == "value" and truth.dtype.kind in "iuf":
-            given = answers[spec.name].reshape(-1).astype(np.float64)
-            true = truth.astype(np.float64)
-            spread = float(((true - true.mean()) ** 2).sum())
-            error = float(((true - given) ** 2).sum())
-            return {
-                "mean_absolute_error": float(np.abs(true - given).mean()),
-                "r2": 1 - error / spread if spread else 0.0,
-            }
+            same = _as_text(given) == _as_text(truth)
+            return {"accuracy": float(same.mean())}
+        if spec.role == "value" and truth.dtype.kind in "biuf":
+            return _errors(given.astype(np.float64), truth.astype(np.float64))
     return {}
 
 
+def _errors(given: Array, true: Array) -> dict[str, float]:
+    """Figures that are no number, as of a model that answers infinity, are left out."""
+    with np.errstate(all="ignore"):
+        spread = float(((true - true.mean()) ** 2).sum())
+        error = float(((true - given) ** 2).sum())
+        found = {
+            "mean_absolute_error": float(np.abs(true - given).mean()),
+            "r2": 1 - error / spread if spread else 0.0,
+        }
+    return {name: figure for name, figure in found.items() if np.isfinite(figure)}
+
+
 def _as_text(labels: Array) -> Array:
-    """Labels as text, a whole float as the integer that it is."""
-    if labels.dtype.kind == "f" and np.array_equal(labels, np.trunc(labels)):
-        labels = labels.astype(np.int64)
-    return labels.astype(str)
+    """Labels as text, a whole number as an integer whatever type it comes in."""
+    if labels.dtype.kind == "f" and np.isfinite(labels).all():
+        whole = labels.astype(np.int64)
+        labels = whole if np.array_equal(whole, labels) else labels
+    return np.array([_word(value) for value in labels.tolist()], dtype=object)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def evidence(rows: Table, target: str) -> dict[str, bytes | Path]:
     """The evaluation rows as files of the package, so that every figure can be made again."""
-    buffer = io.BytesIO()
     columns = {n: v.astype(str) if v.dtype.kind == "O" else v for n, v in rows.columns.items()}
-    np.savez_compressed(buffer, **columns)  # type: ignore[arg-type]
     told: dict[str, Any] = {"target": target, "columns": rows.names}
-    return {_ROWS: buffer.getvalue(), _TARGET: write.json_bytes(told)}
+    return {_ROWS: write.arrays_bytes(columns), _TARGET: write.json_bytes(told)}

@@ -26,7 +26,7 @@ def examples(table: Table, signature: Signature) -> dict[str, Any]:
             "name": spec.name,
             "shape": list(array.shape),
             "datatype": spec.dtype.name,
-            "data": [_value(v) for v in array.reshape(-1).tolist()],
+            "data": _values(array),
         }
         for spec, array in zip(signature.inputs, one, strict=True)
     ]
@@ -39,19 +39,28 @@ def _rows(inputs: list[Array], signature: Signature, count: int) -> list[Any]:
     if not signature.columns:
         names = [spec.name for spec in signature.inputs]
         return [
-            {name: array[i].tolist() for name, array in zip(names, inputs, strict=True)}
+            {name: _nested(array[i]) for name, array in zip(names, inputs, strict=True)}
             for i in range(min(count, 1))
         ]
     names = [column.name for column in signature.columns]
     wide = [array.reshape(count, -1) for array in inputs]
     return [
-        dict(zip(names, [_value(v) for array in wide for v in array[i].tolist()], strict=True))
+        dict(zip(names, [v for array in wide for v in _values(array[i])], strict=True))
         for i in range(count)
     ]
 
 
-def _value(value: Any) -> Any:
-    """A value as JSON may hold it; a float32 as its shortest decimal."""
-    if isinstance(value, float):
-        return None if not np.isfinite(value) else float(f"{value:.7g}")
-    return value
+def _nested(array: Array) -> Any:
+    """An array as nested lists."""
+    return _values(array) if array.ndim <= 1 else [_nested(part) for part in array]
+
+
+def _values(array: Array) -> list[Any]:
+    """The elements in row-major order as JSON holds them.
+
+    A narrow float is its shortest decimal, which reads back as the same number; NaN is null.
+    """
+    flat = array.reshape(-1)
+    if flat.dtype.kind != "f":
+        return flat.tolist()
+    return [float(str(value)) if np.isfinite(value) else None for value in flat]

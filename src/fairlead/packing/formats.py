@@ -5,7 +5,8 @@ Only bytes are looked at: a name can lie, and nothing is loaded to find out.
 
 from __future__ import annotations
 
-import json
+import os
+import re
 import stat
 import zipfile
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead.core.errors import FileUnreadable, FormatUnknown, UnsafeFile
+from fairlead.packing import archive
 
 ONNX, PICKLE, SKOPS = "onnx", "pickle", "skops"
 XGBOOST, LIGHTGBM, CATBOOST = "xgboost", "lightgbm", "catboost"
@@ -38,9 +40,8 @@ FRAMEWORKS = {
 
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00", b"\x04\x22\x4d\x18")
 _HEAD = 4096
-_MOST_ENTRIES = 100_000
-_MOST_RATIO = 100
-_MOST_UNPACKED = 16 << 30
+_MOST_SCHEMA = 1 << 20
+_MOST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,63 +63,89 @@ def detect(given: str) -> TrainedFile:
     """
     text, _, name = given.rpartition(":")
     if text.endswith(".py") and name.isidentifier():
-        return TrainedFile(_plain(Path(text)), PYTHON, name)
+        _head(Path(text))
+        return TrainedFile(Path(text), PYTHON, name)
     path = Path(given)
-    if path.is_dir() and not path.is_symlink():
+    if _is_folder(path):
         return _folder(path)
-    _plain(path)
+    head = _head(path)
     if path.suffix == ".py":
         raise FormatUnknown(
             "a Python source file needs the name of its function or class",
             where=given,
             fix=f"Say which: {given}:predict",
         )
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-    except OSError as error:
-        raise FileUnreadable(f"{given} cannot be read: {error.strerror}") from error
     if not head:
         raise FormatUnknown("the file is empty", where=given)
     return TrainedFile(path, _by_head(head, path))
 
 
-def _plain(path: Path) -> Path:
+def _is_folder(path: Path) -> bool:
     try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise FileUnreadable(
-            f"{path} cannot be read: {error.strerror}", fix="Check the path"
-        ) from error
-    if not stat.S_ISREG(mode):
-        raise FileUnreadable(f"{path} is not a plain file")
-    return path
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a plain file. Raises FileUnreadable; waits for nobody."""
+    try:
+        # A queue would wait for its other end.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    with os.fdopen(handle, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise FileUnreadable(f"{_shown(path)} is not a plain file")
+        try:
+            return file.read(_HEAD) or b""
+        except OSError as error:
+            raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> FileUnreadable:
+    why = error.strerror if isinstance(error, OSError) else "it is no name of a file"
+    return FileUnreadable(f"{_shown(path)} cannot be read: {why}", fix="Check the path")
+
+
+def _shown(path: Path) -> str:
+    """A path in a message; the user knows what they gave, so the end says enough."""
+    return str(path)[-_MOST_SHOWN:]
 
 
 def _folder(path: Path) -> TrainedFile:
-    if (path / "saved_model.pb").is_file():
-        for inner in path.rglob("*"):
-            if inner.is_symlink() or not (inner.is_file() or inner.is_dir()):
-                raise UnsafeFile("a SavedModel holds plain files only", where=inner.name)
-        return TrainedFile(path, SAVEDMODEL)
-    raise FormatUnknown(
-        f"{path} is a folder without a saved_model.pb",
-        fix="Name the trained file itself, or a TensorFlow SavedModel folder",
-    )
+    """A SavedModel, looked through for anything but plain files."""
+    if not os.path.isfile(path / "saved_model.pb"):
+        raise FormatUnknown(
+            f"{_shown(path)} is a folder without a saved_model.pb",
+            fix="Name the trained file itself, or a TensorFlow SavedModel folder",
+        )
+    waiting = [path]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as found:
+                inner = [(Path(e.path), e.stat(follow_symlinks=False).st_mode) for e in found]
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        waiting += [name for name, mode in inner if stat.S_ISDIR(mode)]
+        for name, mode in inner:
+            if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+                raise UnsafeFile("a SavedModel holds plain files only", where=name.name)
+    return TrainedFile(path, SAVEDMODEL)
 
 
 def _by_head(head: bytes, path: Path) -> str:
     if head[:4] == b"PK\x03\x04":
         return _by_archive(path)
+    for is_it, what, fix in _NOT_SERVED:
+        if is_it(head):
+            raise FormatUnknown(what, where=path.name, fix=fix)
     for is_it, found in _TESTS:
         if is_it(head):
             return found
-    for is_it, what, fix in _NOT_SERVED:
-        if is_it(head):
-            raise FormatUnknown(what, where=str(path), fix=fix)
     raise FormatUnknown(
         "the format of the file is not known",
-        where=str(path),
+        where=path.name,
         fix="Known: ONNX, joblib and pickle of scikit-learn, skops, XGBoost (.json, .ubj), "
         "LightGBM (.txt), CatBoost (.cbm), torch.export (.pt2), TorchScript (.pt), SavedModel "
         "folders, source.py:function",
@@ -140,11 +167,11 @@ def _is_xgboost(head: bytes) -> bool:
 
 
 def _is_onnx(head: bytes) -> bool:
-    """A ModelProto begins with its IR version, then its producer or its graph."""
-    follows = (b"\x12", b"\x3a", b"\x42", b"\x1a")
-    return head[:1] == b"\x08" and 0 < head[1] < 64 and head[2:3] in follows
+    """A ModelProto begins with its IR version; then comes one of its other fields."""
+    return head[:1] == b"\x08" and b"\0" < head[1:2] < b"\x40" and head[2:3] in _ONNX_FIELDS
 
 
+_ONNX_FIELDS = tuple(bytes([byte]) for byte in (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42))
 _TESTS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
     (_is_pickle, PICKLE),
     (lambda head: head.startswith(b"tree\n") and b"version=" in head, LIGHTGBM),
@@ -152,6 +179,13 @@ _TESTS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
     (_is_xgboost, XGBOOST),
     (_is_onnx, ONNX),
 )
+
+_OLD_PICKLE = re.compile(rb"(?:\(i|c)[A-Za-z_][\w.]*\n[A-Za-z_]\w*\n")
+_TORCH_SAVE = (
+    "a torch.save file holds your own classes or bare weights, not a model that runs alone",
+    "Save it by torch.export.save(torch.export.export(model, (example,)), 'm.pt2')",
+)
+_EXPORT = "Load it where it was trained and write a SavedModel: model.export('folder')"
 _NOT_SERVED: tuple[tuple[Callable[[bytes], bool], str, str], ...] = (
     (lambda head: head.startswith(b"7z\xbc\xaf"), "a 7z archive is no trained file", "Unpack it"),
     (lambda head: head.startswith(b"Rar!"), "a RAR archive is no trained file", "Unpack it"),
@@ -159,24 +193,54 @@ _NOT_SERVED: tuple[tuple[Callable[[bytes], bool], str, str], ...] = (
     (
         lambda head: head.startswith(b"\x89HDF\r\n\x1a\n"),
         "a Keras HDF5 file may hold code and is not served",
-        "Load it where it was trained and write a SavedModel: model.export('folder')",
+        _EXPORT,
+    ),
+    (lambda head: head.startswith(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9"), *_TORCH_SAVE),
+    (
+        lambda head: bool(_OLD_PICKLE.match(head)),
+        "a pickle of a protocol older than 2 is not served",
+        "Load it where it was trained and save it again: joblib.dump(model, 'model.joblib')",
+    ),
+    (
+        lambda head: head[8:10] == b'{"' and head[6:8] == b"\0\0",
+        "a safetensors file holds weights without a model",
+        "Load them into their model and export it to ONNX, or by torch.export",
+    ),
+    (
+        lambda head: head.startswith(b"GGUF"),
+        "a GGUF file is for language model servers, not for this one",
+        "Serve it with a server of language models",
+    ),
+    (
+        lambda head: head[4:8] == b"TFL3",
+        "a TensorFlow Lite file is not served",
+        "Pack the SavedModel that it was converted from",
+    ),
+    (
+        lambda head: head.startswith((b"\x93NUMPY", b"PAR1")),
+        "the file holds rows or weights, not a model",
+        "Name the trained file; rows are given by --reference and --evaluation",
     ),
 )
 
 
 def _by_archive(path: Path) -> str:
     """Looks at the names in a zip file, after refusing one that lies or leads outside."""
+    entries = archive.entries(path)
+    names = {entry.filename for entry in entries}
+    if "schema.json" in names and _is_skops(path):
+        return SKOPS
+    return _by_names({name.partition("/")[2] for name in names} | names, path)
+
+
+def _is_skops(path: Path) -> bool:
+    """Whether the schema names a loader, as skops writes it; only bytes are looked at."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            _check_entries(entries, path)
-            names = {e.filename for e in entries}
-            tails = {n.partition("/")[2] for n in names} | names
-            if "schema.json" in names and _has_key(archive, "schema.json", "__loader__"):
-                return SKOPS
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RecursionError) as error:
-        raise UnsafeFile(f"the archive cannot be read: {error}", where=path.name) from error
-    return _by_names(tails, path)
+        with zipfile.ZipFile(path) as file, file.open("schema.json") as schema:
+            raw = schema.read(_MOST_SCHEMA)
+    except archive.BROKEN as error:
+        raise UnsafeFile(f"the archive cannot be read: {error}", where=path.name) from None
+    return raw.lstrip()[:1] == b"{" and b'"__loader__"' in raw
 
 
 def _by_names(names: set[str], path: Path) -> str:
@@ -185,44 +249,9 @@ def _by_names(names: set[str], path: Path) -> str:
     if names & {"archive_format", "serialized_exported_program.json", "models/model.json"}:
         return TORCH_EXPORT
     if "data.pkl" in names:
-        raise FormatUnknown(
-            "a torch.save file holds your own classes or bare weights, not a model that runs alone",
-            where=path.name,
-            fix="Save the model by torch.export.save(torch.export.export(model, example), 'm.pt2')",
-        )
+        raise FormatUnknown(_TORCH_SAVE[0], where=path.name, fix=_TORCH_SAVE[1])
     if "config.json" in names and any(n.endswith(".weights.h5") for n in names):
         raise FormatUnknown(
-            "a .keras file may hold code and is not served",
-            where=path.name,
-            fix="Load it where it was trained and write a SavedModel: model.export('folder')",
+            "a .keras file may hold code and is not served", where=path.name, fix=_EXPORT
         )
     raise FormatUnknown("an archive of no known format", where=path.name)
-
-
-def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
-    """Raises UnsafeFile for an archive that leads outside, repeats names or unpacks to a bomb."""
-    if len(entries) > _MOST_ENTRIES:
-        raise UnsafeFile("the archive has more entries than any model has", where=path.name)
-    seen: set[str] = set()
-    total = 0
-    for entry in entries:
-        name = entry.filename
-        parts = name.split("/")
-        kind = stat.S_IFMT(entry.external_attr >> 16)
-        if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]:
-            raise UnsafeFile("the archive leads outside its own folder", where=path.name)
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise UnsafeFile("the archive holds a link or a device", where=path.name)
-        if name.casefold() in seen:
-            raise UnsafeFile("the archive holds one name twice", where=path.name)
-        seen.add(name.casefold())
-        total += entry.file_size
-    size = max(1, path.stat().st_size)
-    if total > _MOST_UNPACKED or total > max(1 << 20, size * _MOST_RATIO):
-        raise UnsafeFile("the archive unpacks to far more than it holds", where=path.name)
-
-
-def _has_key(archive: zipfile.ZipFile, entry: str, key: str) -> bool:
-    with archive.open(entry) as file:
-        found = json.loads(file.read(64 << 20))
-    return isinstance(found, dict) and key in found

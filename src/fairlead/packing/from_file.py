@@ -13,9 +13,10 @@ from fairlead.core.version import __version__
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed
 from fairlead.packing.airlock.process import Airlock
-from fairlead.packing.formats import FRAMEWORKS, ONNX, TORCHSCRIPT, TrainedFile, detect
+from fairlead.packing.formats import FRAMEWORKS, ONNX, PYTHON, TORCHSCRIPT, TrainedFile, detect
 from fairlead.packing.pack import Say, Wanted, pack_converted, silent
 from fairlead.packing.pack_onnx import pack_onnx
+from fairlead.packing.python_file import look
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -34,9 +35,11 @@ def pack_file(
         raise BadUsage(
             "a TorchScript file holds code of its own",
             where=file.path.name,
-            fix="Save the model by torch.export instead, or allow the code, which then runs in the "
-            "airlock and a runner only: --allow-code",
+            fix="Save the model by torch.export instead, or let the code run in the airlock and a "
+            "runner only: fairlead pack --allow-code",
         )
+    if file.format == PYTHON:
+        look(file.path, file.object)  # says what the file defines, if not that
     trained = facts_of(file)
     if file.format == ONNX:
         if wanted.input_names:
@@ -116,5 +119,7 @@ def requirements_text(file: str) -> str:
         return ""
     try:
         return Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadable(f"{file} cannot be read: {error}") from error
+    except OSError as error:
+        raise FileUnreadable(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FileUnreadable(f"{file} is not UTF-8") from error

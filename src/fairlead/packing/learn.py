@@ -16,13 +16,12 @@ from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
 from fairlead.guards.confidence import learn_confidence
 from fairlead.guards.contract import learn_contract
+from fairlead.guards.files import CONFIDENCE, CONTRACT, INTERVALS, NOVELTY
 from fairlead.guards.intervals import learn_intervals
 from fairlead.guards.novelty import learn_novelty
 from fairlead.packing.compare import run
 from fairlead.packing.rows import Table, inputs_of
 
-CONTRACT, NOVELTY = "contract.toml", "guards/novelty.npz"
-CONFIDENCE, INTERVALS = "guards/confidence.npz", "guards/intervals.npz"
 MOST_RULES = 1000
 """A contract of more columns than anyone reads is not written."""
 
@@ -48,7 +47,9 @@ def learn_inputs(reference: Table, signature: Signature, say: Say) -> dict[str, 
     files[NOVELTY] = guard.to_bytes()
     kept = f"the package holds {guard.raw_rows} raw rows for it"
     if guard.smallest_rate > guard.false_alarm_rate:
-        kept += f"; {guard.calibrated} rows kept aside allow no rate below {guard.smallest_rate:.1%}"
+        kept += (
+            f"; {guard.calibrated} rows kept aside allow no rate below {guard.smallest_rate:.1%}"
+        )
     say("guards", f"novelty learnt from {min(reference.count, MOST_ROWS)} rows; {kept}")
     return files
 

@@ -6,7 +6,10 @@ operators in a library. Neither is served before it is known to stay inside.
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shutil
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,30 +24,43 @@ TYPES = {
 }  # fmt: skip
 """ONNX element types as wire names."""
 
-_ITEM = {
-    1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2,
+_BITS = {
+    1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64,
+    15: 128, 16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2, 27: 6,
+    28: 6,
 }  # fmt: skip
+"""Bits of an element, by type; text (8) has no such size, and 0 is no type."""
+_TEXT, _UNTYPED = 8, 0
 _DATA = (4, 5, 6, 7, 9, 10, 11)
 """The fields of a TensorProto that hold elements."""
+_PACKED = 8
+"""The most bytes of elements that one byte of the file can stand for: a number in one byte."""
 
-_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "ai.onnx.preview.training")
+_DOMAINS = (
+    "", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc",
+    "com.ms.internal.nhwc", "ai.onnx.preview.training",
+)  # fmt: skip
 """Operator domains that onnxruntime itself implements."""
 
 _MOST_DEPTH = 16
 _MOST_NODES = 5_000_000
-_EXTERNAL_KEYS = frozenset(("location", "offset", "length", "checksum", "basepath"))
+_MOST_RANK = 64
+_EXTERNAL_KEYS = frozenset(("location", "offset", "length", "checksum"))
+_NUMBER = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 _BRANCHES = frozenset(("Loop", "Scan", "If"))
+_NUMBERS = re.compile(rb"(?:\x40[\x80-\xff]{0,9}[\x00-\x7f]|\x3d[\s\S]{4})++")
+"""Runs of an attribute's single integers and floats: the trees of a forest are millions of them."""
 
 
 @dataclass(slots=True)
 class OnnxFacts:
     """What the file says.
 
-    opsets:     {domain: version}. producer: who wrote it.
+    opsets:     {domain: version}. producer: who wrote it, and in which version.
     inputs, outputs: {"name", "datatype", "shape"}, -1 for an open dimension; "datatype" is "" and
                 "shape" None for what is no tensor (maps of a ZipMap).
     parameters, weight_bytes: of all initialisers.
-    operators:  how many nodes of each "domain:operator".
+    operators:  how many nodes of each "domain:operator". functions: those that the file defines.
     classes:    labels that a classifier node holds.
     external:   {location: bytes needed} of data beside the file.
     branches:   it holds Loop, Scan or If, so its running time depends on its input.
@@ -58,14 +74,16 @@ class OnnxFacts:
     parameters: int = 0
     weight_bytes: int = 0
     operators: dict[str, int] = field(default_factory=dict[str, int])
+    functions: set[str] = field(default_factory=set[str])
     classes: list[str] = field(default_factory=list[str])
     external: dict[str, int] = field(default_factory=dict[str, int])
     branches: bool = False
 
     @property
     def foreign(self) -> list[str]:
-        """Operators that onnxruntime itself does not know."""
-        return sorted(o for o in self.operators if o.rpartition(":")[0] not in _DOMAINS)
+        """Operators that neither onnxruntime itself nor the file knows."""
+        found = (o for o in self.operators if o not in self.functions)
+        return sorted(o for o in found if o.rpartition(":")[0] not in _DOMAINS)
 
 
 def read(raw: bytes) -> OnnxFacts:
@@ -75,13 +93,15 @@ def read(raw: bytes) -> OnnxFacts:
     for number, _, value in fields(memoryview(raw)):
         if number == 1 and isinstance(value, int):
             facts.ir = value
-        elif number == 2:
-            facts.producer = text(value)
+        elif number in (2, 3):
+            facts.producer = f"{facts.producer} {text(value)}".strip()
         elif number == 7 and isinstance(value, memoryview):
             graphs.append(value)
         elif number == 8 and isinstance(value, memoryview):
             domain, version = _opset(value)
             facts.opsets[domain] = version
+        elif number == 20 and isinstance(value, memoryview):
+            _training(value, facts)
         elif number == 25 and isinstance(value, memoryview):
             _function(value, facts)
     if len(graphs) != 1 or not facts.opsets:
@@ -100,10 +120,25 @@ def _opset(value: memoryview) -> tuple[str, int]:
     return domain, version
 
 
-def _function(value: memoryview, facts: OnnxFacts) -> None:
+def _training(value: memoryview, facts: OnnxFacts) -> None:
+    """Graphs that only a trainer runs; their weights are looked at like any."""
     for number, _, inner in fields(value):
-        if number == 7 and isinstance(inner, memoryview):
+        if number in (1, 2) and isinstance(inner, memoryview):
+            _graph(inner, facts, 1)
+
+
+def _function(value: memoryview, facts: OnnxFacts) -> None:
+    name, domain = "", ""
+    for number, _, inner in fields(value):
+        if number == 1:
+            name = text(inner)
+        elif number == 10:
+            domain = text(inner)
+        elif number == 7 and isinstance(inner, memoryview):
             _node(inner, facts, 1)
+        elif number == 11 and isinstance(inner, memoryview):
+            _attribute(inner, facts, 1)
+    facts.functions.add(f"{domain}:{name}")
 
 
 def _graph(graph: memoryview, facts: OnnxFacts, depth: int) -> None:
@@ -129,6 +164,7 @@ def _graph(graph: memoryview, facts: OnnxFacts, depth: int) -> None:
 
 
 def _sparse(value: memoryview, facts: OnnxFacts) -> None:
+    """Values and where they stand, each a weight."""
     for number, _, inner in fields(value):
         if number in (1, 2) and isinstance(inner, memoryview):
             _tensor(inner, facts)
@@ -151,36 +187,44 @@ def _node(node: memoryview, facts: OnnxFacts, depth: int) -> None:
 
 
 def _attribute(attribute: memoryview, facts: OnnxFacts, depth: int) -> None:
-    name, found = "", list[str]()
-    for number, kind, value in fields(attribute):
+    name = ""
+    for number, _, value in fields(attribute, _NUMBERS):
+        if not isinstance(value, memoryview):
+            continue
         if number == 1:
             name = text(value)
-        elif number in (5, 10) and isinstance(value, memoryview):
+        elif number in (5, 10):
             _tensor(value, facts)
-        elif number in (6, 11) and isinstance(value, memoryview):
+        elif number in (6, 11):
             _graph(value, facts, depth + 1)
-        elif number == 8 and kind == 0:
+        elif number in (22, 23):
+            _sparse(value, facts)
+    if name.startswith(("classlabels", "class_labels")):
+        facts.classes = _labels(attribute) or facts.classes
+
+
+def _labels(attribute: memoryview) -> list[str]:
+    found: list[str] = []
+    for number, kind, value in fields(attribute):
+        if number == 8:
             found += map(str, integers(kind, value))
-        elif number == 8:
-            found += [str(n) for n in integers(kind, value)]
-        elif number == 9:
-            found.append(_label(value))
-    if name.startswith(("classlabels", "class_labels")) and found:
-        facts.classes = found
-
-
-def _label(value: int | memoryview) -> str:
-    return str(bytes(value), "utf-8", "replace") if isinstance(value, memoryview) else str(value)
+        elif number == 9 and isinstance(value, memoryview):
+            found.append(str(bytes(value), "utf-8", "replace"))
+    return found
 
 
 @dataclass(slots=True)
 class _Weight:
-    """A TensorProto as far as its size goes; held: bytes of data inside the file."""
+    """A TensorProto as far as its size goes.
+
+    held: bytes of data inside the file; texts: elements of text; outside: its data is elsewhere.
+    """
 
     name: str = ""
     kind: int = 0
     dims: list[int] = field(default_factory=list[int])
     held: int = 0
+    texts: int = 0
     places: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     outside: bool = False
 
@@ -195,29 +239,35 @@ def _weight(tensor: memoryview) -> _Weight:
         elif number == 8:
             found.name = text(value)
         elif number == 14:
-            found.outside = value == 1
+            found.outside = found.outside or value == 1
         elif number == 13 and isinstance(value, memoryview):
             found.places.append(_entry(value))
-        elif number in _DATA and isinstance(value, memoryview):
-            found.held += len(value)
+        elif number in _DATA:
+            found.held += len(value) if isinstance(value, memoryview) else 1
+            found.texts += number == 6
     return found
 
 
 def _tensor(tensor: memoryview, facts: OnnxFacts) -> str:
     """Counts a weight; its data must be there, or beside the file."""
     weight = _weight(tensor)
+    shown = f"the weight {weight.name[:60]!r}"
+    if len(weight.dims) > _MOST_RANK or any(dim < 0 for dim in weight.dims):
+        raise UnsafeFile(f"{shown} has a shape that none has")
     count = 1
     for dim in weight.dims:
-        if dim < 0:
-            raise UnsafeFile(f"the weight {weight.name[:60]!r} has a negative dimension")
         count *= dim
-    size = count * _ITEM.get(weight.kind, 0)
+    if weight.kind not in _BITS and weight.kind not in (_TEXT, _UNTYPED):
+        raise UnsafeFile(f"{shown} is of an element type that is not known")
+    size = (count * _BITS.get(weight.kind, 0) + 7) // 8
     facts.parameters += count
     facts.weight_bytes += size or weight.held
     if weight.outside or weight.places:
-        _external(dict(weight.places), size, facts)
-    elif size > max(64, weight.held * 8):
-        raise UnsafeFile(f"the weight {weight.name[:60]!r} claims more data than the file holds")
+        _external(weight.places, size, facts)
+    elif size > max(64, weight.held * _PACKED) or (
+        weight.kind == _TEXT and count > max(1, weight.texts)
+    ):
+        raise UnsafeFile(f"{shown} claims more data than the file holds")
     return weight.name
 
 
@@ -231,17 +281,20 @@ def _entry(value: memoryview) -> tuple[str, str]:
     return key, content
 
 
-def _external(places: dict[str, str], size: int, facts: OnnxFacts) -> None:
-    unknown = set(places) - _EXTERNAL_KEYS
-    location = places.get("location", "")
-    if unknown or "basepath" in places:
+def _external(found: list[tuple[str, str]], size: int, facts: OnnxFacts) -> None:
+    """Notes a place outside the file. Raises UnsafeFile unless it is a part of a file beside it."""
+    places = dict(found)
+    if set(places) - _EXTERNAL_KEYS or len(places) != len(found):
         raise UnsafeFile("the graph describes its external data by unknown keys")
-    if not location or location != os.path.basename(location) or location in (".", ".."):
+    location = places.get("location", "")
+    plain = location.isprintable() and "\\" not in location and location not in ("", ".", "..")
+    if not plain or location != os.path.basename(location):
         raise UnsafeFile("the graph wants data from outside its own folder")
-    offset = places.get("offset", "0")
-    if not offset.isascii() or not offset.isdigit():
-        raise UnsafeFile("the graph describes its external data by a broken offset")
-    facts.external[location] = max(facts.external.get(location, 0), int(offset) + size)
+    offset, length = places.get("offset", "0"), places.get("length", str(size))
+    if not _NUMBER.match(offset) or not _NUMBER.match(length) or int(length) < size:
+        raise UnsafeFile("the graph describes its external data by broken numbers")
+    end = int(offset) + int(length)
+    facts.external[location] = max(facts.external.get(location, 0), end)
 
 
 def _value(value: memoryview) -> dict[str, Any]:
@@ -278,21 +331,45 @@ def _dimension(dim: memoryview) -> int:
     return -1
 
 
-def check_external(facts: OnnxFacts, folder: Path) -> list[Path]:
-    """The files of external data, each a plain file of this folder, large enough.
+def check_external(facts: OnnxFacts, folder: Path) -> int:
+    """Bytes of the files of external data, each a plain file of this folder and large enough.
 
     Raises UnsafeFile otherwise; nothing of a refused file is read.
     """
-    found: list[Path] = []
+    total = 0
     for location, size in sorted(facts.external.items()):
-        path = folder / location
-        try:
-            known = path.lstat()
-        except OSError:
-            raise UnsafeFile(f"the graph's data file {location[:80]!r} is not beside it") from None
-        if not stat.S_ISREG(known.st_mode) or known.st_nlink != 1:
-            raise UnsafeFile(f"the graph's data file {location[:80]!r} is a link, not a plain file")
-        if known.st_size < size:
-            raise UnsafeFile(f"the graph's data file {location[:80]!r} is shorter than it claims")
-        found.append(path)
-    return found
+        handle = _opened(folder, location, size)
+        total += os.fstat(handle).st_size
+        os.close(handle)
+    return total
+
+
+def copy_external(facts: OnnxFacts, folder: Path, target: Path) -> None:
+    """Copies those files, so that whoever reads them later finds what was checked."""
+    for location, size in sorted(facts.external.items()):
+        with (
+            os.fdopen(_opened(folder, location, size), "rb") as source,
+            (target / location).open("xb") as copy,
+        ):
+            shutil.copyfileobj(source, copy)
+
+
+def _opened(folder: Path, location: str, size: int) -> int:
+    """A descriptor of folder/location, a plain file with one name. Raises UnsafeFile."""
+    shown = f"the graph's data file {location[:80]!r}"
+    try:
+        handle = os.open(folder / location, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UnsafeFile(f"{shown} is a link, not a plain file") from None
+        raise UnsafeFile(f"{shown} is not beside it: {error.strerror}") from None
+    known = os.fstat(handle)
+    why = ""
+    if not stat.S_ISREG(known.st_mode) or known.st_nlink != 1:
+        why = "is a link, not a plain file"
+    elif known.st_size < size:
+        why = "is shorter than it claims"
+    if why:
+        os.close(handle)
+        raise UnsafeFile(f"{shown} {why}")
+    return handle

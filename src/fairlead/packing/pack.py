@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from fairlead.core.errors import ConversionFailed, FairleadError, RowsInvalid
-from fairlead.core.package import FileFact, Package, check_name
+from fairlead.core.package import FileFact, Limits, Package, check_name
 from fairlead.core.promises import LoadedModel
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
@@ -26,6 +26,7 @@ from fairlead.packing import write
 from fairlead.packing.compare import Comparison, compare
 from fairlead.packing.evaluate import evaluate, evidence
 from fairlead.packing.examples import examples
+from fairlead.packing.learn import learn_answers, learn_inputs
 from fairlead.packing.rows import Table, inputs_of
 from fairlead.packing.words import FILE as WORDS
 from fairlead.packing.words import first_words
@@ -39,6 +40,8 @@ Convert = Callable[[dict[str, Any], Path], dict[str, Any]]
 """Converts the trained model under a job into a folder and returns the facts (converters/)."""
 
 ONNX = "onnx"
+_PATIENCE_S = 1800.0
+"""Seconds that a model may take for a batch of rows while it is packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +134,13 @@ def _checked(made: Made, say: Say) -> Made:
     found = made.comparison
     if found is None:
         return made
-    say("compare", found.line())
+    if found.rows:
+        say("compare", found.line())
     if not found.faithful:
         raise ConversionFailed(
             f"no faithful way to serve the model: {found.failure}",
             where=_worst(found) or None,
-            fix="Give --reference rows that are like the training rows",
+            fix="Give --reference rows that are like the training rows" if found.rows else None,
         )
     return made
 
@@ -236,8 +240,10 @@ def load(wanted: Wanted, made: Made) -> LoadedModel:
         made.signature,
         {relative: FileFact(0, "") for relative in places},
         environment=_environment(wanted, made),
+        # All reference rows at once take longer than a caller would wait.
+        limits=Limits(time_budget_s=_PATIENCE_S),
     )
-    return IsolatedRuntime(made.runtime, lambda event, **_: None).load(
+    return IsolatedRuntime(made.runtime).load(
         package, lambda relative: places[relative].read_bytes()
     )
 
@@ -280,10 +286,15 @@ def finish(wanted: Wanted, made: Made, trained: Mapping[str, Any], say: Say) -> 
         files["requirements.txt"] = wanted.requirements.encode()
     if made.rows is not None:
         files["examples.json"] = write.json_bytes(examples(made.rows, made.signature))
+    reference = reference_of(wanted)
+    if reference is not None:
+        files |= learn_inputs(reference, made.signature, say)
     if wanted.evaluation is not None:
         model = load(wanted, made)
         try:
             found = evaluate(model, made.signature, wanted.evaluation, wanted.target)
+            labelled = wanted.evaluation
+            files |= learn_answers(model, made.signature, labelled, wanted.target, say)
         finally:
             model.close()
         measured["evaluation"] = found

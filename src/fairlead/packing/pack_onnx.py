@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ from fairlead.core.promises import LoadedModel
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import DTYPES, Array
 from fairlead.packing import onnx_file
+from fairlead.packing.airlock.refused import printable
 from fairlead.packing.compare import run
 from fairlead.packing.pack import Made, Say, Wanted, begin, finish, load_graph, reference_of
 from fairlead.packing.rows import Table, inputs_of
@@ -67,12 +69,13 @@ def read_graph(path: Path) -> tuple[bytes, onnx_file.OnnxFacts]:
     facts = onnx_file.read(raw)
     if facts.foreign:
         raise ConversionFailed(
-            f"the graph uses operators of a library of its own: {', '.join(facts.foreign[:5])}",
+            "the graph uses operators of a library of its own: "
+            + ", ".join(map(printable, facts.foreign[:5])),
             where=path.name,
             fix="Export it with standard operators only",
         )
     if facts.external:
-        raw = _embedded(raw, onnx_file.check_external(facts, path.parent), path)
+        raw = _embedded(raw, facts, path)
     if any(not spec["datatype"] for spec in facts.outputs):
         raw = _without_zipmap(raw)
     return raw, facts
@@ -85,23 +88,34 @@ def _onnx(what: str) -> Any:
         raise MissingExtra(f"{what} needs onnx", fix="pip install 'fairlead[onnx]'") from error
 
 
-def _embedded(raw: bytes, files: list[Path], path: Path) -> bytes:
+def _embedded(raw: bytes, facts: onnx_file.OnnxFacts, path: Path) -> bytes:
     """The graph with its data inside, so that a package's graph is one file with one hash."""
     onnx = _onnx("a graph with its data in other files")
-    if len(raw) + sum(f.stat().st_size for f in files) > MOST_BYTES:
+    if len(raw) + onnx_file.check_external(facts, path.parent) > MOST_BYTES:
         raise ConversionFailed("a graph of more than 2 GiB cannot be served yet", where=path.name)
     model = onnx.load_model_from_string(raw)
-    try:
-        onnx.load_external_data_for_model(model, str(path.parent))
-    except Exception as error:
-        raise UnsafeFile(f"the graph's data cannot be read: {error}", where=path.name) from error
-    return model.SerializeToString(deterministic=True)
+    with tempfile.TemporaryDirectory(prefix="fairlead-onnx-") as folder:
+        onnx_file.copy_external(facts, path.parent, Path(folder))
+        try:
+            onnx.load_external_data_for_model(model, folder)
+        except Exception as error:
+            raise UnsafeFile(
+                f"the graph's data cannot be read: {printable(str(error))}", where=path.name
+            ) from None
+    whole = model.SerializeToString(deterministic=True)
+    if onnx_file.read(whole).external:
+        raise UnsafeFile("the graph keeps data outside where none belongs", where=path.name)
+    return whole
 
 
 def _without_zipmap(raw: bytes) -> bytes:
     graphs = import_module("fairlead.packing.converters.graphs")
     model = _onnx("a graph that ends in maps (ZipMap)").load_model_from_string(raw)
-    if not graphs.drop_zipmap(model):
+    try:
+        dropped = graphs.drop_zipmap(model)
+    except ValueError:
+        dropped = False  # its maps go into other nodes
+    if not dropped:
         raise ConversionFailed("the graph has an output that is no tensor")
     return model.SerializeToString(deterministic=True)
 
@@ -116,7 +130,7 @@ def _signature(raw: bytes, facts: onnx_file.OnnxFacts, wanted: Wanted) -> Signat
             raw, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:
-        text = str(error).strip().splitlines()[0][:300]
+        text = printable(" ".join(str(error).split()), 300)
         raise ConversionFailed(f"onnxruntime cannot load the graph: {text}") from None
     inputs = [_spec(value) for value in session.get_inputs()]
     outputs = [_spec(value) for value in session.get_outputs()]

@@ -5,23 +5,34 @@ Enough to look into ONNX graphs and SavedModels without a library that could do 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from fairlead.core.errors import UnsafeFile
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _FIXED = {FIXED64: 8, FIXED32: 4}
+_MOST_NUMBER = 1 << 29
 
 
-def fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+def fields(
+    message: memoryview, skip: re.Pattern[bytes] | None = None
+) -> Iterator[tuple[int, int, int | memoryview]]:
     """Every field as (number, wire type, value): an int for VARINT, a view of bytes otherwise.
 
+    skip: runs of fields that it matches are passed over, as fast as the pattern goes.
     Raises UnsafeFile where the bytes are no message.
     """
     at, end = 0, len(message)
     while at < end:
+        run = skip.match(message, at) if skip is not None else None
+        if run is not None:
+            at = run.end()
+            continue
         key, at = _varint(message, at)
         number, kind = key >> 3, key & 7
+        if not 0 < number < _MOST_NUMBER:
+            raise _broken()
         if kind == VARINT:
             value, at = _varint(message, at)
             yield number, kind, value
@@ -32,7 +43,7 @@ def fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
             size = _FIXED[kind]
         else:
             raise _broken()
-        if number == 0 or size > end - at:
+        if size > end - at:
             raise _broken()
         yield number, kind, message[at : at + size]
         at += size

@@ -88,7 +88,9 @@ def _signature(entry: memoryview, facts: dict[str, Any]) -> None:
     for number, _, value in fields(signature):
         if number in (1, 2) and isinstance(value, memoryview):
             place = facts["inputs"] if number == 1 else facts["outputs"]
-            place.append(_tensor(value))
+            tensor = _tensor(value)
+            if tensor not in place:  # Keras writes one function under two names
+                place.append(tensor)
 
 
 def _tensor(entry: memoryview) -> dict[str, Any]:

@@ -5,19 +5,29 @@ Dying anywhere leaves nothing that `serve` would see.
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fairlead.core.errors import FileUnreadable, VersionExists
 from fairlead.core.package import Package
+from fairlead.core.tensor import Array
 from fairlead.packages import manifest
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import next_version
+
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
+_MOST_TRIES = 1000
 
 
 def commit(
@@ -30,34 +40,55 @@ def commit(
     """Writes a version and returns it as `serve` will read it.
 
     version: None takes the next one. files: content, or a file or folder to copy, by path in the
-    package. Raises VersionExists, or FileUnreadable when the repository cannot be written.
+    package. Raises VersionExists, FileUnreadable when the repository cannot be written, or
+    PackageInvalid for what could not be read back; then nothing is there.
     """
     model = repository / name
+    hidden: Path | None = None
     try:
         model.mkdir(parents=True, exist_ok=True)
         hidden = Path(tempfile.mkdtemp(prefix=".packing-", dir=model))
-    except OSError as error:
-        raise FileUnreadable(
-            f"the repository cannot be written: {error.strerror}", where=str(repository)
-        ) from error
-    try:
         for relative, content in files.items():
             _place(hidden / relative, content)
-        number = next_version(repository, name) if version is None else version
-        manifest.write(hidden, {"name": name, "version": number, **facts})
-        hidden.chmod(0o755)
-        target = model / str(number)
-        if target.exists():
-            raise _exists(name, number)
-        try:
-            hidden.rename(target)
-        except OSError:
-            raise _exists(name, number) from None
-        manifest.sync_folder(model)
+        _sync_below(hidden)
+        return _publish(hidden, model, version, facts)
+    except OSError as error:
+        _remove(hidden)
+        raise FileUnreadable(
+            f"the repository cannot be written: {error.strerror or error}", where=str(repository)
+        ) from error
     except BaseException:
-        shutil.rmtree(hidden, ignore_errors=True)
+        _remove(hidden)
         raise
-    return open_package(target)
+
+
+def _publish(hidden: Path, model: Path, version: int | None, facts: Mapping[str, Any]) -> Package:
+    """Gives the folder its number; another packer may take one in between."""
+    hidden.chmod(0o755)
+    number = 0
+    for _ in range(_MOST_TRIES):
+        number = next_version(model.parent, model.name) if version is None else version
+        target = model / str(number)
+        if not os.path.lexists(target):
+            manifest.write(hidden, {"name": model.name, "version": number, **facts})
+            package = open_package(hidden)
+            try:
+                # A folder takes the place of an empty one, so only its maker can lose here.
+                hidden.rename(target)
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise
+            else:
+                manifest.sync_folder(model)
+                return replace(package, folder=target)
+        if version is not None:
+            break
+    raise _exists(model.name, number)
+
+
+def _remove(hidden: Path | None) -> None:
+    if hidden is not None:
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def check_free(repository: Path, name: str, version: int | None) -> None:
@@ -75,16 +106,38 @@ def _exists(name: str, version: int) -> VersionExists:
 
 def _place(target: Path, content: bytes | Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, Path):
-        if content.is_dir():
-            shutil.copytree(content, target, symlinks=False)
-        else:
-            shutil.copyfile(content, target)
-        return
-    with target.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    if not isinstance(content, Path):
+        target.write_bytes(content)
+    elif content.is_dir():
+        shutil.copytree(content, target, symlinks=False)
+    else:
+        shutil.copyfile(content, target)
+
+
+def _sync_below(folder: Path) -> None:
+    """Makes every file and folder below durable, so that the manifest never promises what a
+    power cut took."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            handle = os.open(Path(parent, name), os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        manifest.sync_folder(Path(parent))
+
+
+def arrays_bytes(arrays: Mapping[str, Array]) -> bytes:
+    """Arrays as an .npz file, whatever their names: numpy's own writer keeps some for itself."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            # A fixed date, so that equal rows are equal bytes.
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def json_bytes(value: Any) -> bytes:

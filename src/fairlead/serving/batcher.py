@@ -16,12 +16,17 @@ from typing import Any
 
 from fairlead.core.call import Call
 from fairlead.core.clock import now
-from fairlead.core.errors import Overloaded
+from fairlead.core.errors import Internal, Overloaded
 from fairlead.serving.execute import Answered, drop_late, execute
+from fairlead.serving.log import log
 from fairlead.serving.registry import Served
 
 INLINE_LIMIT_S = 0.005
-"""No execution on the loop may take longer; one that does moves its model to the threads."""
+"""No execution on the loop may take longer."""
+_SLOW_S, _FAR_TOO_SLOW_S = 0.02, 0.25
+_SLOW_ONES = 3
+_STUCK_S = 10.0
+"""An execution that goes on for so long after it was interrupted will not end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +58,25 @@ class Batcher:
         settle: Settle,
         *,
         max_queue: int,
+        max_wait_s: float,
         alone: Callable[[], bool] = lambda: False,
     ) -> None:
-        """alone: whether no other caller is connected, so that nobody can join."""
+        """max_queue, max_wait_s: calls that may wait here, and how long one may.
+
+        alone: whether no other caller is connected, so that nobody can join.
+        """
         self._served = served
         self._plan = plan
         self._loop = loop
         self._settle = settle
         self._max_queue = max_queue
+        self._max_wait_s = max_wait_s
         self._alone = alone
         self._queue: list[Call] = []
         self._armed = False
         self._seen = 0
         self._inline = plan.inline
+        self._slow = 0
         self._idle = plan.slots
         self._threads: ThreadPoolExecutor | None = None
         self._running: dict[int, float] = {}
@@ -88,16 +99,35 @@ class Batcher:
             self._loop.call_soon(self._flush)
 
     @property
+    def model(self) -> str:
+        """The version that it serves, as "model/version"."""
+        return self._served.key
+
+    @property
     def waiting(self) -> int:
         """Calls queued and not yet taken."""
         return len(self._queue)
 
-    def interrupt_overdue(self) -> None:
-        """Stops executions that exceeded the version's time budget."""
-        limit = now() - self._served.package.limits.time_budget_s
+    @property
+    def stuck(self) -> bool:
+        """Whether an execution cannot be stopped, so that only the process can be ended."""
+        limit = now() - self._served.package.limits.time_budget_s - _STUCK_S
+        return any(started < limit for started in list(self._running.values()))
+
+    def tick(self) -> None:
+        """Several times a second: stops what runs too long, answers what waits too long."""
+        moment = now()
+        limit = moment - self._served.package.limits.time_budget_s
         for thread, started in list(self._running.items()):
             if started < limit:
                 self._served.model.interrupt(thread)
+        self._slow = 0
+        queue = self._queue
+        live = drop_late(queue, moment, moment - self._max_wait_s)
+        if len(live) < len(queue):
+            self._queue = live
+            late = [call for call in queue if call.error is not None or call.gone]
+            self._settle(self._served, late, [])
 
     def close(self) -> None:
         """Ends the threads once nothing holds a lease."""
@@ -113,21 +143,21 @@ class Batcher:
             return
         self._seen = 0
         self._armed = False
-        if self._inline:
-            while self._queue:
-                self._run_inline(self._take())
-        else:
-            while self._queue and self._idle:
-                self._idle -= 1
-                self._executor().submit(self._run_in_thread, self._take())
+        while self._queue and self._inline:
+            self._run_inline(self._take(len(self._queue)))
+        while self._queue and self._idle:
+            # A thread that took everything would leave the others idle.
+            share = -(-len(self._queue) // self._idle)
+            self._idle -= 1
+            self._executor().submit(self._run_in_thread, self._take(share))
 
-    def _take(self) -> list[Call]:
-        """The longest prefix of the queue that may run together."""
+    def _take(self, most: int) -> list[Call]:
+        """The longest prefix of the queue, of at most so many calls, that may run together."""
         queue, limit = self._queue, self._plan.max_rows
         group, rows, count = queue[0].group, 0, 0
         for call in queue:
             rows += call.rows
-            if call.group != group or (rows > limit and count):
+            if call.group != group or count == most or (rows > limit and count):
                 break
             count += 1
         if count == len(queue):
@@ -138,21 +168,39 @@ class Batcher:
 
     def _run_inline(self, calls: list[Call]) -> None:
         started = now()
-        live = drop_late(calls, started)
-        answers = execute(self._served, live) if live else []
-        self._settle(self._served, calls, answers)
-        if now() - started > INLINE_LIMIT_S * 4:
+        self._settle(self._served, calls, self._execute(calls, started))
+        if now() - started > _SLOW_S:
+            self._note_slow(now() - started)
+
+    def _note_slow(self, spent: float) -> None:
+        """Moves the model to the threads when it holds up the loop; one stall proves nothing."""
+        self._slow += 1
+        if spent > _FAR_TOO_SLOW_S or self._slow >= _SLOW_ONES:
             self._inline = False
+            log("moved_to_threads", model=self._served.key, seconds=round(spent, 3))
 
     def _run_in_thread(self, calls: list[Call]) -> None:
         thread = get_ident()
-        self._running[thread] = now()
-        try:
-            live = drop_late(calls, now())
-            answers = execute(self._served, live) if live else []
-        finally:
-            del self._running[thread]
+
+        def begin() -> None:
+            self._running[thread] = now()
+
+        answers = self._execute(calls, now(), begin)
+        self._running.pop(thread, None)
         self._loop.call_soon_threadsafe(self._back, calls, answers)
+
+    def _execute(
+        self, calls: list[Call], moment: float, begin: Callable[[], None] | None = None
+    ) -> list[Answered]:
+        live = drop_late(calls, moment, moment - self._max_wait_s)
+        try:
+            return execute(self._served, live, begin) if live else []
+        except Exception as error:
+            # Ours, not the model's. Whatever it is, every call gets an answer.
+            log("execution_failed", model=self._served.key, error=repr(error))
+            for call in live:
+                call.error = call.error or Internal("the server failed on this request")
+            return []
 
     def _back(self, calls: list[Call], answers: list[Answered]) -> None:
         self._idle += 1

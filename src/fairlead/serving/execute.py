@@ -6,35 +6,48 @@ the error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from operator import attrgetter
 from time import perf_counter_ns
+from typing import NamedTuple
 
 import numpy as np
 
 from fairlead.core.call import Call, Encoder
 from fairlead.core.clock import now
+from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
+    ContractBroken,
     DeadlineExceeded,
     FairleadError,
     ModelBadAnswer,
     ModelError,
     NotFinite,
+    Overloaded,
 )
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, join
+from fairlead.guards.contract import REFUSE, Breach
 from fairlead.serving.registry import Served
 
 _rows = attrgetter("rows")
 
-Answered = tuple[Sequence[Call], list[Array]]
-"""Calls with the outputs of their joined rows."""
+
+class Answered(NamedTuple):
+    """Calls with the outputs of their joined rows, and what the guards decided of them."""
+
+    calls: Sequence[Call]
+    outputs: list[Array]
+    verdicts: Verdicts | None
 
 
-def execute(served: Served, calls: Sequence[Call]) -> list[Answered]:
+def execute(
+    served: Served, calls: Sequence[Call], begin: Callable[[], None] | None = None
+) -> list[Answered]:
     """Runs `calls`, which share a group, as one batch.
 
+    begin: called before every prediction, so that each has the whole time budget.
     Returns the answered calls with their outputs; every other call has its `error` set.
     """
     signature = served.package.signature
@@ -43,33 +56,58 @@ def execute(served: Served, calls: Sequence[Call]) -> list[Answered]:
     inputs = [join([c.inputs[i] for c in calls], rows) for i in served.positions]
     for i in served.finite:
         if not _finite(inputs[i]):
-            return _retry_finite(served, calls)
+            return _retry_finite(served, calls, begin)
+    guarding, verdicts = served.guarding, None
+    if guarding is not None:
+        breaches = guarding.breaches(inputs)
+        if any([breach.action == REFUSE for breach in breaches]):
+            return _retry_contract(served, calls, breaches, begin)
+        verdicts = guarding.before(inputs, rows, breaches)
+    if begin is not None:
+        begin()
     started = perf_counter_ns()
     try:
-        outputs = served.model.predict(inputs, encoder.outputs)
-        _check_answer(encoder.specs, outputs, rows if signature.batched else -1)
+        outputs = served.model.predict(inputs, served.wanted(encoder.outputs))
+        if guarding is not None and verdicts is not None:
+            outputs = guarding.after(verdicts, encoder.outputs, outputs)
+        check_answer(encoder.specs, outputs, rows if signature.batched else -1)
     except FairleadError as error:
-        return _halve(served, calls, error)
+        return _halve(served, calls, begin, error)
     except Exception as error:
-        return _halve(served, calls, ModelError(f"the model failed: {type(error).__name__}"))
+        error = ModelError(f"the model failed: {type(error).__name__}")
+        return _halve(served, calls, begin, error)
     share = (perf_counter_ns() - started) // max(1, rows)
     for call in calls:
         call.compute_ns = share * call.rows
-    return [(calls, outputs)]
+    return [Answered(calls, outputs, verdicts)]
 
 
-def drop_late(calls: Sequence[Call], moment: float) -> list[Call]:
-    """The calls that somebody still waits for; the late ones get their error."""
+def drop_late(calls: Sequence[Call], moment: float, since: float = 0.0) -> list[Call]:
+    """The calls that somebody still waits for; the late ones get their error.
+
+    since: a call that has waited since before this moment has waited too long.
+    """
     live: list[Call] = []
     for call in calls:
         if call.deadline < moment:
             call.error = DeadlineExceeded("the deadline passed while the call was waiting")
+        elif call.received < since:
+            call.error = Overloaded(
+                f"the call waited {moment - call.received:.1f} s for its model, which has more "
+                "to do than it can",
+                fix="Try again in a second",
+            )
         elif not call.gone:
             live.append(call)
     return live
 
 
-def _halve(served: Served, calls: Sequence[Call], error: FairleadError) -> list[Answered]:
+def _halve(
+    served: Served,
+    calls: Sequence[Call],
+    begin: Callable[[], None] | None,
+    error: FairleadError,
+) -> list[Answered]:
     if len(calls) == 1:
         calls[0].error = error
         return []
@@ -78,7 +116,7 @@ def _halve(served: Served, calls: Sequence[Call], error: FairleadError) -> list[
     for half in (calls[:middle], calls[middle:]):
         live = drop_late(half, now())
         if live:
-            answers += execute(served, live)
+            answers += execute(served, live, begin)
     return answers
 
 
@@ -91,7 +129,9 @@ def _finite(array: Array) -> bool:
     return isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
-def _retry_finite(served: Served, calls: Sequence[Call]) -> list[Answered]:
+def _retry_finite(
+    served: Served, calls: Sequence[Call], begin: Callable[[], None] | None
+) -> list[Answered]:
     specs = served.package.signature.inputs
     good: list[Call] = []
     for call in calls:
@@ -108,7 +148,37 @@ def _retry_finite(served: Served, calls: Sequence[Call]) -> list[Answered]:
             break
         else:
             good.append(call)
-    return execute(served, good) if good else []
+    return execute(served, good, begin) if good else []
+
+
+def _retry_contract(
+    served: Served,
+    calls: Sequence[Call],
+    breaches: Sequence[Breach],
+    begin: Callable[[], None] | None,
+) -> list[Answered]:
+    """The calls that hold a refused row get their error; the others are run."""
+    first: dict[int, Breach] = {}
+    for breach in breaches:
+        if breach.action == REFUSE:
+            first.setdefault(breach.row, breach)
+    good: list[Call] = []
+    start = 0
+    for call in calls:
+        stop = start + call.rows
+        found = next((first[row] for row in range(start, stop) if row in first), None)
+        if found is None:
+            good.append(call)
+        else:
+            row = found.row - start
+            call.error = ContractBroken(
+                found.words,
+                where=f"row {row}, column {found.column!r}",
+                row=row,
+                column=found.column,
+            )
+        start = stop
+    return execute(served, good, begin) if good else []
 
 
 def _column(spec: TensorSpec, place: tuple[int, ...]) -> str:
@@ -117,8 +187,11 @@ def _column(spec: TensorSpec, place: tuple[int, ...]) -> str:
     return f", column {spec.columns[place[1]]!r}" if spec.columns else f", position {place[1:]}"
 
 
-def _check_answer(specs: Sequence[TensorSpec], outputs: Sequence[Array], rows: int) -> None:
-    """Raises ModelBadAnswer unless every output has its rows, its shape and finite numbers."""
+def check_answer(specs: Sequence[TensorSpec], outputs: Sequence[Array], rows: int) -> None:
+    """Raises ModelBadAnswer unless every output has its rows, shape, type and finite numbers.
+
+    rows: how many there must be, -1 when the model is not batched.
+    """
     if len(outputs) != len(specs):
         raise ModelBadAnswer(f"the model gave {len(outputs)} outputs instead of {len(specs)}")
     for spec, output in zip(specs, outputs, strict=True):
@@ -130,6 +203,10 @@ def _check_answer(specs: Sequence[TensorSpec], outputs: Sequence[Array], rows: i
         if not right:
             shown = [rows if rows >= 0 else wanted[0], *wanted[1:]] if wanted else []
             raise ModelBadAnswer(f"output {spec.name!r} has shape {list(shape)}, not {shown}")
+        if output.dtype != spec.dtype.numpy and not (
+            spec.dtype.is_text and output.dtype.kind in "OUST"
+        ):
+            raise ModelBadAnswer(f"output {spec.name!r} is of {output.dtype}, not {spec.dtype}")
         if output.dtype.kind == "f" and not spec.missing and not _finite(output):
             raise ModelBadAnswer(f"output {spec.name!r} holds NaN or infinity")
 

@@ -21,6 +21,7 @@ from fairlead.core.promises import Runtime
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found
 from fairlead.serving.batcher import Batcher, Plan
+from fairlead.serving.guarding import Guarding, load_guards
 from fairlead.serving.registry import (
     FAILED,
     LOADING,
@@ -135,7 +136,7 @@ class Manager:
         model = runtime.load(package, lambda relative: read_verified(package, relative))
         self._tell(found, WARMING)
         try:
-            served = Served(package, model, read_example(package))
+            served = Served(package, model, read_example(package), read_guards(package))
             plan = warm(package, model, served.example)
         except BaseException:
             model.close()
@@ -156,6 +157,16 @@ class Manager:
         self._loop.call_soon_threadsafe(
             self._registry.mark, found.name, found.version, state, reason
         )
+
+
+def read_guards(package: Package) -> Guarding | None:
+    """The package's guards, None when it has learnt none. Raises LoadFailed."""
+    try:
+        return load_guards(package, lambda relative: read_verified(package, relative))
+    except (ValueError, KeyError, OSError) as error:
+        raise LoadFailed(
+            f"the guards cannot be read: {error}", where=f"{package.name} version {package.version}"
+        ) from None
 
 
 def read_example(package: Package) -> dict[str, Any]:

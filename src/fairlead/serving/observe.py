@@ -7,7 +7,7 @@ worker can answer for all. Labels are models, versions and outcomes: never clien
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairlead.core.call import Call
@@ -64,7 +64,16 @@ class Stats:
         self.bytes_in += sum(calls.bytes_in)
         self.bytes_out += sum(calls.bytes_out)
         self.compute_ns += sum(calls.compute_ns)
+        if any(calls.status):
+            rows = sum(n for n, status in zip(calls.rows, calls.status, strict=True) if not status)
         self.decisions[SERVE] = self.decisions.get(SERVE, 0) + rows
+
+    def decided(self, counts: Mapping[str, int]) -> None:
+        """Moves the rows of one execution that were not simply served to their decisions."""
+        for name, rows in counts.items():
+            if name != SERVE:
+                self.decisions[SERVE] -= rows
+                self.decisions[name] = self.decisions.get(name, 0) + rows
 
     def answered(self, calls: Sequence[Call], moment: float) -> None:
         """Counts the calls of one execution by outcome and latency, answered at `moment`."""
@@ -83,25 +92,6 @@ class Stats:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def merge(pages: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The sum of the `stats` of several workers, by "model/version"."""
-    merged: dict[str, dict[str, Any]] = {}
-    for page in pages:
-        for key, stats in page.get("stats", {}).items():
-            into = merged.setdefault(key, Stats().to_json())
-            for name, value in stats.items():
-                into[name] = _sum(into[name], value)
-    return merged
-
-
-def _sum(left: Any, right: Any) -> Any:
-    if left.__class__ is dict:
-        return {k: left.get(k, 0) + right.get(k, 0) for k in {**left, **right}}
-    if left.__class__ is list:
-        return [a + b for a, b in zip(left, right, strict=True)]
-    return left + right
-
-
 _FAMILIES = (
     ("fairlead_rows", "rows", "Rows predicted."),
     ("fairlead_batches", "batches", "Executions, each over the joined rows of several calls."),
@@ -110,14 +100,25 @@ _FAMILIES = (
 )
 
 
-def exposition(pages: list[Mapping[str, Any]], *, openmetrics: bool) -> str:
-    """All metrics of all workers as Prometheus text 0.0.4 or OpenMetrics 1.0."""
-    merged = sorted(merge(pages).items())
+def exposition(
+    pages: Sequence[Mapping[str, Any]], counts: Mapping[str, Any], *, openmetrics: bool
+) -> str:
+    """All metrics of all workers as Prometheus text 0.0.4 or OpenMetrics 1.0.
+
+    pages:  of the workers with a fresh heartbeat: what is now.
+    counts: the merged counts of every worker there ever was: what has been.
+    """
+    merged: list[tuple[str, dict[str, Any]]] = sorted(counts["stats"].items())
     lines: list[str] = []
     _counter(lines, "fairlead_calls", "Calls answered, by outcome.", openmetrics)
     for key, stats in merged:
         for outcome, count in sorted(stats["outcomes"].items()):
             lines.append(f"fairlead_calls_total{_labels(key, outcome=outcome)} {count}")
+    _counter(
+        lines, "fairlead_refusals", "Requests refused before a model was reached.", openmetrics
+    )
+    for outcome, count in sorted(counts["refusals"].items()):
+        lines.append(f'fairlead_refusals_total{{outcome="{outcome}"}} {count}')
     _counter(lines, "fairlead_decisions", "Rows by decision.", openmetrics)
     for key, stats in merged:
         for decision, count in sorted(stats["decisions"].items()):
@@ -156,7 +157,7 @@ def _histogram(lines: list[str], merged: list[tuple[str, dict[str, Any]]]) -> No
         lines.append(f"{name}_count{_labels(key)} {seen}")
 
 
-def _processes(lines: list[str], pages: list[Mapping[str, Any]]) -> None:
+def _processes(lines: list[str], pages: Sequence[Mapping[str, Any]]) -> None:
     for name, meaning in (
         ("connections", "Open connections."),
         ("queued", "Calls waiting for a model."),

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from fairlead.core.call import Call, Head, Route
 from fairlead.core.clock import now
-from fairlead.core.errors import FairleadError, TooManyRows
+from fairlead.core.errors import FairleadError, Internal
 from fairlead.serving.execute import Answered
-from fairlead.serving.record import encode, refuse, write_down
+from fairlead.serving.log import log
+from fairlead.serving.record import encode, refuse, too_many_rows, write_down
 from fairlead.serving.registry import Registry, Served
 from fairlead.usage.journal import Journal
 
@@ -35,18 +36,23 @@ class PredictionPath:
         try:
             served = call.lease = self._registry.lease(call.route.model, call.route.version)
             call.route.decode(call, head, body)  # type: ignore[misc] - prediction routes decode
-            if call.rows > served.package.limits.max_rows:
-                limit = served.package.limits.max_rows
-                raise TooManyRows(f"{call.rows} rows in one request; {limit} is the limit")
+            if call.rows > call.encoder.most_rows:
+                raise too_many_rows(call, served)
             served.submit(call)
         except FairleadError as error:
             refuse(call, error)
+        except Exception as error:
+            log("call_failed", model=call.route.model, error=repr(error))
+            refuse(call, Internal("the server failed on this request"))
 
     def settle(self, served: Served, calls: Sequence[Call], answers: Sequence[Answered]) -> None:
         """Answers executed calls: encoded, counted, written down, and only then sent."""
         encode(answers)
         write_down(self._journal, served, calls)
         served.stats.answered(calls, now())
+        for answer in answers:
+            if answer.verdicts is not None and answer.verdicts.worst:
+                served.stats.decided(answer.verdicts.counts())
         served.leases -= len(calls)
         for call in calls:
             call.done(call)

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import attrgetter
 
-from fairlead.core.call import Call
-from fairlead.core.errors import FairleadError, Internal, JournalUnavailable
+from fairlead.core.call import Call, Encoder
+from fairlead.core.errors import (
+    AnswerTooLarge,
+    FairleadError,
+    Internal,
+    JournalUnavailable,
+    TooManyRows,
+)
 from fairlead.serving.execute import Answered
+from fairlead.serving.guarding import decide
+from fairlead.serving.log import log
 from fairlead.serving.registry import Served, release
 from fairlead.usage.journal import Columns, Journal
 
 _OK, _FAILED, _ABANDONED = 0, 1, 2
-_SERVE = 0
 # One attribute of many calls: `map` over these makes no frame per list.
 _rows, _bytes_in = attrgetter("rows"), attrgetter("bytes_in")
 _payload, _compute_ns = attrgetter("payload"), attrgetter("compute_ns")
+_decision = attrgetter("decision")
 
 
 def refuse(call: Call, error: FairleadError) -> None:
@@ -27,21 +35,43 @@ def refuse(call: Call, error: FairleadError) -> None:
     call.done(call)
 
 
+def too_many_rows(call: Call, served: Served) -> FairleadError:
+    """Why a call has more rows than its encoder takes."""
+    limit = served.package.limits.max_rows
+    if call.rows > limit:
+        return TooManyRows(f"{call.rows} rows in one request; {limit} is the limit")
+    return AnswerTooLarge(
+        f"the answer to {call.rows} rows would be too large; {call.encoder.most_rows} rows fit",
+        fix="Send fewer rows per request, or ask for fewer outputs",
+    )
+
+
 def encode(answers: Sequence[Answered]) -> None:
     """Sets the payload of every answered call; one that cannot be encoded gets its error."""
-    for calls, outputs in answers:
-        encoder = calls[0].encoder
+    for calls, outputs, verdicts in answers:
+        encoder: Encoder = calls[0].encoder
+        if verdicts is not None and verdicts.worst:
+            outputs = decide(calls, outputs, verdicts, encoder.decides)
         try:
-            encoder.encode(calls, outputs)  # type: ignore[union-attr] - set by every wire
-        except FairleadError as error:
+            encoder.encode(calls, outputs, verdicts)
+        except Exception as error:
             if len(calls) == 1:
-                calls[0].error = error
+                calls[0].error = _as_ours(calls[0], error)
                 continue
             start = 0
             for call in calls:
-                part = [output[start : start + call.rows] for output in outputs]
-                start += call.rows
-                encode([([call], part)])
+                stop = start + call.rows
+                part = [output[start:stop] for output in outputs]
+                mine = None if verdicts is None else verdicts.part(start, stop)
+                start = stop
+                encode([Answered([call], part, mine)])
+
+
+def _as_ours(call: Call, error: Exception) -> FairleadError:
+    if isinstance(error, FairleadError):
+        return error
+    log("encode_failed", model=call.route.model, error=repr(error))
+    return Internal("the answer could not be written")
 
 
 def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
@@ -50,14 +80,16 @@ def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
     for number, call in enumerate(calls):
         if call.error is not None or call.payload is None:
             _set_error(call, call.error or Internal("the call was lost"))
-            status[number] = _ABANDONED if call.gone else _FAILED
+            status[number] = _FAILED
+        if call.gone:
+            status[number] = _ABANDONED
     columns = Columns(
         rows=[*map(_rows, calls)],
         bytes_in=[*map(_bytes_in, calls)],
         bytes_out=[*map(len, map(_payload, calls))],
         compute_ns=[*map(_compute_ns, calls)],
         status=status,
-        decision=[_SERVE] * len(calls),
+        decision=[*map(_decision, calls)],
     )
     package = served.package
     try:
@@ -69,6 +101,8 @@ def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
 
 
 def _set_error(call: Call, error: FairleadError) -> None:
-    call.error = error
+    # Its traceback holds the frames that hold the call: in that circle every body would stay in
+    # memory until the collector comes by, seventy large ones at a time.
+    call.error = error.with_traceback(None)
     call.reply = call.route.error(error)
     call.payload = call.reply.body

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from fairlead.core.errors import FairleadError, ModelNotFound, ModelNotReady
 from fairlead.core.package import Package
 from fairlead.core.promises import LoadedModel
+from fairlead.serving.guarding import Guarding
 from fairlead.serving.observe import Stats
 
 WAITING, LOADING, WARMING, READY = "waiting", "loading", "warming", "ready"
@@ -29,12 +30,14 @@ class Served:
     submit: hands a decoded call to the version's batcher.
     example: the package's examples.json as read, {} when it has none.
     positions: of all inputs; finite: of those that take finite numbers only.
+    guarding: its guards, None when it has learnt none.
     """
 
     __slots__ = (
         "_derived",
         "example",
         "finite",
+        "guarding",
         "key",
         "leases",
         "model",
@@ -44,8 +47,15 @@ class Served:
         "submit",
     )
 
-    def __init__(self, package: Package, model: LoadedModel, example: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        package: Package,
+        model: LoadedModel,
+        example: dict[str, Any],
+        guarding: Guarding | None = None,
+    ) -> None:
         self.package = package
+        self.guarding = guarding
         self.model = model
         self.example = example
         self.key = f"{package.name}/{package.version}"
@@ -56,6 +66,11 @@ class Served:
         self.leases = 0
         self.submit: Callable[[Any], None] = _not_ready
         self._derived: dict[str, Any] = {}
+
+    def wanted(self, outputs: tuple[int, ...]) -> tuple[int, ...]:
+        """The outputs to compute: those asked for, and the scores that confidence needs."""
+        scores = self.guarding.scores if self.guarding is not None else None
+        return outputs if scores is None or scores in outputs else (*outputs, scores)
 
     def derived(self, name: str, make: Callable[[Served], _T]) -> _T:
         """What a wire computed once from this version, made at first use."""

@@ -2,6 +2,7 @@
 
 Each worker writes its own page four times a second from its event loop, so a fresh heartbeat
 proves a live loop. Everyone reads all pages: readiness and metrics are computed, not flagged.
+One further page keeps the counts of workers that died, so that no total ever falls.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import json
 import mmap
 import os
 import struct
-import tempfile
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fairlead.core.clock import monotonic_ns
+from fairlead.serving.machine import anonymous_file
 
 PAGE = 1 << 20
 _HEAD = struct.Struct("<QQI")  # sequence (odd while writing), heartbeat in ns, bytes of JSON
@@ -21,39 +23,55 @@ FRESH_NS = 1_000_000_000
 """A heartbeat older than this no longer speaks for its worker."""
 
 
-def create(pages: int) -> int:
-    """An anonymous shared file for `pages` pages; its descriptor is inherited by the workers."""
-    if hasattr(os, "memfd_create"):
-        handle = os.memfd_create("fairlead-status")
-    else:
-        with tempfile.TemporaryFile() as file:
-            handle = os.dup(file.fileno())
-    os.ftruncate(handle, pages * PAGE)
-    os.set_inheritable(handle, True)
-    return handle
+def create(workers: int) -> int:
+    """An anonymous shared file with a page per worker; its descriptor is inherited by them."""
+    return anonymous_file(size=(workers + 1) * PAGE)
+
+
+def merge(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The sum of what several pages count: `stats` by "model/version", `refusals` by error."""
+    total: dict[str, Any] = {"stats": {}, "refusals": {}}
+    for page in pages:
+        total = {name: _sum(total[name], page.get(name, {})) for name in total}
+    return total
+
+
+def _sum(left: Any, right: Any) -> Any:
+    """Numbers added, lists element by element, objects name by name."""
+    if left.__class__ is dict:
+        both = left.keys() & right.keys()
+        return {**left, **right, **{k: _sum(left[k], right[k]) for k in both}}
+    if left.__class__ is list:
+        return [a + b for a, b in zip(left, right, strict=True)]
+    return left + right
 
 
 class StatusPages:
-    """All pages, mapped into this process."""
+    """All pages, mapped into this process.
+
+    count: of workers, whose pages are 0 to count - 1.
+    """
 
     def __init__(self, handle: int) -> None:
         self._map = mmap.mmap(handle, os.fstat(handle).st_size)
-        self.count = len(self._map) // PAGE
+        self.count = len(self._map) // PAGE - 1
 
-    def publish(self, index: int, content: dict[str, Any]) -> None:
-        """Writes page `index` with a fresh heartbeat; too large a content loses its `stats`."""
-        raw = json.dumps(content).encode()
-        if len(raw) > PAGE - _HEAD.size:
-            raw = json.dumps({**content, "stats": {}}).encode()[: PAGE - _HEAD.size]
+    def publish(self, index: int, content: Mapping[str, Any]) -> None:
+        """Writes page `index` with a fresh heartbeat; of too large a content, what fits."""
+        raw = _fitting(content)
         start = index * PAGE
         sequence = _HEAD.unpack_from(self._map, start)[0] | 1
         _HEAD.pack_into(self._map, start, sequence, monotonic_ns(), len(raw))
         self._map[start + _HEAD.size : start + _HEAD.size + len(raw)] = raw
         _HEAD.pack_into(self._map, start, sequence + 1, monotonic_ns(), len(raw))
 
-    def clear(self, index: int) -> None:
-        """Forgets a dead worker's page at once."""
-        _HEAD.pack_into(self._map, index * PAGE, 0, 0, 0)
+    def bury(self, index: int) -> None:
+        """Forgets a dead worker's page but for its counts, which go to the last page."""
+        page = self._content(index)
+        if page is not None:
+            self.publish(self.count, merge([self._content(self.count) or {}, page]))
+        sequence = (_HEAD.unpack_from(self._map, index * PAGE)[0] | 1) + 1
+        _HEAD.pack_into(self._map, index * PAGE, sequence, 0, 0)
 
     def beat_ns(self, index: int) -> int:
         """The worker's last heartbeat on the monotonic clock, 0 before the first."""
@@ -61,17 +79,39 @@ class StatusPages:
 
     def read(self, index: int) -> dict[str, Any] | None:
         """The content of page `index`, None when it is stale, empty or being written."""
+        if monotonic_ns() - self.beat_ns(index) > FRESH_NS:
+            return None
+        return self._content(index)
+
+    def fresh(self) -> list[dict[str, Any]]:
+        """The content of every worker's page with a fresh heartbeat."""
+        pages = (self.read(index) for index in range(self.count))
+        return [page for page in pages if page is not None]
+
+    def counts(self) -> dict[str, Any]:
+        """What all workers have counted since the server started, the dead and silent included."""
+        pages = (self._content(index) for index in range(self.count + 1))
+        return merge(page for page in pages if page is not None)
+
+    def _content(self, index: int) -> dict[str, Any] | None:
         start = index * PAGE
         for _ in range(8):
-            sequence, beat, size = _HEAD.unpack_from(self._map, start)
-            if size == 0 or monotonic_ns() - beat > FRESH_NS:
+            sequence, _, size = _HEAD.unpack_from(self._map, start)
+            if size == 0:
                 return None
             raw = self._map[start + _HEAD.size : start + _HEAD.size + size]
             if sequence % 2 == 0 and _HEAD.unpack_from(self._map, start)[0] == sequence:
                 return json.loads(raw)
         return None
 
-    def fresh(self) -> list[dict[str, Any]]:
-        """The content of every page with a fresh heartbeat."""
-        pages = (self.read(index) for index in range(self.count))
-        return [page for page in pages if page is not None]
+
+def _fitting(content: Mapping[str, Any]) -> bytes:
+    """The content as JSON: all of it, or without counts, or without reasons, or without models."""
+    models = content.get("models", {})
+    states = {key: {"state": model["state"], "reason": ""} for key, model in models.items()}
+    attempts: list[dict[str, Any]] = [{}, {"stats": {}}, {"stats": {}, "models": states}]
+    for less in attempts:
+        raw = json.dumps({**content, **less}).encode()
+        if len(raw) <= PAGE - _HEAD.size:
+            return raw
+    return json.dumps({**content, "stats": {}, "models": {}}).encode()

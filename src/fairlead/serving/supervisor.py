@@ -12,12 +12,14 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fairlead.core.clock import monotonic_ns, now
-from fairlead.serving.log import log
+from fairlead.serving.log import configure, log
+from fairlead.serving.machine import waking_pipe
 from fairlead.serving.status import StatusPages
 
 _TICK_S = 0.1
@@ -31,31 +33,39 @@ _SILENT_NS = 10_000_000_000
 class Orders:
     """What to run; written by assembly, read once.
 
-    worker, bookkeeper: command lines; {index} and {pipe} are filled in.
-    inherited:          descriptors that the children keep (listener, status pages, settings).
+    worker, bookkeeper: command lines; the arguments {index} and {pipe} are filled in.
+    listener:           the descriptor of the listening socket, for the workers.
+    inherited:          further descriptors that the children keep (status pages, settings, lock).
     grace_s:            seconds between SIGTERM and the end.
-    greeting:           lines printed once every worker answers.
+    log:                the least level that is written, and "json" or "text".
+    greeting:           lines printed after what is served, once every worker answers.
     """
 
     worker: list[str]
     bookkeeper: list[str]
     workers: int
     status: int
+    listener: int
     inherited: list[int]
     grace_s: float
+    log: tuple[str, str]
     greeting: list[str]
 
 
 @dataclass(slots=True)
 class Child:
-    """A process that should be running."""
+    """A process that should be running.
+
+    backoff: seconds to wait after its next death; due: when it may start; ending: it was killed.
+    """
 
     index: int
     command: list[str]
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     backoff: float = _FIRST_BACKOFF_S
-    due: float = field(default=0.0)
+    due: float = 0.0
+    ending: bool = False
 
 
 class Supervisor:
@@ -73,7 +83,7 @@ class Supervisor:
 
     def run(self) -> int:
         """The exit status: 0 when everything ended within the grace."""
-        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        wake_read, wake_write = waking_pipe()
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, self._noted)
@@ -100,28 +110,39 @@ class Supervisor:
                 return
             child.process = None
             if child.index >= 0:
-                self._pages.clear(child.index)
-            child.due = now() + child.backoff
+                self._pages.bury(child.index)
             log("process_died", process=_name(child), status=status, again_in_s=child.backoff)
-            child.backoff = min(child.backoff * 2, _LAST_BACKOFF_S)
+            self._later(child)
         if now() >= child.due:
             self._start(child)
 
+    def _later(self, child: Child) -> None:
+        child.due = now() + child.backoff
+        child.backoff = min(child.backoff * 2, _LAST_BACKOFF_S)
+
     def _start(self, child: Child) -> None:
-        command = [a.format(index=child.index, pipe=self._life) for a in child.command]
-        child.started = now()
-        child.process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            pass_fds=[*self._orders.inherited, self._life],
-        )
+        told = {"{index}": str(child.index), "{pipe}": str(self._life)}
+        command = [told.get(argument, argument) for argument in child.command]
+        handles = [*self._orders.inherited, self._life]
+        if child.index >= 0:
+            handles.append(self._orders.listener)
+        child.started, child.ending = now(), False
+        try:
+            child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=handles)
+        except OSError as error:
+            log(
+                "start_failed", process=_name(child), error=error.strerror, again_in_s=child.backoff
+            )
+            self._later(child)
 
     def _end_silent(self) -> None:
         for child in self._workers:
             beat = self._pages.beat_ns(child.index)
-            if child.process is not None and beat and monotonic_ns() - beat > _SILENT_NS:
+            if child.process is None or child.ending or not beat:
+                continue
+            if monotonic_ns() - beat > _SILENT_NS:
                 log("worker_silent", process=_name(child))
-                self._pages.clear(child.index)
+                child.ending = True
                 child.process.kill()
 
     def _greet(self) -> None:
@@ -131,15 +152,14 @@ class Supervisor:
         pages = self._pages.fresh()
         if len(pages) == len(self._workers) and all(p.get("settled") for p in pages):
             self._greeted = True
-            failed = {k: v for p in pages for k, v in p["models"].items() if v["state"] == "failed"}
-            for key, model in sorted(failed.items()):
-                print(f"! {key} is not served: {model['reason']}", flush=True)  # noqa: T201
-            for line in self._orders.greeting:
+            for line in [*_what_is_served(pages), *self._orders.greeting]:
                 print(line, flush=True)  # noqa: T201
 
     def _shut_down(self, wake: int) -> int:
         """Drains the workers, then the bookkeeper; whoever outstays the grace is killed."""
         log("draining", grace_s=self._orders.grace_s)
+        # With the workers' own closed too, new callers are refused at once and go elsewhere.
+        os.close(self._orders.listener)
         clean = True
         for children in (self._workers, [self._bookkeeper]):
             running = [c.process for c in children if c.process is not None]
@@ -157,6 +177,18 @@ class Supervisor:
         return 0 if clean or self._signals > 1 else 1
 
 
+def _what_is_served(pages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What could not be loaded, with the reason, and what answers."""
+    models = [(key, model) for page in pages for key, model in page["models"].items()]
+    failed = {key: model["reason"] for key, model in models if model["state"] == "failed"}
+    ready = sorted({key for key, model in models if model["state"] == "ready"})
+    names = [
+        f"{name} (version {version})" for name, _, version in (k.rpartition("/") for k in ready)
+    ]
+    lines = [f"! {key} is not served: {reason}" for key, reason in sorted(failed.items())]
+    return [*lines, f"Serving {', '.join(names) or 'nothing'}"]
+
+
 def _name(child: Child) -> str:
     return "bookkeeper" if child.index < 0 else f"worker {child.index}"
 
@@ -171,6 +203,7 @@ def main(arguments: list[str]) -> int:
     handle = int(arguments[0])
     orders = Orders(**json.loads(os.pread(handle, os.fstat(handle).st_size, 0)))
     os.close(handle)
+    configure(*orders.log)
     return Supervisor(orders).run()
 
 

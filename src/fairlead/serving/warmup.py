@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,16 @@ from fairlead.core.promises import LoadedModel
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import DTYPES, Array
 from fairlead.serving.batcher import INLINE_LIMIT_S, Plan
+from fairlead.serving.execute import check_answer
+from fairlead.serving.machine import usable_cores
 
 _LEAST_RUNS, _MOST_RUNS, _ENOUGH_S = 5, 50, 0.3
-_JOINED = 8
-_WORTH_JOINING = 0.8
+_JOINED = (2, 4, 8)
+_WORTH_JOINING = 0.97
+"""Joining more rows must bring the time of each below this part of what fewer took."""
+_LONGEST_TRIAL_S = 1.0
+_LONGEST_BATCH_S = 0.05
+"""How long rows that wait in one batch should wait for each other, where that is a choice."""
 
 
 def warm(package: Package, model: LoadedModel, example: dict[str, Any]) -> Plan:
@@ -25,14 +30,17 @@ def warm(package: Package, model: LoadedModel, example: dict[str, Any]) -> Plan:
 
     Raises LoadFailed when the model cannot answer its own example.
     """
-    one = example_inputs(package.signature, example)
-    outputs = tuple(range(len(package.signature.outputs)))
+    signature = package.signature
+    one = example_inputs(signature, example)
+    outputs = tuple(range(len(signature.outputs)))
     try:
+        if example.get("inputs"):
+            answer = model.predict(one, outputs)
+            check_answer(signature.outputs, answer, 1 if signature.batched else -1)
         single = _time(model, one, outputs)
-        if not package.signature.batched:
-            return _plan(package, single, joins=False)
-        joined = [np.concatenate([array] * _JOINED) for array in one]
-        together = _time(model, joined, outputs)
+        if not signature.batched:
+            return _plan(package, model, single)
+        joined, each = _join(model, one, outputs, single)
     except FairleadError as error:
         if example.get("inputs"):
             raise LoadFailed(
@@ -40,9 +48,23 @@ def warm(package: Package, model: LoadedModel, example: dict[str, Any]) -> Plan:
                 where=f"{package.name} version {package.version}",
             ) from error
         # Rows of zeros are no real rows: a model may refuse them and still be good.
-        return Plan(inline=False, max_rows=package.limits.max_batch, slots=1)
-    joins = together < single * _JOINED * _WORTH_JOINING
-    return _plan(package, single, joins=joins, each=together / _JOINED)
+        most = package.limits.max_batch if signature.batched else 1
+        return Plan(inline=False, max_rows=most, slots=1)
+    return _plan(package, model, single, joined, each)
+
+
+def _join(
+    model: LoadedModel, one: list[Array], outputs: tuple[int, ...], single: float
+) -> tuple[int, float]:
+    """How many rows of those tried are best joined, and the seconds that each then takes."""
+    best, each = 1, single
+    for rows in _JOINED:
+        if each * rows > _LONGEST_TRIAL_S:
+            break
+        spent = _time(model, [np.concatenate([array] * rows) for array in one], outputs) / rows
+        if spent < each * _WORTH_JOINING:
+            best, each = rows, spent
+    return best, each
 
 
 def example_inputs(signature: Signature, example: dict[str, Any]) -> list[Array]:
@@ -73,12 +95,28 @@ def _time(model: LoadedModel, inputs: list[Array], outputs: tuple[int, ...]) -> 
     return sorted(times)[len(times) // 2]
 
 
-def _plan(package: Package, single: float, *, joins: bool, each: float = 0.0) -> Plan:
-    most = package.limits.max_batch if joins else 1
-    apart = package.isolated or single > INLINE_LIMIT_S / 2
-    if apart:
-        slots = 1 if package.isolated else max(1, len(os.sched_getaffinity(0)))
+def _plan(
+    package: Package, model: LoadedModel, single: float, joined: int = 1, each: float = 0.0
+) -> Plan:
+    """single: seconds of one row alone; each: of a row when `joined` go together."""
+    most = package.limits.max_batch
+    if joined < _JOINED[-1]:
+        # Where the most that was tried is not the best, more is not either.
+        most = min(most, joined)
+    # What an input can prolong is never run where it would hold up everyone else.
+    endless: bool = getattr(model, "endless", False)
+    if package.isolated or endless or single > INLINE_LIMIT_S / 2:
+        slots = 1 if package.isolated else usable_cores()
+        most = min(most, max(joined, _rows_within(_LONGEST_BATCH_S, single, joined, each)))
         return Plan(inline=False, max_rows=most, slots=slots)
     # As many rows as the loop may spend on one execution.
-    affordable = int(INLINE_LIMIT_S / max(each, 1e-7)) if joins else 1
+    affordable = int(INLINE_LIMIT_S / max(each, 1e-7)) if joined > 1 else 1
     return Plan(inline=True, max_rows=max(1, min(most, affordable)), slots=1)
+
+
+def _rows_within(seconds: float, single: float, joined: int, each: float) -> int:
+    """How many rows may be joined within some seconds, from what one and what several took."""
+    if joined == 1:
+        return 1
+    further = max((each * joined - single) / (joined - 1), 1e-7)
+    return int((seconds - single) / further) + 1

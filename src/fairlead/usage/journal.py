@@ -2,9 +2,10 @@
 
 A frame is one `write` to a file opened for appending, so a killed process loses nothing that it
 acknowledged: the kernel has the bytes. A torn or damaged tail fails its checksum and ends the
-segment there. One segment has one writer.
+segment there. One segment has one writer, which holds a lock on it until it goes on to the next;
+the kernel lets go of the lock when the writer dies, so that `sealed` is never wrong.
 
-Frame: magic, bytes, CRC-32 of what follows, wall clock ns, first sequence number, model id,
+Frame: magic, kind, bytes, CRC-32 of what follows, wall clock ns, first sequence number, model id,
 version, count of calls, then a column each of rows, bytes in, bytes out, compute ns, status and
 decision: columns are packed in one call here and summed in one call by the bookkeeper.
 A frame of kind NAME gives a model id its name within the segment.
@@ -12,6 +13,7 @@ A frame of kind NAME gives a model id its name within the segment.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import zlib
@@ -24,13 +26,14 @@ from typing import Literal, NamedTuple
 from fairlead.core.clock import wall_ns
 from fairlead.core.errors import JournalUnavailable
 
-_FRAME = struct.Struct("<HHII")  # magic, kind, bytes that follow, CRC-32 of them
+_FRAME = struct.Struct("<HHII")  # magic, kind, bytes that follow, CRC-32 of them and the kind
 _BATCH = struct.Struct("<QQQHH")  # wall clock ns, first sequence, version, model id, calls
 _Letter = Literal["I", "Q", "B"]
 _COLUMNS: tuple[tuple[_Letter, int], ...] = (
     ("I", 4), ("I", 4), ("I", 4), ("Q", 8), ("B", 1), ("B", 1),
 )  # fmt: skip
 _MOST_CALLS = 65_535
+_MOST_NAMES = 65_535
 _PACKERS_KEPT = 2048
 _MAGIC = 0xFA1E
 _KIND_BATCH, _KIND_NAME = 1, 2
@@ -102,7 +105,7 @@ class Batch:
 class Journal:
     """The append-only journal of one worker.
 
-    writer: a name that no other live writer uses (boot id and worker); segments are
+    writer: a name that no other writer has or ever had; segments are
     `<writer>-<number>.segment` in `folder`.
     """
 
@@ -128,8 +131,11 @@ class Journal:
                 named = len(self._ids)
                 frame = _frame(_KIND_NAME, named.to_bytes(2, "little") + model.encode())
             count = len(calls.rows)
-            head = _BATCH.pack(wall_ns(), self._sequence, version, named, count)
-            frame += _frame(_KIND_BATCH, head + self._packed(count, calls))
+            if count <= _MOST_CALLS:
+                head = _BATCH.pack(wall_ns(), self._sequence, version, named, count)
+                frame += _frame(_KIND_BATCH, head + self._packed(count, calls))
+            else:
+                frame += self._split(version, named, calls)
             written = os.write(self._handle, frame)
         except OSError as error:
             raise JournalUnavailable(
@@ -140,13 +146,23 @@ class Journal:
             self._size = SEGMENT_BYTES
             raise JournalUnavailable("the answer cannot be recorded: disk full")
         self._ids.setdefault(model, named)
-        self._size += written
+        self._size += written if len(self._ids) < _MOST_NAMES else SEGMENT_BYTES
         self._sequence += count
+
+    def _split(self, version: int, named: int, calls: Columns) -> bytes:
+        """More calls than a frame can count, as several frames for one write."""
+        frames: list[bytes] = []
+        for start in range(0, len(calls.rows), _MOST_CALLS):
+            part = Columns(*(column[start : start + _MOST_CALLS] for column in calls))
+            count = len(part.rows)
+            head = _BATCH.pack(wall_ns(), self._sequence + start, version, named, count)
+            frames.append(_frame(_KIND_BATCH, head + self._packed(count, part)))
+        return b"".join(frames)
 
     def _packed(self, count: int, calls: Columns) -> bytes:
         pack = self._packers.get(count)
         if pack is None:
-            if count > _MOST_CALLS or len(self._packers) >= _PACKERS_KEPT:
+            if len(self._packers) >= _PACKERS_KEPT:
                 self._packers.clear()
             letters = "".join(f"{count}{letter}" for letter, _ in _COLUMNS)
             pack = self._packers[count] = struct.Struct("<" + letters).pack
@@ -161,15 +177,41 @@ class Journal:
     def _rotate(self) -> None:
         self.close()
         self._number += 1
-        path = self._folder / f"{self._writer}-{self._number:06d}{SUFFIX}"
+        name = f"{self._writer}-{self._number:06d}{SUFFIX}"
+        hidden = self._folder / f".{name}"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._handle = os.open(path, flags, 0o600)
+        handle = os.open(hidden, flags, 0o600)
+        try:
+            # Locked before anyone can see it, so that none is taken for left by a dead writer.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            hidden.rename(self._folder / name)
+        except OSError:
+            os.close(handle)
+            raise
+        self._handle = handle
         self._size = 0
         self._ids = {}
 
 
+def sealed(segment: Path) -> bool:
+    """Whether nothing will be added to a segment: its writer went on, or died."""
+    handle = os.open(segment, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def segments(folder: Path) -> list[Path]:
+    """Every segment that can be read, oldest first within each writer."""
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+
+
 def _frame(kind: int, content: bytes) -> bytes:
-    return _FRAME.pack(_MAGIC, kind, len(content), zlib.crc32(content)) + content
+    return _FRAME.pack(_MAGIC, kind, len(content), zlib.crc32(content, kind)) + content
 
 
 def read(
@@ -191,7 +233,7 @@ def read(
             if magic != _MAGIC or size > SEGMENT_BYTES:
                 return
             content = file.read(size)
-            if len(content) < size or zlib.crc32(content) != crc:
+            if len(content) < size or zlib.crc32(content, kind) != crc:
                 return
             offset += _FRAME.size + size
             if kind == _KIND_NAME:

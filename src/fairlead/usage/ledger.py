@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fairlead.usage.journal import DECISION, STATUS, SUFFIX, Batch, read
+from fairlead.usage.journal import DECISION, STATUS, Batch, read
 
 FORMAT = 1
 _SCHEMA = """
@@ -45,7 +46,7 @@ class Ledger:
     def __init__(self, file: Path) -> None:
         self._db = sqlite3.connect(file, isolation_level=None)
         self._db.executescript(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;"
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;"
         )
         self._db.executescript(_SCHEMA)
         if self._db.execute("SELECT version FROM format").fetchone() is None:
@@ -56,7 +57,10 @@ class Ledger:
         self._db.close()
 
     def roll_up(self, segment: Path) -> int:
-        """Adds what is new in a segment; returns how many records that were."""
+        """Adds what is new in a segment; returns how many records that were.
+
+        So many frames at most are read at once; 0 means that the segment holds nothing more now.
+        """
         name = segment.name
         row = self._db.execute("SELECT offset FROM segment WHERE name = ?", (name,)).fetchone()
         offset = row[0] if row else 0
@@ -84,21 +88,30 @@ class Ledger:
             )
             self._db.execute("INSERT OR REPLACE INTO segment VALUES (?, ?)", (name, reached))
             self._db.execute("COMMIT")
-        except sqlite3.Error:
-            self._db.execute("ROLLBACK")
+        except BaseException:
+            # A full disk ends the transaction by itself.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
         return count
+
+    def followed(self) -> set[str]:
+        """The names of the segments of which an offset is kept."""
+        return {name for (name,) in self._db.execute("SELECT name FROM segment")}
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Drops the offsets of segments whose files are gone for good."""
+        for name in names:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("DELETE FROM segment WHERE name = ?", (name,))
+            self._db.execute("DELETE FROM segment_model WHERE segment = ?", (name,))
+            self._db.execute("COMMIT")
 
     def totals(self) -> list[dict[str, object]]:
         """Every row of the usage table."""
         cursor = self._db.execute("SELECT * FROM usage ORDER BY day, model, version, status")
         columns = [column[0] for column in cursor.description]
         return [dict(zip(columns, row, strict=True)) for row in cursor]
-
-
-def segments(folder: Path) -> list[Path]:
-    """Every journal segment, oldest first within each writer."""
-    return sorted(folder.glob(f"*{SUFFIX}"))
 
 
 def _add(sums: Sums, batch: Batch) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 from fairlead.core.call import PUBLIC, Head, Reply, Route
 from fairlead.core.errors import Code, FairleadError, MethodNotAllowed, ModelNotFound
+from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name, parse_version
 from fairlead.serving.registry import LATEST, Registry, Served
 from fairlead.serving.warmup import example_inputs
-from fairlead.wires.native_rows import decode_rows
+from fairlead.wires.native_rows import rows_decoder
 
 STATUS: dict[Code, int] = {
     Code.INVALID_ARGUMENT: 400,
@@ -29,6 +31,7 @@ STATUS: dict[Code, int] = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
     Code.UNSUPPORTED: 501,
+    Code.DECLINED: 422,
     Code.MODEL_FAILED: 500,
     Code.INTERNAL: 500,
     Code.SETUP: 500,
@@ -58,8 +61,15 @@ def error_reply(error: FairleadError) -> Reply:
         value = getattr(error, key)
         if value is not None:
             body[key] = value
-    retry = (("retry-after", "1"),) if error.code is Code.UNAVAILABLE else ()
-    return Reply(status, json.dumps(body).encode(), "application/problem+json", retry)
+    return Reply(status, json.dumps(body).encode(), "application/problem+json", _headers(error))
+
+
+def _headers(error: FairleadError) -> tuple[tuple[str, str], ...]:
+    """The headers that HTTP wants beside some statuses."""
+    if isinstance(error, MethodNotAllowed):
+        return (("allow", ", ".join(error.allowed)),)
+    again = error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
+    return (("retry-after", "1"),) if again else ()
 
 
 class Native:
@@ -72,9 +82,11 @@ class Native:
         registry: Registry,
         ready: Callable[[], bool],
         metrics: Callable[[bool], str],
+        limits: BodyLimits = STANDARD,
     ) -> None:
         """metrics: the exposition of all workers, as OpenMetrics when given True."""
         self._registry = registry
+        self._decode = rows_decoder(limits)
         self._ready = ready
         self._metrics = metrics
         self._fixed: dict[str, Route] = {
@@ -91,7 +103,7 @@ class Native:
 
     def route(self, method: str, path: str) -> Route | None:
         """The route for a native address. Raises MethodNotAllowed, ModelNotFound."""
-        parts = path.strip("/").split("/")
+        parts = path[1:].split("/")
         found = self._fixed.get(path)
         wanted = "GET"
         if found is None and parts[0] == "predict" and len(parts) in (2, 4):
@@ -99,7 +111,7 @@ class Native:
         elif found is None and parts[0] == "models" and len(parts) == 2:
             found = self._model(_name(parts[1]))
         if found is not None and method != wanted:
-            raise MethodNotAllowed(f"{method} is not for this address", fix=f"Use {wanted}")
+            raise MethodNotAllowed(method, [wanted])
         return found
 
     def _predict(self, parts: list[str]) -> Route | None:
@@ -109,7 +121,7 @@ class Native:
                 return None
             version = parse_version(parts[3])
         name = _name(parts[1])
-        return Route("predict", error_reply, decode=decode_rows, model=name, version=version)
+        return Route("predict", error_reply, decode=self._decode, model=name, version=version)
 
     def _get(self, operation: str, answer: Callable[[Head], Reply]) -> Route:
         return Route(operation, error_reply, answer=lambda head, body: answer(head))
@@ -155,19 +167,34 @@ class Native:
                 "version": package.version,
                 "runtime": package.runtime,
                 "isolated": package.isolated,
-                "guards": "unlearnt",
+                "guards": served.guarding.about if served.guarding else "unlearnt",
                 "inputs": [s.to_json() for s in package.signature.inputs],
                 "outputs": [s.to_json() for s in package.signature.outputs],
                 "columns": [c.name for c in package.signature.columns],
                 "limits": {"max_rows": package.limits.max_rows},
                 "words": package.words.get("words", {}),
-                "example": {"rows": [example_row(served)]},
-                "predict": f"/predict/{name}",
+                **_example(served),
                 "infer": f"/v2/models/{name}/infer",
             }
             if package.reason:
                 about["native_because"] = package.reason
         return _json(about)
+
+
+def _example(served: Served) -> dict[str, Any]:
+    """A request that really works: rows for /predict, or whole tensors for /v2."""
+    package = served.package
+    if package.signature.batched:
+        return {
+            "example": {"rows": [example_row(served)]},
+            "predict": f"/predict/{package.name}",
+        }
+    arrays = example_inputs(package.signature, served.example)
+    tensors = [
+        {"name": s.name, "shape": list(a.shape), "datatype": s.dtype.name, "data": a.tolist()}
+        for s, a in zip(package.signature.inputs, arrays, strict=True)
+    ]
+    return {"example": {"inputs": tensors}}
 
 
 def example_row(served: Served) -> Any:
@@ -178,15 +205,17 @@ def example_row(served: Served) -> Any:
     signature = served.package.signature
     arrays = example_inputs(signature, served.example)
     if not signature.columns:
-        return {s.name: a.tolist() for s, a in zip(signature.inputs, arrays, strict=True)}
+        return {s.name: a[0].tolist() for s, a in zip(signature.inputs, arrays, strict=True)}
     flat = [value for array in arrays for value in array.reshape(-1).tolist()]
     return dict(zip([c.name for c in signature.columns], flat, strict=True))
 
 
 def _name(text: str) -> str:
-    if not is_name(text):
+    """The model's name in an address, percent-encoding undone once."""
+    name = unquote(text)
+    if not is_name(name):
         raise ModelNotFound("no such model is served here", fix="GET /models lists them")
-    return text
+    return name
 
 
 def _json(value: Any, status: int = 200) -> Reply:

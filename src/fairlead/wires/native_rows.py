@@ -8,20 +8,24 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from fairlead.core.call import Call, Head
-from fairlead.core.decision import UNGUARDED
+from fairlead.core.call import Call, Decode, Head
+from fairlead.core.decision import UNGUARDED, Verdicts
 from fairlead.core.errors import (
     BadParameter,
     DuplicateName,
     MediaTypeUnsupported,
+    TooManyRows,
     UnknownName,
 )
+from fairlead.core.limits import BodyLimits
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array
-from fairlead.inputs.rows import rows_of, rows_of_csv, tensors_of
+from fairlead.inputs.rows import listed, rows_of, rows_of_csv, tensors_of
 from fairlead.inputs.strict_json import loads
+from fairlead.serving.array_json import most_rows, nested, too_large
 from fairlead.serving.array_json import rows as text_rows
 from fairlead.serving.registry import Served
+from fairlead.wires.native_tails import ADDED, Tails
 
 _ENCODERS_KEPT = 64
 
@@ -29,8 +33,9 @@ _ENCODERS_KEPT = 64
 class NativeModel:
     """What this wire derives once from a served version."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, limits: BodyLimits) -> None:
         self.served = served
+        self.limits = limits
         self.signature = served.package.signature
         self.outputs = {spec.name: i for i, spec in enumerate(self.signature.outputs)}
         self.fixed = all(d != -1 for spec in self.signature.inputs for d in spec.shape[1:])
@@ -43,7 +48,7 @@ class NativeModel:
                 raise UnknownName(
                     f"the model has no output {name[:80]!r}",
                     where="outputs",
-                    fix=f"Its outputs: {', '.join(self.outputs)}",
+                    fix=f"Its outputs: {listed([*self.outputs])}",
                 )
         if len(set(names)) != len(names):
             raise DuplicateName("an output is asked for twice", where="outputs")
@@ -52,20 +57,37 @@ class NativeModel:
         if found is None:
             if len(self._encoders) >= _ENCODERS_KEPT:
                 self._encoders.clear()
-            found = self._encoders[chosen] = RowEncoder(self.served, chosen)
+            found = self._encoders[chosen] = RowEncoder(self.served, chosen, self.limits.answer)
         return found
 
 
-def decode_rows(call: Call, head: Head, body: bytes) -> None:
+def rows_decoder(limits: BodyLimits) -> Decode:
+    """What decodes rows under these limits."""
+
+    def derive(served: Served) -> NativeModel:
+        return NativeModel(served, limits)
+
+    def decode(call: Call, head: Head, body: bytes) -> None:
+        _decode(call, head, body, call.lease.derived("native", derive))
+
+    return decode
+
+
+def _decode(call: Call, head: Head, body: bytes, model: NativeModel) -> None:
     """Fills `call` from JSON or CSV rows. Raises the FairleadError that says what is wrong."""
-    model: NativeModel = call.lease.derived("native", NativeModel)
+    if not model.signature.batched:
+        raise BadParameter(
+            "this model takes whole tensors, not rows",
+            fix=f"POST /v2/models/{model.served.package.name}/infer",
+        )
+    most = model.served.package.limits.max_rows
     names = _asked_in_address(head.query)
     media = head.headers.get("content-type", "application/json").split(";", 1)[0].strip().lower()
     if media in ("text/csv", "application/csv"):
-        rows: Sequence[Any] = rows_of_csv(body, model.signature)
+        rows: Sequence[Any] = rows_of_csv(body, model.signature, most)
     elif media.endswith("json") or media in ("", "application/x-www-form-urlencoded"):
         # curl -d without a header says "form"; the body decides whether it is JSON.
-        value = loads(body)
+        value = loads(body, model.limits)
         rows = rows_of(value, model.signature)
         names = names or _asked_in_body(value, rows)
     else:
@@ -73,11 +95,8 @@ def decode_rows(call: Call, head: Head, body: bytes) -> None:
             f"content type {media[:60]!r} is not taken here",
             fix="Send application/json or text/csv",
         )
-    if not model.signature.batched:
-        raise BadParameter(
-            "this model takes whole tensors, not rows",
-            fix=f"POST /v2/models/{model.served.package.name}/infer",
-        )
+    if len(rows) > most:
+        raise TooManyRows(f"{len(rows)} rows in one request; {most} is the limit")
     call.encoder = model.encoder(names)
     call.inputs = tensors_of(rows, model.signature)
     call.rows = len(rows)
@@ -107,20 +126,32 @@ def _asked_in_body(value: Any, rows: Sequence[Any]) -> list[str]:
 class RowEncoder:
     """Writes one JSON object per row: label, scores by class name, value, decision."""
 
-    def __init__(self, served: Served, outputs: tuple[int, ...]) -> None:
+    decides = True
+
+    def __init__(self, served: Served, outputs: tuple[int, ...], most: int) -> None:
+        """most: bytes that an answer may have."""
         package = served.package
         self.outputs = outputs
         self.specs = [package.signature.outputs[i] for i in outputs]
+        self.most_rows = most_rows(package.limits.max_rows, self.specs, most)
+        self._most = most
         named: dict[str, Any] = package.words.get("labels", {})
-        self._parts = [_part(spec, named) for spec in self.specs]
+        keys = _keys(self.specs)
+        self._parts = [_part(*pair, named, most) for pair in zip(keys, self.specs, strict=True)]
         start = {"model": package.name, "version": package.version}
         self._start = orjson.dumps(start)[:-1] + b',"predictions":['
         reasons = orjson.dumps(list(UNGUARDED.reasons)).decode()
         self._decision = f'"decision":"{UNGUARDED.outcome}","reasons":{reasons}}}'.encode()
+        self._tails = Tails(served, keys, self.specs, named) if served.guarding else None
 
-    def encode(self, calls: Sequence[Call], outputs: Sequence[Array]) -> None:
-        """Sets the payload of every call."""
+    def encode(
+        self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
+    ) -> None:
+        """Sets the payload of every call. Raises AnswerTooLarge."""
         written = [part(array) for part, array in zip(self._parts, outputs, strict=True)]
+        if self._tails is not None and verdicts is not None:
+            self._encode_guarded(calls, self._tails.rows(written, outputs, verdicts))
+            return
         start = 0
         for call in calls:
             stop = start + call.rows
@@ -130,39 +161,64 @@ class RowEncoder:
             ]
             start = stop
             call.payload = self._start + b",".join(rows) + b"]}"
+            if len(call.payload) > self._most:
+                raise too_large(self._most)
+
+    def _encode_guarded(self, calls: Sequence[Call], rows: list[bytes]) -> None:
+        start = 0
+        for call in calls:
+            stop = start + call.rows
+            call.payload = self._start + b",".join(rows[start:stop]) + b"]}"
+            start = stop
+            if len(call.payload) > self._most:
+                raise too_large(self._most)
 
 
 Part = Callable[[Array], list[bytes]]
 """Writes one output of each row as `"key":value,`."""
 
 
-def _part(spec: TensorSpec, named: dict[str, Any]) -> Part:
+def _keys(specs: Sequence[TensorSpec]) -> list[str]:
+    """The key of each output in a row: its role if it has one of its own, else its name."""
+    wanted = [spec.role or spec.name for spec in specs]
+    taken = {"decision", "reasons", *ADDED}
+    keys: list[str] = []
+    for spec, key in zip(specs, wanted, strict=True):
+        if wanted.count(key) > 1:
+            key = spec.name
+        while key in taken:
+            key += "_"
+        taken.add(key)
+        keys.append(key)
+    return keys
+
+
+def _part(key: str, spec: TensorSpec, named: dict[str, Any], most: int) -> Part:
+    start = f"{_text(key)}:"
     if spec.role == "scores" and spec.classes and len(spec.shape) == 2:
         names = [str(named.get(name, name)) for name in spec.classes]
-        inner = ",".join(f"{_key(name)}:%b" for name in names)
-        template = f'"scores":{{{inner}}},'.encode()
-        return lambda array: [template % tuple(row.split(b",")) for row in text_rows(array)]
-    if spec.role == "label":
-        return lambda array: [b'"label":%b,' % _named(row, named) for row in text_rows(array)]
-    key = _key("value" if spec.role == "value" else spec.name)
+        names = names if len({*names}) == len(names) else spec.classes
+        inner = ",".join(f"{_text(name)}:%b" for name in names)
+        template = f"{start}{{{inner}}},".encode()
+        return lambda array: [template % tuple(row.split(b",")) for row in text_rows(array, most)]
     if len(spec.shape) == 1 or spec.shape[1:] == (1,):
-        scalar = f"{key}:%b,".encode()
-        return lambda array: [scalar % row for row in text_rows(array)]
-    nested = f"{key}:".encode()
-    return lambda array: [nested + _nested(row) + b"," for row in array]
+        scalar = f"{start}%b,".encode()
+        if spec.role == "label" and named:
+            return lambda array: [scalar % _named(row, named) for row in text_rows(array, most)]
+        return lambda array: [scalar % row for row in text_rows(array, most)]
+    if len(spec.shape) == 2:
+        listing = f"{start}[%b],".encode()
+        return lambda array: [listing % row for row in text_rows(array, most)]
+    whole = f"{start}%b,".encode()
+    return lambda array: [whole % nested(row) for row in array]
 
 
-def _key(name: str) -> str:
+def _text(name: str) -> str:
+    """A name as JSON, in a template."""
     return orjson.dumps(name).decode().replace("%", "%%")
 
 
 def _named(label: bytes, named: dict[str, Any]) -> bytes:
     """The owner's name of a label, or the label itself."""
-    if not named:
-        return label
     plain = str(orjson.loads(label))
     return orjson.dumps(str(named[plain])) if plain in named else label
-
-
-def _nested(row: Array) -> bytes:
-    return orjson.dumps(row.tolist())

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 import orjson
 
-from fairlead.core.call import Call, Head
+from fairlead.core.call import Call, Decode, Head
+from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
-    AnswerTooLarge,
     BadParameter,
     DtypeMismatch,
     DuplicateName,
@@ -24,17 +24,22 @@ from fairlead.core.errors import (
     UnknownName,
     Unsupported,
 )
+from fairlead.core.limits import BodyLimits
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor, element_count
 from fairlead.inputs.elements import pack
+from fairlead.inputs.rows import listed
 from fairlead.inputs.strict_json import check_unique, parse
-from fairlead.serving.array_json import flat
+from fairlead.serving.array_json import flat, most_rows, too_large
 from fairlead.serving.array_json import rows as text_rows
 from fairlead.serving.registry import Served
+from fairlead.wires.oip_decisions import ADDED, added_by, said
+from fairlead.wires.oip_known import KnownForms
 
 _MAX_DIMS = 16
 _MAX_ELEMENTS = 1 << 31
-_MAX_ANSWER = 64 << 20
+_PLAIN = (int, float, str, bool)
+_BINARY = "inference-header-content-length"
 _SERVER_ONLY = ("sequence_id", "sequence_start", "sequence_end", "headers")
 _ENCODERS_KEPT = 64
 
@@ -42,32 +47,49 @@ _ENCODERS_KEPT = 64
 class OipModel:
     """What this wire derives once from a served version."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, limits: BodyLimits) -> None:
         signature = served.package.signature
         self.served = served
+        self.limits = limits
         self.batched = signature.batched
         self.inputs = {spec.name: (i, spec) for i, spec in enumerate(signature.inputs)}
         self.outputs = {spec.name: i for i, spec in enumerate(signature.outputs)}
         self.fixed = all(d != -1 for spec in signature.inputs for d in spec.shape[1:])
-        self._encoders: dict[tuple[int, ...], OipEncoder] = {}
+        self.added = added_by(served)
+        self._encoders: dict[tuple[Any, ...], OipEncoder] = {}
+        self.known = KnownForms(limits)
         self.every = self.encoder(tuple(range(len(signature.outputs))))
 
-    def encoder(self, outputs: tuple[int, ...]) -> OipEncoder:
+    def encoder(self, outputs: tuple[int, ...], added: tuple[str, ...] = ()) -> OipEncoder:
         """The encoder for these outputs; one object per choice, so that equal calls may join."""
-        found = self._encoders.get(outputs)
+        found = self._encoders.get((outputs, added))
         if found is None:
             if len(self._encoders) >= _ENCODERS_KEPT:
                 self._encoders.clear()
-            found = self._encoders[outputs] = OipEncoder(self.served, outputs)
+            made = OipEncoder(self.served, outputs, self.limits.answer, added)
+            found = self._encoders[outputs, added] = made
         return found
 
 
-def decode_infer(call: Call, head: Head, body: bytes) -> None:
+def infer_decoder(limits: BodyLimits) -> Decode:
+    """What decodes infer requests under these limits."""
+
+    def derive(served: Served) -> OipModel:
+        return OipModel(served, limits)
+
+    def decode(call: Call, head: Head, body: bytes) -> None:
+        _decode(call, head, body, call.lease.derived("oip", derive))
+
+    return decode
+
+
+def _decode(call: Call, head: Head, body: bytes, model: OipModel) -> None:
     """Fills `call` from an infer request. Raises the FairleadError that says what is wrong."""
-    model: OipModel = call.lease.derived("oip", OipModel)
-    if "inference-header-content-length" in head.headers:
-        raise Unsupported("binary tensor data is not there yet", fix="Send the tensors as JSON")
-    request = parse(body)
+    if _BINARY in head.headers:
+        _refuse_binary(head.headers[_BINARY], len(body))
+    if model.known.fill(call, body):
+        return
+    request = parse(body, model.limits)
     if request.__class__ is not dict:
         raise MalformedBody("the body must be a JSON object with `inputs`")
     inputs = request.get("inputs")
@@ -80,7 +102,8 @@ def decode_infer(call: Call, head: Head, body: bytes) -> None:
     check_unique(body, _keys(request, inputs))
     booleans = b"true" in body or b"false" in body
     specs = model.inputs
-    if len(inputs) == 1 and len(specs) == 1:
+    single = len(inputs) == 1 and len(specs) == 1
+    if single:
         tensors = [_tensor(inputs[0], specs, booleans)[1]]
     else:
         tensors = _tensors(inputs, specs, booleans)
@@ -90,6 +113,15 @@ def decode_infer(call: Call, head: Head, body: bytes) -> None:
         call.group = call.encoder
     else:
         call.group = (call.encoder, *[t.shape[1:] for t in tensors])
+    if single:
+        model.known.learn(call, specs[inputs[0]["name"]][1], body, request)
+
+
+def _refuse_binary(given: str, size: int) -> NoReturn:
+    """Raises for a body that says how much of it is JSON and how much is binary."""
+    if not (given.isascii() and given.isdigit() and len(given) < 19 and int(given) <= size):
+        raise BadParameter("it must be a count of bytes, at most those of the body", where=_BINARY)
+    raise Unsupported("binary tensor data is not there yet", fix="Send the tensors as JSON")
 
 
 def _keys(request: dict[str, Any], inputs: list[Any]) -> int:
@@ -117,21 +149,26 @@ def _options(call: Call, model: OipModel, request: dict[str, Any]) -> None:
     if parameters is not None:
         _parameters(call, parameters)
     wanted = request.get("outputs")
-    call.encoder = model.every if not wanted else model.encoder(_outputs(model, wanted))
+    call.encoder = model.every if not wanted else model.encoder(*_outputs(model, wanted))
 
 
-def _outputs(model: OipModel, wanted: Any) -> tuple[int, ...]:
+def _outputs(model: OipModel, wanted: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The positions of the model's outputs that are asked for, and what of the guards' words."""
     if wanted.__class__ is not list:
         raise MalformedBody("`outputs` must be a list", where="outputs")
     chosen: list[int] = []
+    added: list[str] = []
     for number, output in enumerate(wanted):
         name: Any = output.get("name") if output.__class__ is dict else None
+        if name.__class__ is str and name in model.added and name not in added:
+            added.append(name)
+            continue
         position = model.outputs.get(name) if name.__class__ is str else None
         if position is None:
             raise UnknownName(
-                f"the model has no output {str(name)[:80]!r}",
+                f"the model has no output {_named(name)}",
                 where=f"outputs[{number}]",
-                fix=f"Its outputs: {', '.join(model.outputs)}",
+                fix=f"Its outputs: {listed([*model.outputs, *model.added])}",
             )
         if position in chosen:
             raise DuplicateName(f"output {name!r} is asked for twice", where=f"outputs[{number}]")
@@ -141,7 +178,8 @@ def _outputs(model: OipModel, wanted: Any) -> tuple[int, ...]:
                 "binary and classification outputs are not there yet", where=f"outputs[{number}]"
             )
         chosen.append(position)
-    return tuple(chosen)
+    # Decisions alone still need the model's answer to be made; the caller gets it too.
+    return tuple(chosen) or tuple(range(len(model.outputs))), tuple(added)
 
 
 def _parameters(call: Call, parameters: Any) -> None:
@@ -178,7 +216,7 @@ def _tensors(
     for name, (position, spec) in specs.items():
         tensor = found[position]
         if tensor is None:
-            raise MissingField(f"input {name!r} is missing", fix=f"Inputs: {', '.join(specs)}")
+            raise MissingField(f"input {name!r} is missing", fix=f"Inputs: {listed([*specs])}")
         if spec.shape and spec.shape[0] == -1 and tensor.shape[0] != rows:
             raise ShapeInvalid(
                 f"input {name!r} has {tensor.shape[0]} rows, another input has {rows}"
@@ -199,12 +237,12 @@ def _tensor(
     known = specs.get(name) if name.__class__ is str else None
     if known is None:
         raise UnknownName(
-            f"the model has no input {str(name)[:80]!r}", fix=f"Its inputs: {', '.join(specs)}"
+            f"the model has no input {_named(name)}", fix=f"Its inputs: {listed([*specs])}"
         )
     position, spec = known
     if datatype != spec.dtype.name:
         raise DtypeMismatch(
-            f"input {name!r} is {spec.dtype}, not {str(datatype)[:20]}",
+            f"input {name!r} is {spec.dtype}, not {_named(datatype)}",
             where="datatype",
             fix=f"Send datatype {spec.dtype}",
         )
@@ -224,6 +262,11 @@ def _tensor(
     return position, Tensor(spec.dtype, tuple(shape), packed)
 
 
+def _named(name: Any) -> str:
+    """What stands where a name belongs, short enough for an error."""
+    return repr(name[:80]) if name.__class__ is str else f"of type {type(name).__name__}"
+
+
 def _fits(shape: list[int], wanted: tuple[int, ...]) -> bool:
     if len(shape) != len(wanted):
         return False
@@ -235,7 +278,7 @@ def _refuse_shape(shape: Any, spec: TensorSpec) -> NoReturn:
     place = f"input {spec.name!r}"
     if shape.__class__ is not list or len(shape) > _MAX_DIMS:
         raise ShapeInvalid("`shape` must be a list of at most 16 sizes", where=place)
-    shown = str(shape)[:80]
+    shown = f"[{', '.join(str(d)[:20] if d.__class__ in _PLAIN else '?' for d in shape)}]"
     if any(dim.__class__ is not int or dim < 1 for dim in shape):
         raise ShapeInvalid(
             f"shape {shown} is impossible: every size is an integer of 1 or more", where=place
@@ -251,16 +294,29 @@ def _refuse_shape(shape: Any, spec: TensorSpec) -> NoReturn:
 
 
 class OipEncoder:
-    """Writes the answers of joined calls for one choice of outputs."""
+    """Writes the answers of joined calls for one choice of outputs.
 
-    def __init__(self, served: Served, outputs: tuple[int, ...]) -> None:
+    added: names of what the guards say, as further outputs (oip_decisions.py).
+    """
+
+    def __init__(
+        self, served: Served, outputs: tuple[int, ...], most: int, added: tuple[str, ...] = ()
+    ) -> None:
+        """most: bytes that an answer may have."""
         package = served.package
         self.outputs = outputs
+        self.decides = "decision" in added
+        self._added = added
         self.specs = [package.signature.outputs[i] for i in outputs]
+        self.most_rows = most_rows(package.limits.max_rows, self.specs, most)
+        self._most = most
         self._batched = package.signature.batched
         self._fixed = self._batched and all(-1 not in spec.shape[1:] for spec in self.specs)
         start = f'{{"model_name":"{package.name}","model_version":"{package.version}",'.encode()
-        self._template = start + b'%b"outputs":[' + b",".join(map(self._frame, self.specs)) + b"]}"
+        framed = [*self.specs, *(ADDED[name] for name in added)]
+        self._frames = len(framed)
+        self._template = start + b'%b"outputs":[' + b",".join(map(self._frame, framed)) + b"]}"
+        self._plain = self._one_row()
 
     def _frame(self, spec: TensorSpec) -> bytes:
         """One output with holes for its shape (or its rows alone, when that decides) and data."""
@@ -270,14 +326,23 @@ class OipEncoder:
             f'{{"name":{name},"datatype":"{spec.dtype}","shape":[%b{tail}],"data":[%b]}}'.encode()
         )
 
-    def encode(self, calls: Sequence[Call], outputs: Sequence[Array]) -> None:
+    def _one_row(self) -> bytes:
+        """The template of an answer with one row and no id, which nearly all are."""
+        if not self._fixed:
+            return b""
+        return self._template.replace(b"%%", b"%%%%") % (b"", *[b"1", b"%b"] * self._frames)
+
+    def encode(
+        self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
+    ) -> None:
         """Sets the payload of every call. Raises AnswerTooLarge."""
-        if sum([array.nbytes for array in outputs]) > _MAX_ANSWER:
-            raise AnswerTooLarge(f"the answer would exceed {_MAX_ANSWER >> 20} MiB")
+        most = self._most
+        if self._added and verdicts is not None:
+            outputs = [*outputs, *[said(name, verdicts) for name in self._added]]
         if len(calls) == 1:
-            self._write(calls[0], [flat(array) for array in outputs], outputs)
+            self._write(calls[0], [flat(array, most) for array in outputs], outputs)
             return
-        rows = [text_rows(array) for array in outputs]
+        rows = [text_rows(array, most) for array in outputs]
         start = 0
         for call in calls:
             stop = start + call.rows
@@ -289,6 +354,14 @@ class OipEncoder:
             self._write(call, texts, outputs)
 
     def _write(self, call: Call, texts: list[bytes], outputs: Sequence[Array]) -> None:
+        if self._plain and call.rows == 1 and call.note is None:
+            call.payload = self._plain % (*texts,)
+        else:
+            call.payload = self._filled(call, texts, outputs)
+        if len(call.payload) > self._most:
+            raise too_large(self._most)
+
+    def _filled(self, call: Call, texts: list[bytes], outputs: Sequence[Array]) -> bytes:
         holes = [b"" if call.note is None else b'"id":%b,' % call.note]
         count = b"%d" % call.rows
         for text, array in zip(texts, outputs, strict=True):
@@ -296,4 +369,4 @@ class OipEncoder:
                 shape = (call.rows, *array.shape[1:]) if self._batched else array.shape
                 count = ",".join(map(str, shape)).encode()
             holes += (count, text)
-        call.payload = self._template % tuple(holes)
+        return self._template % tuple(holes)

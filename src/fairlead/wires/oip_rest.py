@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 from fairlead.core.call import PUBLIC, Head, Reply, Route
 from fairlead.core.errors import (
@@ -18,12 +19,14 @@ from fairlead.core.errors import (
     MethodNotAllowed,
     ModelNotFound,
 )
+from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name, parse_version
 from fairlead.core.signature import TensorSpec
 from fairlead.core.version import __version__
 from fairlead.inputs.strict_json import loads
 from fairlead.serving.registry import LATEST, READY, Registry
-from fairlead.wires.oip_json import decode_infer
+from fairlead.wires.oip_decisions import added_by
+from fairlead.wires.oip_json import infer_decoder
 
 STATUS: dict[Code, int] = {
     Code.INVALID_ARGUMENT: 400,
@@ -38,11 +41,15 @@ STATUS: dict[Code, int] = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
     Code.UNSUPPORTED: 501,
+    Code.DECLINED: 422,
     Code.MODEL_FAILED: 500,
     Code.INTERNAL: 500,
     Code.SETUP: 500,
 }
 """Every error code as this protocol's status; the body is `{"error": text, ...}`."""
+
+_EXACT = {"FRL-1104": 431, "FRL-1106": 414, "FRL-1602": 408}
+"""Errors for which HTTP has a status of its own."""
 
 _STATES = {READY: "READY", "loading": "LOADING", "warming": "LOADING", "draining": "UNLOADING"}
 
@@ -55,8 +62,16 @@ def error_reply(error: FairleadError) -> Reply:
     if error.fix:
         text += f". {error.fix}"
     body = {"error": text, "code": error.name, "id": error.id}
-    retry = (("retry-after", "1"),) if error.code is Code.UNAVAILABLE else ()
-    return Reply(STATUS[error.code], json.dumps(body).encode(), headers=retry)
+    status = _EXACT.get(error.id) or STATUS[error.code]
+    return Reply(status, json.dumps(body).encode(), headers=_headers(error))
+
+
+def _headers(error: FairleadError) -> tuple[tuple[str, str], ...]:
+    """The headers that HTTP wants beside some statuses."""
+    if isinstance(error, MethodNotAllowed):
+        return (("allow", ", ".join(error.allowed)),)
+    again = error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
+    return (("retry-after", "1"),) if again else ()
 
 
 class OipRest:
@@ -64,8 +79,12 @@ class OipRest:
 
     prefix = "/v2"
 
-    def __init__(self, registry: Registry, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, registry: Registry, ready: Callable[[], bool], limits: BodyLimits = STANDARD
+    ) -> None:
         self._registry = registry
+        self._limits = limits
+        self._decode = infer_decoder(limits)
         self._ready = ready
         self._fixed: dict[tuple[str, ...], dict[str, Route]] = {
             (): {"GET": self._public(self._server)},
@@ -83,19 +102,19 @@ class OipRest:
         """The route for an address below /v2. Raises MethodNotAllowed, ModelNotFound."""
         if path != "/v2" and not path.startswith("/v2/"):
             return None
-        parts = tuple(path[3:].strip("/").split("/")) if path not in ("/v2", "/v2/") else ()
+        parts = tuple(path[4:].split("/")) if path not in ("/v2", "/v2/") else ()
         methods = self._fixed.get(parts) or self._model_routes(parts)
         if methods is None:
             return None
         if method not in methods:
-            raise MethodNotAllowed(f"{method} is not for this address", fix=_use(methods))
+            raise MethodNotAllowed(method, [*methods])
         return methods[method]
 
     def _model_routes(self, parts: tuple[str, ...]) -> dict[str, Route] | None:
         """models/{m}[/versions/{v}][/ready|/infer]"""
         if len(parts) < 2 or parts[0] != "models":
             return None
-        name, rest, version = parts[1], parts[2:], LATEST
+        name, rest, version = unquote(parts[1]), parts[2:], LATEST
         if not is_name(name):
             raise ModelNotFound("no such model is served here", fix="GET /v2/models lists them")
         if rest[:1] == ("versions",) and len(rest) >= 2:
@@ -105,7 +124,8 @@ class OipRest:
         if rest == ("ready",):
             return {"GET": self._about(name, version, self._model_ready)}
         if rest == ("infer",):
-            route = Route("predict", error_reply, decode=decode_infer, model=name, version=version)
+            decode = self._decode
+            route = Route("predict", error_reply, decode=decode, model=name, version=version)
             return {"POST": route}
         return None
 
@@ -138,7 +158,7 @@ class OipRest:
         return _json({"models": sorted(self._registry.versions)})
 
     def _index(self, head: Head, body: bytes) -> Reply:
-        asked: Any = loads(body) if body.strip() else {}
+        asked: Any = loads(body, self._limits) if body.strip() else {}
         if asked.__class__ is not dict or asked.get("ready", False).__class__ is not bool:
             raise MalformedBody('the body must be an object such as {"ready": true}')
         listed: list[dict[str, str]] = []
@@ -172,17 +192,16 @@ class OipRest:
                 "versions": ready if version == LATEST else [str(version)],
                 "platform": platform,
                 "inputs": [_tensor(spec) for spec in package.signature.inputs],
-                "outputs": [_tensor(spec) for spec in package.signature.outputs],
+                "outputs": [
+                    _tensor(spec)
+                    for spec in (*package.signature.outputs, *added_by(served).values())
+                ],
             }
         )
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.dtype.name, "shape": list(spec.shape)}
-
-
-def _use(methods: dict[str, Route]) -> str:
-    return f"Use {' or '.join(methods)}"
 
 
 def _json(value: Any, status: int = 200) -> Reply:

@@ -17,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from fairlead.packing.airlock.allow_list import AllowList
+from fairlead.packing.airlock.refused import Refused, printable
 from fairlead.runtimes.runner import sandbox
 
 _CONVERTERS = {
@@ -54,6 +56,7 @@ def main(arguments: list[str]) -> int:
         cpu_s=job["cpu_s"],
         file_bytes=job["file_bytes"],
     )
+    facts: dict[str, Any]
     try:
         if not locks["network"] and not job["weak"]:
             raise Stop("weak", "this machine cannot cut the airlock's network")
@@ -63,10 +66,9 @@ def main(arguments: list[str]) -> int:
     except MemoryError:
         what = "the trained file needs more memory than the airlock has"
         facts = {"error": "read", "what": what}
-    facts["locks"] = locks
     # Written by another name first: half a result is none.
     part = out / "facts.part"
-    part.write_text(json.dumps(facts))
+    part.write_text(json.dumps(facts | {"locks": locks}))
     part.rename(out / "facts.json")
     sys.stdout.flush()
     return 0
@@ -76,7 +78,7 @@ def _work(job: dict[str, Any], out: Path) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     path = Path(job["path"])
     if job["action"] == "look":
-        facts = _guarded(lambda: _looked(path), "look")
+        facts = _guarded(lambda: _looked(path, job["format"]), "look")
         return {**facts, "refused": _refused(job, facts)}
     required = _required(str(job.get("requirements") or ""))
     model = _pickled(job, path) if job["format"] == "pickle" else _other(job, path)
@@ -109,27 +111,28 @@ def _pickled(job: dict[str, Any], path: Path) -> Any:
     """The object in a pickle; first every name is checked, so that all refusals come at once."""
     from fairlead.packing.airlock import unpickle
 
-    facts = _guarded(lambda: _looked(path), "look")
+    facts = _guarded(lambda: _looked(path, "pickle"), "look")
     refused = _refused(job, facts)
     if refused:
         raise Stop("unsafe", f"the file names {refused[0]}, which is not allowed", names=refused)
     _check_versions(facts["versions"])
-    allowed = unpickle.allowed(job["allow"])
-    return _guarded(lambda: unpickle.load(path, allowed), "read")
+    return _guarded(lambda: unpickle.load(path, AllowList(job["allow"])), "read")
 
 
 def _refused(job: dict[str, Any], facts: dict[str, Any]) -> list[str]:
-    """The dotted names of a pickle that neither we nor the owner allow."""
-    from fairlead.packing.airlock import unpickle
+    """The dotted names of a file that neither we nor the owner allow."""
+    allowed, trusted = AllowList(job["allow"]), facts.get("trusted", ())
+    return [
+        printable(f"{module}.{name}")
+        for module, name in facts["names"]
+        if not allowed.uses(module, name) and module.partition(".")[0] not in trusted
+    ]
 
-    allowed = unpickle.allowed(job["allow"])
-    return [n.replace(" ", ".", 1) for n in facts["names"] if tuple(n.split(" ", 1)) not in allowed]
 
+def _looked(path: Path, kind: str) -> dict[str, Any]:
+    from fairlead.packing.airlock import inert, skops_schema
 
-def _looked(path: Path) -> dict[str, Any]:
-    from fairlead.packing.airlock import inert
-
-    return inert.look(path)
+    return (skops_schema if kind == "skops" else inert).look(path)
 
 
 def _other(job: dict[str, Any], path: Path) -> Any:
@@ -167,7 +170,7 @@ def verdict(trained: str, here: str) -> str:
 
 def _numbers(text: str) -> tuple[int, ...]:
     parts = [*text.split("+")[0].split("."), "0", "0"][:2]
-    return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in parts)
+    return tuple(int("".join(c for c in part if c in "0123456789")[:9] or 0) for part in parts)
 
 
 def _guarded(do: Callable[[], Any], step: str) -> Any:
@@ -178,15 +181,16 @@ def _guarded(do: Callable[[], Any], step: str) -> Any:
         raise
     except MemoryError:
         raise
-    except ModuleNotFoundError as error:
-        top = str(error.name or error).partition(".")[0]
-        library = _DISTRIBUTIONS.get(top, top)
-        raise Stop("extra", f"{library} is not installed", library=library) from None
     except ImportError as error:
-        raise Stop("extra", _line(error), library="") from None
-    except Exception as error:
-        if type(error).__name__ == "Refused":
-            raise Stop("unsafe", str(error), names=getattr(error, "names", [])) from None
+        # A converter says in its own words what it needs; the import that failed names it.
+        missing = error.__cause__ if error.name is None else error
+        if not isinstance(missing, ModuleNotFoundError):
+            raise Stop("extra", _line(error), library="") from None
+        raise _missing(str(missing.name or missing)) from None
+    except Refused as error:
+        names = [printable(name) for name in error.names]
+        raise Stop("unsafe", printable(str(error)), names=names) from None
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         what = {
             "look": "the file cannot be read",
             "read": "the trained file cannot be loaded",
@@ -196,7 +200,18 @@ def _guarded(do: Callable[[], Any], step: str) -> Any:
         raise Stop(kind, f"{what}: {_line(error)}") from None
 
 
+def _missing(module: str) -> Stop:
+    """A library that is not here, or a part that the one here does not have (any more)."""
+    top = module.partition(".")[0]
+    library = _DISTRIBUTIONS.get(top, top)
+    try:
+        here = version(library)
+    except (PackageNotFoundError, ValueError):
+        return Stop("extra", f"{printable(library)} is not installed", library=printable(library))
+    return Stop("drift", f"{printable(module)} is no part of {library} {here}", library=library)
+
+
 def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:400]
+    text = printable(" ".join(str(error).split()), 400)
     own = isinstance(error, ValueError | ImportError)
-    return text if own and text else f"{type(error).__name__}: {text}"
+    return text if own and text else f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import numpy as np
 
-from fairlead.packing.airlock.unpickle import Reader, Refused, Wrapper, opened
+from fairlead.packing.airlock.refused import Refused, printable
+from fairlead.packing.airlock.streams import opened, pieces
+from fairlead.packing.airlock.unpickle import Reader, Wrapper
 
 _DTYPE = re.compile(r"[<>|=]?[?biufcSUVO]\d*\Z")
 _MOST_NAMES = 10_000
 _MOST_THINGS = 5_000_000
 _MOST_SHOWN = 1000
+_MOST_SIDE = 1 << 48
+_MOST_NOTED = 64 << 10
+"""Bytes of an array that are kept to be shown; of larger ones only the shape is."""
 
 
 class Thing:
     """What stands where the file wants an object: its class's name and what it was given."""
 
-    name = ("", "")
+    name: tuple[str, str] = ("", "")
     args: tuple[Any, ...]
     state: Any
     items: list[Any]
@@ -55,7 +60,8 @@ class Thing:
 
     def field(self, name: str) -> Any:
         """An attribute that the state would have set, None when there is none."""
-        return self.state.get(name) if isinstance(self.state, dict) else None
+        state: Any = self.state
+        return cast(dict[Any, Any], state).get(name) if isinstance(state, dict) else None
 
 
 class InertReader(Reader):
@@ -76,18 +82,10 @@ class InertReader(Reader):
             self.names[key] = type("Thing", (Thing,), {"name": key})
         return self.names[key]
 
-    def load_build(self) -> None:
-        """BUILD on anything: nothing here is shared."""
-        if isinstance(self.stack[-2], type):
-            self.stack.pop()
-            return
-        super().load_build()
-
-    dispatch: ClassVar[Any] = {**Reader.dispatch, b"b"[0]: load_build}
-
-    def get_extension(self, code: int) -> None:
-        """EXT opcodes name objects by a number that only the writer's process knew."""
-        raise Refused("the file names objects by extension codes")
+    def build(self, target: Any, state: Any) -> None:
+        """Keeps the state; on anything that is no note it means nothing."""
+        if isinstance(target, Thing):
+            target.state = state
 
     def persistent_load(self, pid: Any) -> Any:
         """A reference to something outside the file."""
@@ -105,15 +103,10 @@ class InertReader(Reader):
         size = np.dtype(kind).itemsize
         for n in shape:
             size *= n
-        left = size
         kept = bytearray()
-        while left > 0:
-            piece = self.stream.read(min(left, 1 << 20))
-            if not piece:
-                raise Refused("the file is shorter than the arrays that it claims")
-            if size <= 4096:
+        for piece in pieces(self.stream, size):
+            if size <= _MOST_NOTED:
                 kept += piece
-            left -= len(piece)
         noted = Thing()
         noted.name = ("numpy", "ndarray")
         noted.state = (1, shape, wrapper.dtype, False, bytes(kept))
@@ -130,7 +123,7 @@ def _text_of(dtype: Any) -> str:
 def look(path: Path) -> dict[str, Any]:
     """What a pickle or joblib file says of itself.
 
-    names:    every object that it names, as "module name".
+    names:    [module, name] of every object that it names, as it spells them.
     class:    of the model; steps: of a pipeline's steps.
     versions: {"scikit-learn": ...} as the model remembers.
     features, feature_names, classes: as the model knows them, None or [] when it does not say.
@@ -141,8 +134,8 @@ def look(path: Path) -> dict[str, Any]:
         reader = InertReader(stream)
         top = reader.load()
     facts: dict[str, Any] = {
-        "names": sorted(f"{module} {name}" for module, name in reader.names),
-        "class": ".".join(top.name) if isinstance(top, Thing) else type(top).__name__,
+        "names": sorted(reader.names),
+        "class": printable(".".join(top.name) if isinstance(top, Thing) else type(top).__name__),
         "steps": [],
         "versions": {},
         "features": None,
@@ -160,38 +153,48 @@ def look(path: Path) -> dict[str, Any]:
 def _describe(top: Thing, facts: dict[str, Any]) -> None:
     version = top.field("_sklearn_version")
     if isinstance(version, str):
-        facts["versions"]["scikit-learn"] = version
-    steps = top.field("steps")
-    parts = [top]
-    if isinstance(steps, list):
-        parts = [step[1] for step in steps if isinstance(step, tuple) and len(step) == 2]
-        facts["steps"] = [p.name[1] for p in parts if isinstance(p, Thing)]
-    for part in [top, *parts]:
-        if not isinstance(part, Thing):
-            continue
+        facts["versions"]["scikit-learn"] = printable(version)
+    best = top.field("best_estimator_")
+    chosen = best if isinstance(best, Thing) else top
+    steps = _steps(chosen)
+    facts["steps"] = [printable(part.name[1]) for part in steps]
+    for part in [top, chosen, *steps]:
         features, names = part.field("n_features_in_"), part.field("feature_names_in_")
-        if facts["features"] is None and isinstance(features, int):
+        if facts["features"] is None and type(features) is int and 0 < features < _MOST_SIDE:
             facts["features"] = features
         if not facts["feature_names"] and names is not None:
-            facts["feature_names"] = _values(names)
+            facts["feature_names"] = [str(name) for name in _values(names)]
         classes = part.field("classes_")
         if classes is not None:
             facts["classes"] = _values(classes)
+
+
+def _steps(top: Thing) -> list[Thing]:
+    """What the steps of a pipeline are."""
+    steps = top.field("steps")
+    pairs = cast(list[Any], steps) if isinstance(steps, list) else []
+    found = [cast(tuple[Any, ...], pair)[-1] for pair in pairs if isinstance(pair, tuple) and pair]
+    return [step for step in found if isinstance(step, Thing)]
 
 
 def _noted(item: Any) -> tuple[tuple[int, ...], Any, Any] | None:
     """Shape, element type and data of a noted array, None when the item is none."""
     if not isinstance(item, Thing):
         return None
-    if item.name[1] == "_frombuffer" and len(item.args) == 4:
-        data, dtype, shape, _ = item.args
-    elif isinstance(item.state, tuple) and len(item.state) == 5:
-        _, shape, dtype, _, data = item.state
+    state: Any = item.state
+    given = cast(tuple[Any, ...], state) if isinstance(state, tuple) else ()
+    if item.name[1] == "_frombuffer" and len(item.args) >= 3:
+        data, dtype, shape = item.args[:3]
+    elif len(given) == 5:
+        _, shape, dtype, _, data = given
     else:
         return None
-    if not isinstance(shape, tuple) or not all(isinstance(n, int) for n in shape):
+    if not isinstance(shape, tuple):
         return None
-    return shape, dtype, data
+    sides = cast(tuple[Any, ...], shape)
+    if any(type(side) is not int or not 0 <= side < _MOST_SIDE for side in sides):
+        return None
+    return sides, dtype, data
 
 
 def _values(array: Any) -> list[Any]:
@@ -201,12 +204,35 @@ def _values(array: Any) -> list[Any]:
         return []
     shape, dtype, data = noted
     if isinstance(data, list):
-        return [v for v in data if isinstance(v, str | int | float | bool)][:_MOST_SHOWN]
+        return [_shown(value) for value in cast(list[Any], data)[:_MOST_SHOWN]]
+    if isinstance(data, Thing):  # older protocols write bytes as encoded text
+        data = str(data.args[0] if data.args else "").encode("latin1", "replace")
     try:
-        found: Any = np.frombuffer(data, np.dtype(_text_of(dtype))).reshape(shape)
+        kind = np.dtype(_text_of(dtype)).newbyteorder(_order_of(dtype))
+        found = cast(Any, np).frombuffer(data, kind).reshape(shape)
     except (ValueError, TypeError, Refused):
         return []
-    return found.ravel().tolist()[:_MOST_SHOWN]
+    return [_shown(value) for value in found.ravel()[:_MOST_SHOWN].tolist()]
+
+
+def _order_of(dtype: Any) -> Any:
+    state: Any = dtype.state
+    order = cast(tuple[Any, ...], state)[1:2] if isinstance(state, tuple) else ()
+    return ">" if order == (">",) else "="
+
+
+def _shown(value: Any) -> Any:
+    """A value as JSON and a terminal may hold it."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Thing):
+        return printable(".".join(value.name))
+    if type(value) is int:
+        return value if abs(value) < _MOST_SIDE else "a large number"
+    if type(value) is float and abs(value) < np.inf:
+        return value
+    text = value if isinstance(value, str) else repr(value)[:_MOST_SHOWN]
+    return printable(value.decode("utf-8", "replace") if isinstance(value, bytes) else text)
 
 
 def _count(top: Any, facts: dict[str, Any]) -> None:
@@ -234,11 +260,13 @@ def _count(top: Any, facts: dict[str, Any]) -> None:
 
 def _add(noted: tuple[tuple[int, ...], Any, Any], facts: dict[str, Any]) -> None:
     try:
-        size = np.dtype(_text_of(noted[1])).itemsize
+        kind = np.dtype(_text_of(noted[1]))
     except (Refused, TypeError):
+        return
+    if kind.kind in "OSU":
         return
     count = 1
     for n in noted[0]:
         count *= n
-    facts["elements"] += count
-    facts["bytes"] += count * size
+    facts["elements"] = min(facts["elements"] + count, _MOST_SIDE)
+    facts["bytes"] = min(facts["bytes"] + count * kind.itemsize, _MOST_SIDE)

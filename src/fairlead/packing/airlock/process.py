@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fairlead.core.clock import now
 from fairlead.core.errors import (
     AirlockFailed,
     AirlockWeak,
@@ -20,6 +23,8 @@ from fairlead.core.errors import (
     UnsafeFile,
     VersionDrift,
 )
+from fairlead.packing.airlock import results
+from fairlead.packing.airlock.refused import printable
 from fairlead.runtimes.runner import launch
 
 _EXTRAS = {
@@ -41,6 +46,8 @@ _EXTRAS = {
 """Which extra of ours brings a library."""
 
 _SAID_BYTES = 4000
+_LOOK_S = 0.25
+"""How often a running airlock is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,8 @@ class Airlock:
     python: the interpreter that reads them, ours when "".
     allow:  dotted names that a pickle may hold beyond the built-in list.
     weak:   go on where the machine cannot cut the network.
-    memory: bytes of address space; cpu_s: seconds of processor time; wall_s: seconds altogether;
-    file_bytes: the largest file that may be written.
+    memory: bytes for itself; cpu_s: seconds of processor time; wall_s: seconds altogether;
+    file_bytes: the largest file that may be written; disk_bytes: all of them together.
     """
 
     python: str = ""
@@ -61,13 +68,16 @@ class Airlock:
     cpu_s: int = 1800
     wall_s: float = 1800.0
     file_bytes: int = 8 << 30
+    disk_bytes: int = 16 << 30
 
-    def look(self, path: Path) -> dict[str, Any]:
-        """What a pickle says of itself; none of its objects is made (airlock/inert.py)."""
+    def look(self, path: Path, kind: str = "pickle") -> dict[str, Any]:
+        """What a pickle or skops file says of itself; none of its objects is made.
+
+        See inert.look; "refused" is added: the names that neither we nor the owner allow.
+        """
+        job = {"action": "look", "format": kind, "path": str(path.absolute())}
         with tempfile.TemporaryDirectory(prefix="fairlead-look-") as folder:
-            return self._run(
-                {"action": "look", "format": "pickle", "path": str(path.absolute())}, Path(folder)
-            )
+            return self._run(job, Path(folder))
 
     def convert(self, job: Mapping[str, Any], out: Path) -> dict[str, Any]:
         """Reads job["path"] of job["format"] and converts it into `out` (converters/).
@@ -75,7 +85,9 @@ class Airlock:
         Raises UnsafeFile, MissingExtra, VersionDrift, ConversionFailed, AirlockWeak,
         AirlockFailed.
         """
-        return self._run({"action": "convert", **job}, out)
+        facts = self._run({"action": "convert", **job}, out)
+        results.check(facts, out)
+        return facts
 
     def _run(self, job: dict[str, Any], out: Path) -> dict[str, Any]:
         scratch = out / "scratch"
@@ -85,21 +97,22 @@ class Airlock:
         told = {"allow": list(self.allow), **job, **limits, "read": read}
         told |= {"out": str(out), "scratch": str(scratch)}
         (out / "job.json").write_text(json.dumps(told))
+        where = Path(job["path"]).name
         with tempfile.TemporaryFile() as said:
-            self._wait(out, scratch, said)
-            try:
-                facts: dict[str, Any] = json.loads((out / "facts.json").read_bytes())
-            except FileNotFoundError:
+            status = self._wait(out, scratch, said)
+            facts = results.read_facts(out)
+            if facts is None:
                 raise AirlockFailed(
-                    "the airlock's process ended without a result: " + _last_line(said),
-                    where=Path(job["path"]).name,
+                    f"the airlock's process ended without a result: {self._end(status, said)}",
+                    where=where,
                     fix="The file exceeds the airlock's limits, or ends the process that reads it",
-                ) from None
+                )
         if "error" in facts:
-            raise self._error(facts, Path(job["path"]).name)
+            raise self._error(facts, where)
         return facts
 
-    def _wait(self, out: Path, scratch: Path, said: Any) -> None:
+    def _wait(self, out: Path, scratch: Path, said: Any) -> int:
+        """Starts the process and waits for its end; returns its exit status."""
         try:
             process = launch.start(
                 "fairlead.packing.airlock.child",
@@ -114,14 +127,33 @@ class Airlock:
                 where=self.python,
                 fix="Give --python the path of a Python 3.10 or newer",
             ) from error
+        end = now() + self.wall_s
         try:
-            process.wait(self.wall_s)
-        except subprocess.TimeoutExpired:
-            raise AirlockFailed(f"the airlock did not finish within {self.wall_s:.0f} s") from None
+            while True:
+                try:
+                    return process.wait(max(0.0, min(_LOOK_S, end - now())))
+                except subprocess.TimeoutExpired:
+                    self._check_bounds(out, said, end)
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+    def _check_bounds(self, out: Path, said: Any, end: float) -> None:
+        if now() >= end:
+            raise AirlockFailed(f"the airlock did not finish within {self.wall_s:.0f} s")
+        if results.held(out) + os.fstat(said.fileno()).st_size > self.disk_bytes:
+            raise AirlockFailed(f"the airlock wrote more than {self.disk_bytes >> 20} MiB")
+
+    def _end(self, status: int, said: Any) -> str:
+        """Why it ended, as far as the system or its last words tell."""
+        if status == -signal.SIGXCPU:
+            return f"it used more than {self.cpu_s} s of processor time"
+        if status == -signal.SIGKILL:
+            return "it was ended by the system, which may be out of memory"
+        if status < 0:
+            return f"it crashed ({signal.Signals(-status).name})"
+        return _last_line(said)
 
     def _error(self, facts: dict[str, Any], where: str) -> FairleadError:
         kind, what = facts["error"], str(facts["what"])
@@ -146,22 +178,28 @@ class Airlock:
         return ConversionFailed(what, where=where)
 
     def _missing(self, what: str, library: str) -> MissingExtra:
-        if self.python:
-            return MissingExtra(f"{what} under {self.python}", fix=f"Install {library} there")
         extra = _EXTRAS.get(library)
-        fix = f"pip install 'fairlead[{extra}]'" if extra else None
-        if library and not extra:
-            fix = f"pip install {library}"
-        return MissingExtra(what, fix=fix)
+        # A file names modules as it likes, so a package of such a name is nobody's advice.
+        known = extra or "==" in library
+        own = "Install your own package that defines it in the environment that reads the file"
+        if self.python:
+            what, fix = f"{what} under {self.python}", f"Install {library} there" if known else own
+        elif extra:
+            fix = f"pip install 'fairlead[{extra}]'"
+        else:
+            fix = f"pip install {library}" if known else own
+        return MissingExtra(what, fix=fix if library else None)
 
 
 def _unsafe(what: str, names: list[str], where: str) -> UnsafeFile:
     if not names:
         return UnsafeFile(what, where=where)
-    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    flags = " ".join(f"--allow {name}" for name in names[:5])
+    if len(names) > 1:
+        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        what = f"the file names objects that are not allowed: {listed}"
+    flags = " ".join(f"--allow {shlex.quote(name)}" for name in names[:5])
     return UnsafeFile(
-        f"the file names objects that are not allowed: {listed}",
+        what,
         where=where,
         fix=f"If you know them to be harmless, allow them: {flags}, or [airlock] allow in "
         "fairlead.toml; the file itself can never allow them",
@@ -172,4 +210,4 @@ def _last_line(said: Any) -> str:
     said.seek(0, os.SEEK_END)
     said.seek(max(0, said.tell() - _SAID_BYTES))
     lines = said.read().decode(errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else "it was ended by the system"
+    return printable(lines[-1], 300) if lines else "it said nothing"

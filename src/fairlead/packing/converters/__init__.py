@@ -15,6 +15,9 @@ job, what a converter is told:
     rows         path of an .npz of reference rows, one array per column; absent without rows.
     columns      the names of its columns, in order.
     input_names  the owner's names for the inputs, [] when they gave none.
+    path         the trained file, absent for an object of a notebook.
+    allow_code   True: the owner trusts code that is in the trained file.
+    signature    which signature of a SavedModel is served, "" for its default one.
     double       True: convert with float64 inputs, since the float32 graph was not faithful.
     native       a reason: do not convert, keep the native form.
 

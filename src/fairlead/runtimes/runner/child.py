@@ -8,7 +8,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
+import select
 import socket
+import sys
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.runtimes.runner import sandbox
+
+_FILE_BYTES = 1 << 30
+"""The largest file that a model may write, into its scratch folder."""
+_PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\",:;]+/)+")
 
 
 def main(arguments: list[str]) -> int:
@@ -26,8 +33,11 @@ def main(arguments: list[str]) -> int:
     """
     handle, life, job = int(arguments[0]), int(arguments[1]), arguments[2]
     _die_with_worker(life)
+    _die_first()
     told: dict[str, Any] = json.loads(Path(job).read_bytes())
-    locks = sandbox.seal([told["folder"]], [told["scratch"]], memory=told["memory"])
+    locks = sandbox.seal(
+        [told["folder"]], [told["scratch"]], memory=told["memory"], file_bytes=_FILE_BYTES
+    )
     # Only now: numpy starts threads, and the locks bind what is started after them.
     from fairlead.runtimes.runner import frame
 
@@ -39,26 +49,31 @@ def main(arguments: list[str]) -> int:
         frame.send(channel, frame.FAILED, 0, [_said(error)])
         return 1
     ready = {"locks": locks, "versions": _versions(told["versions"])}
+    _silence()
     frame.send(channel, frame.READY, 0, [json.dumps(ready).encode()])
-    _answer(channel, predict)
+    with suppress(frame.Closed):
+        _answer(channel, predict)
     return 0
 
 
 def _answer(channel: socket.socket, predict: Any) -> None:
+    """Answers one request after the other. Raises Closed when the worker is gone."""
     from fairlead.runtimes.runner import frame
 
     while True:
-        try:
-            _, attempt, body = frame.receive(channel)
-        except frame.Closed:
-            return
+        _, attempt, body = frame.receive(channel)
         outputs, inputs = frame.wanted(body)
         try:
             pieces = frame.pack(predict(inputs, outputs))
-        except (MemoryError, SystemExit, KeyboardInterrupt, Exception) as error:
-            frame.send(channel, frame.FAILED, attempt, [_said(error)])
-        else:
             frame.send(channel, frame.ANSWER, attempt, pieces)
+        except frame.BadFrame as error:
+            frame.send(channel, frame.UNFIT, attempt, [str(error).encode()])
+        except frame.Closed:
+            raise
+        except (SystemExit, KeyboardInterrupt, Exception) as error:
+            frame.send(channel, frame.FAILED, attempt, [_said(error)])
+        # What a call took is given back before the next one is awaited.
+        body = inputs = pieces = None
 
 
 def _versions(names: list[str]) -> dict[str, str]:
@@ -71,9 +86,19 @@ def _versions(names: list[str]) -> dict[str, str]:
 
 
 def _said(error: BaseException) -> bytes:
-    """The error in one line. Paths and addresses of the runner are not for callers."""
+    """The error in one line, without the folders of this machine: it may reach callers."""
     text = " ".join(str(error).split())[:400]
-    return f"{type(error).__name__}: {text}".encode()
+    return f"{type(error).__name__}: {_PATH.sub('', text)}".encode(errors="replace")
+
+
+def _silence() -> None:
+    """Sends what the model prints nowhere: nothing bounds how much that is."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _die_with_worker(life: int) -> None:
@@ -85,3 +110,11 @@ def _die_with_worker(life: int) -> None:
     fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
     flags = fcntl.fcntl(life, fcntl.F_GETFL)
     fcntl.fcntl(life, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if select.select([life], [], [], 0)[0]:
+        os._exit(1)  # it was gone before the kernel knew whom to tell
+
+
+def _die_first() -> None:
+    """When memory runs out, Linux is to end this process and not the worker."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")

@@ -3,8 +3,8 @@
 Standalone: the standard library and numpy only; both sides use it.
 
 Frame: magic, kind, attempt, bytes that follow. A PREDICT or ANSWER frame is a count of tensors,
-each as datatype, rank, dimensions, bytes; PREDICT begins with the positions of the wanted
-outputs. Text elements are length-prefixed UTF-8. A READY or FAILED frame is a short UTF-8 text.
+each as datatype, rank, bytes of data, dimensions, data; PREDICT begins with the positions of the
+wanted outputs. Text elements are length-prefixed UTF-8. Any other frame is a short UTF-8 text.
 """
 
 from __future__ import annotations
@@ -12,23 +12,26 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 import numpy as np
 
-PREDICT, ANSWER, READY, FAILED = 1, 2, 3, 4
+PREDICT, ANSWER, READY, FAILED, UNFIT = 1, 2, 3, 4, 5
+"""FAILED: the model raised. UNFIT: what it answered is nothing that travels."""
 MOST_BYTES = 1 << 31
 _MAGIC = 0xFA17
 _HEAD = struct.Struct("<HHQQ")  # magic, kind, attempt, bytes that follow
 _TENSOR = struct.Struct("<BBQ")  # datatype, rank, bytes of data
 _TYPES = ("?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8", "O")
 _CODES = {np.dtype(t).str: i for i, t in enumerate(_TYPES)}
-_TEXT = len(_TYPES) - 1
+_TRUTH, _TEXT = 0, len(_TYPES) - 1
 _MOST_RANK = 32
+_FIRST_BYTES = 1 << 20
 
 
 class BadFrame(Exception):
-    """The other side broke the framing; the channel cannot be used any more."""
+    """Something that is no frame, or cannot be made one."""
 
 
 class Closed(Exception):
@@ -36,7 +39,7 @@ class Closed(Exception):
 
 
 def pack(arrays: Sequence[Any]) -> list[bytes]:
-    """Arrays as pieces of a frame's body. Raises BadFrame for a type that does not travel."""
+    """Arrays as pieces of a frame's body. Raises BadFrame for what does not travel."""
     pieces: list[bytes] = [struct.pack("<H", len(arrays))]
     for array in arrays:
         code, data = _data(array)
@@ -50,14 +53,23 @@ def _data(array: Any) -> tuple[int, bytes]:
     if array.dtype.kind in "OUST":
         texts = [_bytes(v) for v in array.ravel().tolist()]
         return _TEXT, b"".join([struct.pack("<I", len(t)) + t for t in texts])
-    code = _CODES.get(array.dtype.newbyteorder("=").str)
+    native = array.dtype.newbyteorder("=")
+    code = _CODES.get(native.str)
     if code is None:
         raise BadFrame(f"arrays of {array.dtype} do not travel")
-    return code, np.ascontiguousarray(array).tobytes()
+    return code, np.ascontiguousarray(array, native).tobytes()
 
 
 def _bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+    try:
+        if isinstance(value, str):
+            return value.encode()
+        if isinstance(value, bytes):
+            value.decode()
+            return value
+    except UnicodeError:
+        raise BadFrame("a text is not valid Unicode") from None
+    raise BadFrame(f"an object of type {type(value).__name__} stands where text should")
 
 
 def unpack(body: memoryview, start: int) -> list[Any]:
@@ -69,7 +81,7 @@ def unpack(body: memoryview, start: int) -> list[Any]:
         for _ in range(count):
             array, start = _unpack_one(body, start)
             found.append(array)
-    except (struct.error, ValueError, IndexError, UnicodeDecodeError) as error:
+    except (struct.error, ValueError, OverflowError, MemoryError) as error:
         raise BadFrame(f"the frame cannot be read: {error}") from None
     if start != len(body):
         raise BadFrame("the frame is longer than its tensors")
@@ -84,19 +96,25 @@ def _unpack_one(body: memoryview, start: int) -> tuple[Any, int]:
     shape = struct.unpack_from(f"<{rank}Q", body, start)
     start += 8 * rank
     data = body[start : start + size]
-    if code != _TEXT:
-        return np.frombuffer(data, np.dtype(_TYPES[code])).reshape(shape), start + size
+    if code == _TEXT:
+        return _texts(data).reshape(shape), start + size
+    if code == _TRUTH and size and np.frombuffer(data, np.uint8).max() > 1:
+        raise BadFrame("a truth value is neither true nor false")
+    return np.frombuffer(data, np.dtype(_TYPES[code])).reshape(shape), start + size
+
+
+def _texts(data: memoryview) -> Any:
     texts: list[str] = []
     at = 0
-    while at < size:
+    while at < len(data):
         (length,) = struct.unpack_from("<I", data, at)
         at += 4 + length
-        if at > size:
+        if at > len(data):
             raise BadFrame("a text claims more than the frame holds")
         texts.append(str(data[at - length : at], "utf-8"))
     array: Any = np.empty(len(texts), dtype=object)
     array[:] = texts
-    return array.reshape(shape), start + size
+    return array
 
 
 def request(inputs: Sequence[Any], outputs: Sequence[int]) -> list[bytes]:
@@ -114,9 +132,22 @@ def wanted(body: memoryview) -> tuple[list[int], list[Any]]:
     return outputs, unpack(body, 2 + 2 * count)
 
 
-def send(channel: socket.socket, kind: int, attempt: int, pieces: Sequence[bytes]) -> None:
-    """Writes one frame. Raises Closed, or TimeoutError when the other side does not read."""
+def send(
+    channel: socket.socket,
+    kind: int,
+    attempt: int,
+    pieces: Sequence[bytes],
+    within_s: float | None = None,
+) -> None:
+    """Writes one frame.
+
+    Raises BadFrame for one that is too large, Closed, or TimeoutError when the other side has
+    not read it all `within_s` seconds.
+    """
     size = sum(map(len, pieces))
+    if size > MOST_BYTES:
+        raise BadFrame(f"{size >> 20} MiB are more than a frame may have")
+    channel.settimeout(within_s)
     try:
         channel.sendall(b"".join([_HEAD.pack(_MAGIC, kind, attempt, size), *pieces]))
     except TimeoutError:
@@ -125,26 +156,41 @@ def send(channel: socket.socket, kind: int, attempt: int, pieces: Sequence[bytes
         raise Closed from None
 
 
-def receive(channel: socket.socket) -> tuple[int, int, memoryview]:
-    """Reads one frame: kind, attempt, body. Raises Closed, BadFrame or TimeoutError."""
-    magic, kind, attempt, size = _HEAD.unpack(_exactly(channel, _HEAD.size))
+def receive(channel: socket.socket, within_s: float | None = None) -> tuple[int, int, memoryview]:
+    """Reads one frame: kind, attempt, body.
+
+    Raises Closed, BadFrame, or TimeoutError when it is not whole `within_s` seconds from now.
+    """
+    end = None if within_s is None else monotonic() + within_s
+    magic, kind, attempt, size = _HEAD.unpack(_exactly(channel, _HEAD.size, end))
     if magic != _MAGIC or size > MOST_BYTES:
         raise BadFrame("this is no frame of ours")
-    return kind, attempt, memoryview(_exactly(channel, size))
+    return kind, attempt, memoryview(_exactly(channel, size, end))
 
 
-def _exactly(channel: socket.socket, size: int) -> bytearray:
-    buffer = bytearray(size)
-    view = memoryview(buffer)
+def _exactly(channel: socket.socket, size: int, end: float | None) -> bytearray:
+    """So many bytes. Memory is taken as they come: a head may claim what never follows."""
+    buffer = bytearray(min(size, _FIRST_BYTES))
     at = 0
     while at < size:
-        try:
-            count = channel.recv_into(view[at:])
-        except TimeoutError:
-            raise
-        except OSError:
-            raise Closed from None
+        if at == len(buffer):
+            buffer += bytes(min(at, size - at))
+        with memoryview(buffer) as view, view[at:] as rest:
+            count = _read(channel, rest, end)
         if count == 0:
             raise Closed
         at += count
     return buffer
+
+
+def _read(channel: socket.socket, into: memoryview, end: float | None) -> int:
+    left = None if end is None else end - monotonic()
+    if left is not None and left <= 0:
+        raise TimeoutError
+    channel.settimeout(left)
+    try:
+        return channel.recv_into(into)
+    except TimeoutError:
+        raise
+    except OSError:
+        raise Closed from None

@@ -63,6 +63,8 @@ def _environment(home: Path) -> dict[str, str]:
         "JOBLIB_MULTIPROCESSING": "0",
         "TORCHINDUCTOR_CACHE_DIR": str(home),
         "MPLCONFIGDIR": str(home),
+        # On many cores glibc's arenas alone would use up an address space that is limited.
+        "MALLOC_ARENA_MAX": "2",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }

@@ -1,34 +1,45 @@
-"""The worker's side of a runner: starts it, asks it, kills it when it hangs, starts it again.
+"""The worker's side of a model that is code: asks its runner, and starts it again when it died.
 
-An answer carries the attempt it belongs to, so what a slow attempt says late is dropped; a channel
-on which anything went wrong is never used again.
+Every call that ends a runner gets its own error; the next ones find a fresh runner, which is
+started at once, in the background. One that keeps dying is left alone for a while.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
-import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 from typing import Any
 
 from fairlead.core.clock import now
-from fairlead.core.errors import LoadFailed, ModelCrashed, ModelError, ModelHung, ModelNotReady
+from fairlead.core.errors import (
+    LoadFailed,
+    ModelBadAnswer,
+    ModelCrashed,
+    ModelError,
+    ModelHung,
+    ModelNotReady,
+)
 from fairlead.core.package import Package
 from fairlead.core.tensor import Array
-from fairlead.runtimes.runner import frame, launch
+from fairlead.runtimes.runner import frame, process
 
-_LOAD_S = 300.0
-_BACKOFF_S = (0.0, 0.1, 1.0, 5.0, 30.0)
-_PATIENCE_S = 1.0
-"""A call may wait this long for a runner that is due to start again."""
-_SAID_BYTES = 2000
+_PATIENCE_S = 8.0
+"""A call may wait so long for a runner that is being started."""
+_SOON_S = 1.0
+"""A runner whose start is due later than this is not waited for."""
+_FREE_DEATHS, _WITHIN_S, _LONGEST_S = 16, 60.0, 30.0
+"""So many deaths within so many seconds cost no delay; each further one doubles it."""
+_FAILED_START = 4
+"""How many deaths a start counts for that did not succeed."""
+
+
+def _told_nobody(event: str, **fields: object) -> None:
+    """A log for runners whose ends the caller learns from errors."""
 
 
 class IsolatedRuntime:
@@ -36,32 +47,51 @@ class IsolatedRuntime:
 
     name:   the runtime whose file in this package knows the model.
     log:    told of what happens to runners: (event, fields).
-    memory: bytes of address space that a runner may use, 0 for any.
+    memory: bytes of memory that a runner may use, 0 for any.
+    homes:  the folder in which runners get folders of their own, the system's temporary one when
+            None.
     """
 
-    def __init__(self, name: str, log: Callable[..., None], memory: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        log: Callable[..., None] = _told_nobody,
+        memory: int = 0,
+        homes: Path | None = None,
+    ) -> None:
         self.name = name
         self._log = log
         self._memory = memory
+        self._homes = homes
 
     def load(self, package: Package, read: Callable[[str], bytes]) -> RunnerModel:
         """A running runner with the package's files. Raises LoadFailed saying why not."""
-        home = Path(tempfile.mkdtemp(prefix="fairlead-runner-"))
+        home: Path | None = None
         try:
-            files = home / "files"
-            for relative in package.files:
-                if relative.startswith(("graph/", "native/")):
-                    target = files / relative
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(read(relative))
-            (home / "scratch").mkdir()
-            (home / "job.json").write_text(json.dumps(self._job(package, files, home / "scratch")))
-            model = RunnerModel(package, home, self._log)
-            model.start()
-        except BaseException:
-            shutil.rmtree(home, ignore_errors=True)
+            if self._homes is not None:
+                self._homes.mkdir(mode=0o700, parents=True, exist_ok=True)
+            home = Path(tempfile.mkdtemp(prefix="fairlead-runner-", dir=self._homes))
+            self._fill(home, package, read)
+            return RunnerModel(package, home, self._wanted(package), self._log)
+        except BaseException as error:
+            if home is not None:
+                shutil.rmtree(home, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise LoadFailed(
+                    f"the runner's folder cannot be written: {error.strerror}",
+                    where=f"{package.name} version {package.version}",
+                ) from error
             raise
-        return model
+
+    def _fill(self, home: Path, package: Package, read: Callable[[str], bytes]) -> None:
+        files = home / "files"
+        for relative in package.files:
+            if relative.startswith(("graph/", "native/")):
+                target = files / relative
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(read(relative))
+        job = self._job(package, files, home / "scratch")
+        (home / "job.json").write_text(json.dumps(job))
 
     def _job(self, package: Package, files: Path, scratch: Path) -> dict[str, Any]:
         about = dict(package.environment.get("about", {}))
@@ -72,121 +102,169 @@ class IsolatedRuntime:
             "graph": package.graph,
             "about": {**about, "signature": package.signature.to_json()},
             "memory": self._memory,
-            "versions": list(package.environment.get("versions", {})),
+            "versions": list(self._wanted(package)["versions"]),
         }
+
+    def _wanted(self, package: Package) -> dict[str, Any]:
+        """The interpreter and libraries of a version; a graph needs none but ours."""
+        if self.name == "onnx":
+            return {"python": "", "versions": {}}
+        python = str(package.environment.get("python", ""))
+        if python and package.folder.name and _came_along(Path(python), package.folder):
+            raise LoadFailed(
+                "the interpreter of this version lies in the repository of models",
+                where=f"{package.name} version {package.version}",
+                fix="Make the environment elsewhere, and pack the model again under its --python",
+            )
+        return {"python": python, "versions": package.environment.get("versions", {})}
+
+
+def _came_along(python: Path, folder: Path) -> bool:
+    """Whether a program came with a package: it would run before anything locks it in."""
+    folder = folder.resolve()
+    repository = folder.parent.parent if folder.name.isdigit() else folder
+    return python.parent.resolve().is_relative_to(repository)
 
 
 class RunnerModel:
     """A loaded model in its runner. One predict at a time."""
 
-    def __init__(self, package: Package, home: Path, log: Callable[..., None]) -> None:
+    def __init__(
+        self, package: Package, home: Path, wanted: dict[str, Any], log: Callable[..., None]
+    ) -> None:
+        """Starts the first runner and waits for it. Raises LoadFailed."""
         self._where = f"{package.name} version {package.version}"
-        self._python = str(package.environment.get("python", ""))
-        self._versions: dict[str, str] = dict(package.environment.get("versions", {}))
+        self._python: str = wanted["python"]
+        self._versions: dict[str, str] = wanted["versions"]
         self._budget = package.limits.time_budget_s
         self._home = home
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-        self._channel: socket.socket | None = None
-        self._life = -1
         self._attempt = 0
-        self._failures = 0
-        self._not_before = 0.0
-        self._closing = Lock()
-        self.locks: dict[str, bool] = {}
+        self._deaths: deque[float] = deque(maxlen=2 * _FREE_DEATHS)
+        self._due = 0.0
+        self._lock = Lock()
+        self._closing = Event()
+        self._told = Event()
+        self._runner: process.Runner | None = None
+        runner = self._started()
+        open_to = [what for what, cut in runner.locks.items() if not cut]
+        if open_to:
+            log("runner_not_locked_in", model=self._where, open_to=", ".join(open_to))
+        self._publish(runner)
+
+    @property
+    def runner(self) -> process.Runner | None:
+        """The process that answers now, None while a fresh one is on its way."""
+        return self._runner
 
     def predict(self, inputs: Sequence[Array], outputs: Sequence[int]) -> list[Array]:
-        """Asks the runner. Raises ModelError, ModelCrashed or ModelHung; then it starts anew."""
-        if self._channel is None:
-            self._start_again()
-        channel = self._channel
-        assert channel is not None
+        """Asks the runner. Raises ModelError, ModelBadAnswer, ModelCrashed, ModelHung.
+
+        Raises ModelNotReady when the model's process keeps dying.
+        """
+        request = frame.request(inputs, outputs)
+        runner = self._present()
         self._attempt += 1
-        channel.settimeout(self._budget)
         try:
-            frame.send(channel, frame.PREDICT, self._attempt, frame.request(inputs, outputs))
-            kind, attempt, body = frame.receive(channel)
+            kind, body = runner.ask(request, self._attempt, self._budget)
+            if kind == frame.ANSWER:
+                return frame.unpack(body, 0)
         except TimeoutError:
-            self._end("hung")
+            self._lost(runner, "hung")
             raise ModelHung(
                 f"the model exceeded its time budget of {self._budget:g} s and was stopped"
             ) from None
         except (frame.Closed, frame.BadFrame):
-            self._end("died")
+            self._lost(runner, "died")
             raise ModelCrashed("the model's process died on this call") from None
-        if attempt != self._attempt:
-            self._end("out of step")
-            raise ModelCrashed("the model's process answered another call")
-        self._failures = 0
-        if kind != frame.ANSWER:
-            raise ModelError(f"the model failed: {str(body, 'utf-8', 'replace')[:300]}")
-        return self._arrays(body)
-
-    def _arrays(self, body: memoryview) -> list[Array]:
-        try:
-            return frame.unpack(body, 0)
-        except frame.BadFrame:
-            self._end("broke the framing")
-            raise ModelCrashed("the model's process answered nonsense") from None
+        text = str(body, "utf-8", "replace")[:400]
+        if kind == frame.UNFIT:
+            raise ModelBadAnswer(f"the model's answer cannot be used: {text}")
+        raise ModelError(f"the model failed: {text}")
 
     def interrupt(self, thread: int) -> None:
         """Nothing: `predict` bounds itself by the version's time budget."""
 
     def close(self) -> None:
         """Ends the runner and removes its files."""
-        self._end("")
+        self._closing.set()
+        with self._lock:
+            runner, self._runner = self._runner, None
+            self._told.set()
+        if runner is not None:
+            runner.end()
         shutil.rmtree(self._home, ignore_errors=True)
 
-    def start(self) -> None:
-        """Starts the runner and waits until its model is loaded. Raises LoadFailed."""
-        ours, theirs = socket.socketpair()
-        reading, writing = os.pipe()
-        with tempfile.TemporaryFile() as said:
-            try:
-                self._process = launch.start(
-                    "fairlead.runtimes.runner.child",
-                    [str(theirs.fileno()), str(reading), str(self._home / "job.json")],
-                    python=self._python,
-                    home=self._home / "scratch",
-                    descriptors=[theirs.fileno(), reading],
-                    output=said,
-                )
-            except OSError as error:
-                ours.close()
-                os.close(writing)
-                raise LoadFailed(
-                    f"the interpreter {self._python} cannot be started: {error.strerror}",
-                    where=self._where,
-                    fix="Make that environment again, or pack the model under another --python",
-                ) from error
-            finally:
-                theirs.close()
-                os.close(reading)
-            self._channel, self._life = ours, writing
-            self._wait_ready(ours, said)
-
-    def _wait_ready(self, channel: socket.socket, said: Any) -> None:
-        channel.settimeout(_LOAD_S)
-        try:
-            kind, _, body = frame.receive(channel)
-        except (TimeoutError, frame.Closed, frame.BadFrame):
-            self._end("")
-            said.seek(0, os.SEEK_END)
-            said.seek(max(0, said.tell() - _SAID_BYTES))
-            lines = said.read().decode(errors="replace").strip().splitlines()
-            reason = lines[-1] if lines else f"no answer within {_LOAD_S:.0f} s"
-            raise LoadFailed(f"the runner did not start: {reason}", where=self._where) from None
-        text = str(body, "utf-8", "replace")
-        if kind != frame.READY:
-            self._end("")
-            raise LoadFailed(
-                f"the runner cannot load the model: {text}",
-                where=self._where,
-                fix=self._advice(text),
+    def _present(self) -> process.Runner:
+        """A live runner. One that died between calls is nobody's fault, and is waited for."""
+        runner = self._runner
+        if runner is not None and not runner.alive:
+            self._lost(runner, "died while idle")
+            runner = None
+        if runner is None and self._due - now() < _SOON_S and self._told.wait(_PATIENCE_S):
+            runner = self._runner
+        if runner is None:
+            raise ModelNotReady(
+                "the model's process died and is started again", fix="Try again in a while"
             )
-        told: dict[str, dict[str, Any]] = json.loads(text)
-        self.locks = told["locks"]
-        self._check_versions(told["versions"])
+        return runner
+
+    def _lost(self, runner: process.Runner, why: str) -> None:
+        """Ends a runner that is no good any more, and has the next one started."""
+        with self._lock:
+            if self._runner is not runner:
+                return
+            self._runner = None
+            self._told.clear()
+            self._note_death()
+        self._log("runner_ended", model=self._where, why=why, status=runner.end())
+        Thread(target=self._start_again, name="runner-start", daemon=True).start()
+
+    def _start_again(self) -> None:
+        while not self._closing.wait(max(0.0, self._due - now())):
+            self._told.clear()
+            try:
+                runner = self._started()
+            except Exception as error:
+                reason = error.line() if isinstance(error, LoadFailed) else repr(error)
+                self._log("runner_not_started", model=self._where, reason=reason)
+                self._note_death(_FAILED_START)
+                self._told.set()
+            else:
+                return self._publish(runner)
+
+    def _publish(self, runner: process.Runner) -> None:
+        with self._lock:
+            closed = self._closing.is_set()
+            if not closed:
+                self._runner = runner
+                self._told.set()
+        if closed:
+            runner.end()
+
+    def _note_death(self, counts: int = 1) -> None:
+        moment = now()
+        self._deaths.extend([moment] * counts)
+        beyond = sum(death > moment - _WITHIN_S for death in self._deaths) - _FREE_DEATHS
+        self._due = moment + (min(2.0**beyond, _LONGEST_S) if beyond > 0 else 0.0)
+
+    def _started(self) -> process.Runner:
+        # What an earlier life wrote is of no use to this one, and nothing else bounds it.
+        shutil.rmtree(self._home / "scratch", ignore_errors=True)
+        (self._home / "scratch").mkdir(exist_ok=True)
+        try:
+            runner = process.start(self._python, self._home, self._where)
+        except LoadFailed as error:
+            if self._versions and "No module named" in error.what:
+                wanted = " ".join(f"{name}=={v}" for name, v in self._versions.items())
+                error.fix = f"Where it runs, pip install what it was packed with: {wanted}"
+            raise
+        try:
+            self._check_versions(runner.versions)
+        except LoadFailed:
+            runner.end()
+            raise
+        return runner
 
     def _check_versions(self, found: dict[str, str]) -> None:
         """Refuses libraries of another minor version than the package's; says of other patches."""
@@ -195,7 +273,6 @@ class RunnerModel:
             if here == wanted:
                 continue
             if here.split(".")[:2] != wanted.split(".")[:2]:
-                self._end("")
                 raise LoadFailed(
                     f"the model was packed with {name} {wanted}; the runner has {here}",
                     where=self._where,
@@ -203,44 +280,3 @@ class RunnerModel:
                     f"{name} {here}",
                 )
             self._log("version_drift", model=self._where, library=name, packed=wanted, here=here)
-
-    def _advice(self, text: str) -> str | None:
-        if "Error: No module named" not in text and "ImportError" not in text:
-            return None
-        wanted = " ".join(f"{name}=={number}" for name, number in self._versions.items())
-        return f"Install what it was packed with where it runs: pip install {wanted}"
-
-    def _start_again(self) -> None:
-        """A fresh runner after one that failed; the more often, the longer after."""
-        wait = self._not_before - now()
-        if wait > _PATIENCE_S:
-            raise ModelNotReady("the model's process keeps dying; it is started again in a while")
-        if wait > 0:
-            Event().wait(wait)
-        try:
-            self.start()
-        except LoadFailed as error:
-            self._backoff()
-            self._log("runner_not_started", model=self._where, reason=error.line())
-            raise ModelNotReady("the model's process could not be started again") from None
-
-    def _backoff(self) -> None:
-        self._not_before = now() + _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
-        self._failures += 1
-
-    def _end(self, why: str) -> None:
-        with self._closing:
-            process, self._process = self._process, None
-            channel, self._channel = self._channel, None
-            life, self._life = self._life, -1
-        if channel is not None:
-            channel.close()
-        if process is not None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            status = process.wait()
-            if why:
-                self._backoff()
-                self._log("runner_ended", model=self._where, why=why, status=status)
-        if life >= 0:
-            os.close(life)

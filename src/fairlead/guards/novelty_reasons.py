@@ -1,0 +1,99 @@
+"""What is strange about a row, in words: the columns without which it would be least strange."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairlead.guards.bends import Bends
+from fairlead.guards.nearest import Nearest
+from fairlead.guards.novelty_space import Axis, Space
+from fairlead.guards.ranges import Ranges
+from fairlead.guards.tails import Tail
+
+Floats = NDArray[np.float64]
+
+MOST_REASONS = 5
+_MOST_TRIED = 32
+_FAR_ENOUGH = 1e4
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What training rows look like.
+
+    far: how rare a distance to the nearest of them is; out: how rare an excess of their ranges.
+    """
+
+    space: Space
+    nearest: Nearest
+    bends: Bends
+    ranges: Ranges
+    far: Tail
+    out: Tail
+
+
+def ranked(shape: Shape, row: Floats) -> list[Axis]:
+    """The columns, first the one without which the row would be least strange.
+
+    Of many columns, those far outside or far from the nearest row are tried; the others follow.
+    """
+    axes = shape.space.axes
+    starts = [axis.start for axis in axes]
+    excess = np.maximum.reduceat(shape.ranges.each(row), starts)
+    bent = np.clip(shape.bends.rows(row), -_FAR_ENOUGH, _FAR_ENOUGH)
+    rows = shape.nearest.rows
+    squares = np.einsum("ij,ij->i", rows, rows) - 2.0 * (rows @ bent) + bent @ bent
+    nearest = int(squares.argmin())
+    apart = np.add.reduceat((rows[nearest] - bent) ** 2, starts)
+    order: list[int] = np.lexsort((-apart, -excess)).tolist()
+    tried = order[: _MOST_TRIED // 2]
+    tried += [i for i in np.argsort(-apart).tolist() if i not in tried][: _MOST_TRIED // 2]
+    left: dict[int, float] = {}
+    for i in tried:
+        part = slice(axes[i].start, axes[i].stop)
+        without = squares - ((rows[:, part] - bent[part]) ** 2).sum(axis=1)
+        far = shape.far.of_one(sqrt(max(float(without.min()), 0.0)))
+        others = float(np.delete(excess, i).max(initial=0.0))
+        left[i] = max(far, shape.out.of_one(others))
+    tried.sort(key=lambda i: (round(left[i], 9), -excess[i], -apart[i]))
+    return [axes[i] for i in tried] + [axes[i] for i in order if i not in left]
+
+
+def reasons(shape: Shape, row: Floats, values: dict[str, Any]) -> list[str]:
+    """Sentences, the strangest column first. values: of the row; empty to name columns only."""
+    order = ranked(shape, row)
+    excess = shape.ranges.each(row)
+    outside = [a for a in order if excess[a.start : a.stop].max() > _ROUNDING]
+    if outside:
+        return [
+            _outside(shape, axis, values[axis.name])
+            if values
+            else f"{axis.name} is outside the accepted range"
+            for axis in outside[:MOST_REASONS]
+        ]
+    how = "the nearest training row differs most in " if values else "above all "
+    names = ", ".join(axis.name for axis in order[:2])
+    return [f"no single value is unusual, the combination is: {how}{names}"]
+
+
+def _outside(shape: Shape, axis: Axis, value: Any) -> str:
+    if axis.kind != "number":
+        if value == "":
+            return f"{axis.name} is missing, which training rows never are"
+        if axis.kind == "category":
+            return f"{axis.name} = {value!r} is no value that training rows hold"
+        return f"{axis.name} is written or measured unlike any training text"
+    if np.isnan(value):
+        return f"{axis.name} is missing, which training rows never are"
+    mean, deviation = axis.mean[0], axis.deviation[0]
+    high = shape.ranges.high[axis.start] * deviation + mean
+    low = shape.ranges.low[axis.start] * deviation + mean
+    if value > high:
+        return f"{axis.name} = {value:g} is above the training maximum {high:g}"
+    return f"{axis.name} = {value:g} is below the training minimum {low:g}"

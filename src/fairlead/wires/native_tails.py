@@ -1,0 +1,87 @@
+"""What a guarded row says beside its outputs: confidence, set, novelty, decision and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from fairlead.core.decision import ABSTAINED, OUTCOMES, SERVED, Verdicts
+from fairlead.core.signature import TensorSpec
+from fairlead.core.tensor import Array
+from fairlead.serving.registry import Served
+
+ADDED = ("confidence", "set", "p_novel", "interval")
+"""The keys of a row that guards add."""
+
+_DECISIONS = [f'"decision":"{name}","reasons":'.encode() for name in OUTCOMES]
+_SERVED = _DECISIONS[SERVED] + b"[]}"
+
+
+class Tails:
+    """Writes the rows of a guarded version for one choice of outputs."""
+
+    def __init__(
+        self,
+        served: Served,
+        keys: Sequence[str],
+        specs: Sequence[TensorSpec],
+        named: dict[str, Any],
+    ) -> None:
+        """keys: of the outputs, which a row that is not served has as null."""
+        guarding = served.guarding
+        assert guarding is not None
+        self._named = named
+        nulls = b"".join([orjson.dumps(key) + b":null," for key in keys])
+        self._withheld = b"{" + nulls
+        self._radius = guarding.radius
+        values = [i for i, spec in enumerate(specs) if spec.role == "value"]
+        self._value = values[0] if values and self._radius is not None else None
+
+    def rows(
+        self, written: Sequence[Sequence[bytes]], outputs: Sequence[Array], verdicts: Verdicts
+    ) -> list[bytes]:
+        """One JSON object per row; `written` holds each output of each row as `"key":value,`."""
+        columns = list(written)
+        if self._value is not None:
+            columns.append(self._intervals(outputs[self._value]))
+        marks = self._marks(verdicts)
+        if not verdicts.worst:
+            return [b"{" + b"".join([c[i] for c in columns]) + m for i, m in enumerate(marks)]
+        codes: list[int] = verdicts.codes.tolist()
+        return [
+            (self._withheld if code >= ABSTAINED else b"{" + b"".join([c[i] for c in columns]))
+            + marks[i]
+            for i, code in enumerate(codes)
+        ]
+
+    def _intervals(self, values: Array) -> list[bytes]:
+        radius = self._radius or 0.0
+        flat: list[float] = values.reshape(-1).astype(np.float64).tolist()
+        return [b'"interval":[%.7g,%.7g],' % (v - radius, v + radius) for v in flat]
+
+    def _marks(self, verdicts: Verdicts) -> list[bytes]:
+        """Confidence, set, p-value, decision and reasons of each row."""
+        count = len(verdicts.codes)
+        sure = None if verdicts.confidence is None else verdicts.confidence.tolist()
+        novel = None if verdicts.p_novel is None else verdicts.p_novel.tolist()
+        codes: list[int] = verdicts.codes.tolist()
+        found: list[bytes] = []
+        for row in range(count):
+            text = b""
+            if sure is not None and codes[row] < ABSTAINED:
+                text = b'"confidence":%.6g,"set":%b,' % (sure[row], self._set(verdicts, row))
+            if novel is not None:
+                text += b'"p_novel":%.6g,' % novel[row]
+            reasons = verdicts.reasons.get(row)
+            if codes[row] == SERVED and not reasons:
+                found.append(text + _SERVED)
+            else:
+                found.append(text + _DECISIONS[codes[row]] + orjson.dumps(reasons or []) + b"}")
+        return found
+
+    def _set(self, verdicts: Verdicts, row: int) -> bytes:
+        names = verdicts.likely(row) if verdicts.likely is not None else []
+        return orjson.dumps([str(self._named.get(name, name)) for name in names])

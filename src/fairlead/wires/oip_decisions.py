@@ -1,0 +1,40 @@
+"""What guards say, as outputs that an Open Inference Protocol client may ask for by name."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fairlead.core.decision import OUTCOMES, Verdicts
+from fairlead.core.signature import TensorSpec
+from fairlead.core.tensor import DTYPES, Array
+from fairlead.serving.registry import Served
+
+ADDED = {
+    "decision": TensorSpec("decision", DTYPES["BYTES"], (-1,)),
+    "p_novel": TensorSpec("p_novel", DTYPES["FP32"], (-1,)),
+    "confidence": TensorSpec("confidence", DTYPES["FP32"], (-1,)),
+}
+"""One value per row each: serve, warn, abstain or reject; the novelty p-value; the confidence."""
+
+
+def added_by(served: Served) -> dict[str, TensorSpec]:
+    """What this version's guards say; a name that the model itself uses stays the model's."""
+    guarding = served.guarding
+    if guarding is None or not served.package.signature.batched:
+        return {}
+    own = {spec.name for spec in served.package.signature.outputs}
+    about = guarding.about
+    there = {"decision": True, "p_novel": "novelty" in about, "confidence": "confidence" in about}
+    return {n: spec for n, spec in ADDED.items() if there[n] and n not in own}
+
+
+def said(name: str, verdicts: Verdicts) -> Array:
+    """One of the added outputs for the joined rows."""
+    if name == "decision":
+        array: Array = np.empty(len(verdicts.codes), dtype=object)
+        array[:] = [OUTCOMES[code] for code in verdicts.codes.tolist()]
+        return array
+    values = verdicts.p_novel if name == "p_novel" else verdicts.confidence
+    if values is None:
+        return np.zeros(len(verdicts.codes), np.float32)
+    return values.astype(np.float32)

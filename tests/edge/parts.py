@@ -1,0 +1,173 @@
+"""The edge on a real socket without any model: a wire that echoes, now or when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+from typing import Any
+
+import uvloop
+from tests.raw import Answer, Raw
+
+from fairlead.core.call import PUBLIC, Call, Head, Reply, Route
+from fairlead.core.errors import FairleadError, MethodNotAllowed, ModelNotReady
+from fairlead.edge.heads import HttpLimits
+from fairlead.edge.http1 import Http1
+from fairlead.edge.router import Router
+from fairlead.edge.service import HttpService
+from fairlead.wires import native
+
+TICK_S = 0.02
+
+
+class EchoWire:
+    """Routes of a test.
+
+    GET  /plain   answers at once what the head says.
+    GET  /breaks  has a fault of its own.
+    POST /echo    is a prediction that answers its body at once.
+    POST /held    is a prediction that answers when `Bench.release` says so.
+    POST /shut    is refused by its head.
+    """
+
+    prefix = "/"
+
+    def __init__(self) -> None:
+        self.plain = 0
+
+    def error(self, error: FairleadError) -> Reply:
+        return native.error_reply(error)
+
+    def route(self, method: str, path: str) -> Route | None:
+        gets = {"/plain": self._plain, "/breaks": self._breaks}
+        if path in gets:
+            if method != "GET":
+                raise MethodNotAllowed(method, ["GET"])
+            return Route(PUBLIC, native.error_reply, answer=gets[path])
+        if path in ("/echo", "/held", "/shut"):
+            if method != "POST":
+                raise MethodNotAllowed(method, ["POST"])
+            return Route("predict", native.error_reply, decode=_decode, model=path[1:])
+        return None
+
+    def _plain(self, head: Head, body: bytes) -> Reply:
+        self.plain += 1
+        return Reply(200, repr((head.method, head.path, head.query, body)).encode(), "text/plain")
+
+    def _breaks(self, head: Head, body: bytes) -> Reply:
+        raise ZeroDivisionError("a fault at /some/path")
+
+
+def _decode(call: Call, head: Head, body: bytes) -> None:
+    """Never called: the echo path takes the body as it is."""
+
+
+class EchoPath:
+    """A prediction path without a model."""
+
+    def __init__(self) -> None:
+        self.held: list[Call] = []
+        self.seen: list[bytes] = []
+        self.patience: list[float] = []
+
+    def admit(self, route: Route) -> None:
+        if route.model == "shut":
+            raise ModelNotReady("the model is shut")
+
+    def predict(self, call: Call, head: Head, body: bytes) -> None:
+        self.seen.append(body)
+        self.patience.append(call.deadline - call.received)
+        call.payload = body
+        if head.path == "/held":
+            call.payload = None
+            self.held.append(call)
+            call.note = body
+        else:
+            call.done(call)
+
+
+class Forgetful(HttpService):
+    """A service that remembers no head: the slow way, which is always right."""
+
+    def remember(self, raw: bytes, head: Head) -> None:
+        """Keeps nothing."""
+
+
+class Bench:
+    """A listening edge on a loop of its own."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: HttpLimits, memory: bool) -> None:
+        self.loop = loop
+        self.wire = EchoWire()
+        self.path = EchoPath()
+        self.logged: list[tuple[str, dict[str, object]]] = []
+        kind = HttpService if memory else Forgetful
+        self.service = kind(Router([self.wire]), self.path, limits, self._log)
+        self.port = 0
+
+    def _log(self, event: str, **fields: object) -> None:
+        self.logged.append((event, fields))
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """The result of a function that runs on the loop."""
+        done, found = Event(), []
+
+        def run() -> None:
+            found.append(function())
+            done.set()
+
+        self.loop.call_soon_threadsafe(run)
+        assert done.wait(20)
+        return found[0]
+
+    def release(self, index: int = 0) -> None:
+        """Answers a held call, by its place among those that are still held."""
+
+        def answer() -> None:
+            call = self.path.held.pop(index)
+            call.payload = call.note
+            call.done(call)
+
+        self.call(answer)
+
+    def connect(self) -> Raw:
+        return Raw(self.port)
+
+
+@contextmanager
+def bench(memory: bool = True, **limits: Any) -> Iterator[Bench]:
+    """An edge under these limits; everything ends with the block."""
+    loop = uvloop.new_event_loop()
+    made = Bench(loop, HttpLimits(**limits), memory)
+    listening, over = Event(), asyncio.Event()
+
+    async def serve() -> None:
+        server = await loop.create_server(lambda: Http1(made.service), "127.0.0.1", 0)
+        made.port = server.sockets[0].getsockname()[1]
+        listening.set()
+        while not over.is_set():
+            made.service.tick()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), TICK_S)
+        server.close()
+        for connection in [*made.service._connections]:
+            connection._transport.abort()
+        await asyncio.sleep(0)
+
+    thread = Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    assert listening.wait(20)
+    try:
+        yield made
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(20)
+        loop.close()
+
+
+def refused(answer: Answer, status: int, code: str) -> None:
+    """Checks that an answer is a problem with this status and code."""
+    assert (answer.status, answer.json()["code"]) == (status, code), answer
+    assert answer.header("content-type") == "application/problem+json"

@@ -1,0 +1,106 @@
+"""What all connections share: how many there may be, and what is counted."""
+
+import pytest
+from tests.edge.parts import EchoPath, EchoWire
+
+from fairlead.core.call import Reply
+from fairlead.core.clock import now
+from fairlead.core.errors import UrlTooLong
+from fairlead.edge.heads import HttpLimits
+from fairlead.edge.router import Router
+from fairlead.edge.service import HttpService
+
+
+class Caller:
+    """As much of a connection as the service sees."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.looked = 0
+        self.ended = 0
+        self.idle = True
+        self.seen = 0.0
+
+    def check_time(self, moment: float) -> None:
+        self.looked += 1
+
+    def end(self, since: float) -> None:
+        self.ended += 1
+
+
+def service(**limits: int) -> HttpService:
+    return HttpService(Router([EchoWire()]), EchoPath(), HttpLimits(**limits), print)
+
+
+def test_one_address_may_not_take_all_connections():
+    made = service(connections_per_ip=2, connections=5)
+    strangers = [Caller("10.0.0.1") for _ in range(3)]
+    assert [made.connected(c) for c in strangers] == [True, True, False]
+    assert made.connected(Caller("10.0.0.2"))
+    made.lost(strangers[0])
+    made.lost(strangers[2])
+    assert made.connected(Caller("10.0.0.1"))
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.9.9.9", "::1", ""])
+def test_a_peer_on_this_machine_is_exempt(peer):
+    made = service(connections_per_ip=1)
+    assert all(made.connected(Caller(peer)) for _ in range(5))
+
+
+@pytest.mark.parametrize("peer", ["128.0.0.1", "12.7.0.0", "::11", "fe80::1"])
+def test_no_other_peer_is(peer):
+    made = service(connections_per_ip=1)
+    assert made.connected(Caller(peer))
+    assert not made.connected(Caller(peer))
+
+
+def test_all_addresses_together_have_a_limit():
+    made = service(connections=3)
+    callers = [Caller(f"10.0.0.{i}") for i in range(4)]
+    assert [made.connected(c) for c in callers] == [True, True, True, False]
+    for caller in callers:
+        made.lost(caller)
+        made.lost(caller)
+    assert made.connections == 0
+    assert made.connected(Caller("127.0.0.1"))
+
+
+def test_a_tick_looks_at_every_connection_and_renews_the_date():
+    made = service()
+    callers = [Caller("127.0.0.1") for _ in range(3)]
+    for caller in callers:
+        made.connected(caller)
+    made.ok_head = b""
+    made.tick()
+    assert [c.looked for c in callers] == [1, 1, 1]
+    assert made.ok_head.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_it_is_quiet_when_nothing_was_read_for_a_while():
+    made = service()
+    caller = Caller("127.0.0.1")
+    made.connected(caller)
+    made.tick()
+    assert made.quiet
+    caller.seen = now()
+    made.tick()
+    assert not made.quiet
+
+
+def test_refusals_are_counted_by_name():
+    made = service()
+    for _ in range(3):
+        made.count_refusal(UrlTooLong("it is long"))
+    assert made.refusals == {"URL_TOO_LONG": 3}
+
+
+def test_the_head_of_an_answer_holds_what_the_reply_says():
+    made = service()
+    reply = Reply(405, b"no", "text/plain", (("allow", "GET, HEAD"),))
+    head = made.head_of(reply, b"no", closing=True).decode()
+    lines = head.split("\r\n")
+    assert lines[0] == "HTTP/1.1 405 Method Not Allowed"
+    assert {"content-type: text/plain", "allow: GET, HEAD", "content-length: 2"} <= {*lines}
+    assert lines[-3:] == ["connection: close", "", ""]
+    assert "connection" not in made.head_of(None, b"", closing=False).decode()

@@ -1,0 +1,190 @@
+"""The bookkeeper: every record reaches the ledger once, and only what is finished is removed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from fairlead.serving import bookkeeper
+from fairlead.serving.bookkeeper import JOURNAL, LEDGER, Bookkeeper
+from fairlead.usage import journal
+from fairlead.usage.journal import Columns, Journal, segments
+from fairlead.usage.ledger import Ledger
+
+
+def write(writer: Journal, count: int = 1) -> None:
+    for _ in range(count):
+        writer.append("m", 1, Columns([1], [0], [0], [0], [0], [0]))
+
+
+def recorded(state) -> int:
+    """Requests in the ledger, read beside whoever writes it; 0 before there is one."""
+    try:
+        with closing(sqlite3.connect(f"file:{state / LEDGER}?mode=ro", uri=True)) as database:
+            return database.execute("SELECT coalesce(sum(requests), 0) FROM usage").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def names(state) -> set[str]:
+    return {s.name for s in segments(state / JOURNAL)}
+
+
+@pytest.fixture
+def small_segments(monkeypatch):
+    """Every segment is full after two records."""
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 130)
+
+
+def test_a_segment_of_a_writer_that_lives_is_never_removed(tmp_path):
+    writer = Journal(tmp_path / JOURNAL, "alive")
+    write(writer)
+    book = Bookkeeper(tmp_path, kept_bytes=0, kept_segments=0)
+    for _ in range(3):
+        book.follow()
+    assert len(names(tmp_path)) == 1
+    write(writer)
+    assert book.follow() == 1
+    writer.close()
+    book.follow()
+    assert names(tmp_path) == set()
+    book.close()
+    assert recorded(tmp_path) == 2
+
+
+def test_a_segment_is_removed_only_when_all_of_it_is_in_the_ledger(tmp_path, monkeypatch):
+    """Rolling up takes several rounds here; the file stays until the last of them."""
+    monkeypatch.setattr("fairlead.usage.ledger._BATCHES_AT_ONCE", 2)
+    writer = Journal(tmp_path / JOURNAL, "gone")
+    write(writer, 10)
+    writer.close()
+    book = Bookkeeper(tmp_path, kept_bytes=0, kept_segments=0)
+    rounds = 0
+    while names(tmp_path):
+        book.follow()
+        rounds += 1
+        assert rounds < 20
+    assert rounds > 3
+    book.close()
+    assert recorded(tmp_path) == 10
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_segments_of_earlier_servers_are_rolled_up_and_then_removed(tmp_path):
+    for server in range(5):
+        writer = Journal(tmp_path / JOURNAL, f"server{server}")
+        write(writer, 6)
+        writer.close()
+    left = names(tmp_path)
+    assert len(left) == 15
+    book = Bookkeeper(tmp_path, kept_segments=4)
+    while book.follow():
+        pass
+    book.follow()
+    assert len(names(tmp_path)) == 4
+    book.close()
+    assert recorded(tmp_path) == 30
+    for _ in range(2):
+        book = Bookkeeper(tmp_path, kept_segments=4)
+        assert book.follow() == 0
+        book.close()
+    assert recorded(tmp_path) == 30
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_the_newest_finished_segments_are_kept_up_to_their_bytes(tmp_path):
+    writer = Journal(tmp_path / JOURNAL, "w")
+    write(writer, 40)
+    writer.close()
+    for age, segment in enumerate(reversed(segments(tmp_path / JOURNAL))):
+        os.utime(segment, ns=(10**18 - age, 10**18 - age))
+    whole = segments(tmp_path / JOURNAL)
+    size = whole[0].stat().st_size
+    book = Bookkeeper(tmp_path, kept_bytes=size * 3)
+    while book.follow():
+        pass
+    book.follow()
+    assert names(tmp_path) == {s.name for s in whole[-3:]}
+    book.close()
+
+
+def test_what_was_removed_leaves_no_trace_that_grows(tmp_path):
+    for number in range(4):
+        writer = Journal(tmp_path / JOURNAL, f"w{number}")
+        write(writer)
+        writer.close()
+    book = Bookkeeper(tmp_path, kept_segments=1)
+    book.follow()
+    book.follow()
+    book.close()
+    ledger = Ledger(tmp_path / LEDGER)
+    assert ledger.followed() == names(tmp_path)
+    ledger.close()
+
+
+def test_dying_between_removing_a_file_and_forgetting_it_counts_nothing_twice(tmp_path):
+    writer = Journal(tmp_path / JOURNAL, "w")
+    write(writer, 3)
+    writer.close()
+    book = Bookkeeper(tmp_path)
+    book.follow()
+    book.close()
+    for segment in segments(tmp_path / JOURNAL):
+        segment.unlink()
+    book = Bookkeeper(tmp_path)
+    book.follow()
+    book.close()
+    ledger = Ledger(tmp_path / LEDGER)
+    assert ledger.followed() == set()
+    ledger.close()
+    assert recorded(tmp_path) == 3
+
+
+def test_a_segment_that_cannot_be_read_holds_up_no_other(tmp_path, capsys):
+    """It is told once, not twice a second for ever."""
+    writer = Journal(tmp_path / JOURNAL, "z")
+    write(writer, 2)
+    (tmp_path / JOURNAL / "a.segment").mkdir()
+    book = Bookkeeper(tmp_path)
+    assert [book.follow() for _ in range(4)] == [2, 0, 0, 0]
+    assert capsys.readouterr().err.count("bookkeeping_failed") == 1
+    (tmp_path / JOURNAL / "a.segment").rmdir()
+    writer.close()
+    book.close()
+
+
+def run(state, pipe: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", bookkeeper.__name__, str(state), str(pipe), "info", "json"],
+        pass_fds=[pipe],
+    )
+
+
+def test_a_bookkeeper_that_is_ended_rolls_up_the_rest_first(tmp_path):
+    life, alive = os.pipe()
+    writer = Journal(tmp_path / JOURNAL, "w")
+    write(writer)
+    process = run(tmp_path, life)
+    while recorded(tmp_path) == 0:
+        assert process.poll() is None
+    write(writer, 500)
+    process.terminate()
+    assert process.wait(timeout=30) == 0
+    assert recorded(tmp_path) == 501
+    writer.close()
+    os.close(life)
+    os.close(alive)
+
+
+def test_a_bookkeeper_ends_when_the_supervisor_is_gone(tmp_path):
+    life, alive = os.pipe()
+    (tmp_path / JOURNAL).mkdir()
+    process = run(tmp_path, life)
+    os.close(life)
+    os.close(alive)
+    assert process.wait(timeout=5) == 1

@@ -1,0 +1,71 @@
+"""What becomes of a finished call before it leaves."""
+
+import gc
+import weakref
+
+import pytest
+
+from fairlead.core.call import PUBLIC, Call, Route
+from fairlead.core.errors import FairleadError, MalformedBody
+from fairlead.serving.execute import Answered
+from fairlead.serving.record import encode, refuse
+from fairlead.wires import native
+
+
+class Body:
+    """Stands for a large body; its end can be watched."""
+
+
+def answered(call: Call) -> None:
+    assert call.payload
+
+
+def decode(call: Call, body: Body) -> None:
+    raise MalformedBody("the body is not what it should be")
+
+
+def test_a_refused_call_is_gone_with_its_body_when_it_is_answered():
+    """Without waiting for the collector: seventy large bodies would wait together."""
+    route = Route(PUBLIC, native.error_reply)
+
+    def predict() -> tuple[weakref.ref[Call], weakref.ref[Body]]:
+        call, body = Call(route, 0.0, 1.0, 1, True, answered), Body()
+        try:
+            decode(call, body)
+        except FairleadError as error:
+            refuse(call, error)
+        return weakref.ref(call), weakref.ref(body)
+
+    gc.disable()
+    try:
+        call, body = predict()
+        assert call() is None
+        assert body() is None
+    finally:
+        gc.enable()
+
+
+class Encoder:
+    """Fails on every call whose number of rows is even."""
+
+    def encode(self, calls, outputs, verdicts):
+        for call in calls:
+            if call.rows % 2 == 0:
+                raise ZeroDivisionError
+            call.payload = outputs[0].encode()
+
+
+@pytest.mark.parametrize("rows", [[1, 3], [1, 2, 3], [2], [2, 2]])
+def test_a_fault_of_an_encoder_is_the_fault_of_one_call_only(rows, capsys):
+    calls = []
+    for count in rows:
+        call = Call(Route(PUBLIC, native.error_reply), 0.0, 1.0, 1, True, answered)
+        call.rows, call.encoder = count, Encoder()
+        calls.append(call)
+    encode([Answered(calls, ["abcdefgh"], None)])
+    for call in calls:
+        assert (call.error is None) == (call.rows % 2 == 1)
+        if call.error is not None:
+            assert call.error.name == "INTERNAL"
+            assert "ZeroDivision" not in call.error.line()
+    assert ("encode_failed" in capsys.readouterr().err) == any(count % 2 == 0 for count in rows)

@@ -1,0 +1,98 @@
+"""The registry: who may use which version now, and why not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.serving.parts import DOUBLE, Model, call, serve
+
+from fairlead.core.errors import ModelNotFound, ModelNotReady
+from fairlead.core.package import Package
+from fairlead.serving.registry import FAILED, LATEST, LOADING, READY, Registry, Served, release
+
+
+def served(version: int, name: str = "m") -> Served:
+    package = Package(name, version, serve(Model()).package.folder, "test", False, "g", DOUBLE, {})
+    return Served(package, Model(), {})
+
+
+def registry(*versions: int) -> Registry:
+    """A registry that knows these versions of m; none is loaded."""
+    made = Registry()
+    for version in versions:
+        made.know("m", version, None, LOADING)
+    return made
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, unique=True))
+def test_the_newest_ready_version_answers_in_whatever_order_they_become_ready(versions):
+    known = registry(*versions)
+    ready: list[int] = []
+    for version in versions:
+        known.publish(served(version))
+        ready.append(version)
+        assert known.lease("m", LATEST).package.version == max(ready)
+        assert known.lease("m", version).package.version == version
+    assert sorted(s.package.version for s in known.served()) == sorted(versions)
+
+
+def test_publishing_makes_a_version_ready_and_again_replaces_it():
+    known = registry(1)
+    known.publish(served(1))
+    assert known.versions["m"][1].state == READY
+    again = served(1)
+    known.publish(again)
+    assert known.lease("m", 1) is again
+    assert known.lease("m", LATEST) is again
+    assert known.served() == [again]
+
+
+def test_a_lease_is_counted_until_it_is_given_back():
+    known = registry(1)
+    known.publish(served(1))
+    first, second = known.lease("m", 1), known.lease("m", LATEST)
+    assert first is second
+    assert first.leases == 2
+    release(first)
+    release(second)
+    assert first.leases == 0
+    assert known.get("m", 1) is first
+    assert first.leases == 0, "looking is not holding"
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "error", "says"),
+    [
+        ("absent", LATEST, ModelNotFound, "no model 'absent' is served here"),
+        ("m", 7, ModelNotFound, "has no version 7. Known: 1, 2, 10"),
+        ("m", 1, ModelNotReady, "'m' is loading"),
+        ("m", 2, ModelNotReady, "'m' is failed: out of luck"),
+        ("m", LATEST, ModelNotReady, "'m' is loading"),
+    ],
+)
+def test_why_a_version_does_not_answer_is_said(model, version, error, says):
+    known = registry(10, 1, 2)
+    known.mark("m", 2, FAILED, "out of luck")
+    for ask in (known.lease, lambda *what: (_ for _ in ()).throw(known.absence(*what))):
+        with pytest.raises(error) as caught:
+            ask(model, version)
+        assert says in caught.value.line()
+
+
+def test_a_version_refuses_calls_until_it_has_a_batcher():
+    fresh = served(1)
+    with pytest.raises(ModelNotReady):
+        fresh.submit(call(fresh, [1, 1]))
+
+
+def test_what_a_wire_derives_is_made_once():
+    made: list[Served] = []
+
+    def derive(of: Served) -> str:
+        made.append(of)
+        return "derived"
+
+    fresh = served(1)
+    assert [fresh.derived("wire", derive) for _ in range(3)] == ["derived"] * 3
+    assert made == [fresh]
