@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import joblib
 import numpy as np
@@ -26,70 +26,86 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import all_estimators
 
-from fairlead.packing.airlock.inert import InertReader
+from fairlead.packing.airlock.allow_list import renamed
+from fairlead.packing.airlock.inert import InertReader, Thing
 
 FILE = Path(__file__).parents[1] / "src" / "fairlead" / "packing" / "airlock" / "allowed.txt"
-HEAD = """# Every object that a trained file may name: module and name, exactly. Written by
-# scripts/allowed_names.py; what is added by hand stands in that script.
+HEAD = """# Every object that a trained file may name, and its uses: see allow_list.py.
+# Written by scripts/allowed_names.py; what is added by hand stands in that script.
 """
 BY_HAND = """
-builtins bytearray
-builtins bytes
-builtins complex
-builtins dict
-builtins float
-builtins frozenset
-builtins int
-builtins list
-builtins object
-builtins range
-builtins set
-builtins slice
-builtins str
-builtins tuple
-builtins bool
-_codecs encode
-collections OrderedDict
-collections defaultdict
-copyreg _reconstructor
-datetime date
-datetime datetime
-datetime timedelta
-numpy bool_
-numpy dtype
+builtins bytearray called
+builtins bytes called
+builtins complex called kept
+builtins frozenset called
+builtins range called
+builtins set called
+builtins slice called
+builtins bool kept
+builtins dict kept
+builtins float kept
+builtins int kept
+builtins list kept
+builtins object kept
+builtins str kept
+builtins tuple kept
+_codecs encode called
+collections OrderedDict called kept
+collections defaultdict called
+datetime date called kept
+datetime datetime called kept
+datetime timedelta called kept
+numpy bool kept
+numpy bool_ kept
+numpy dtype called
+numpy memmap
+numpy._core.memmap memmap
+numpy.core.memmap memmap
 numpy ndarray
-numpy float16
-numpy float32
-numpy float64
-numpy int8
-numpy int16
-numpy int32
-numpy int64
-numpy uint8
-numpy uint16
-numpy uint32
-numpy uint64
-numpy str_
-numpy.core.multiarray _reconstruct
-numpy.core.multiarray scalar
-numpy.core.numeric _frombuffer
-numpy._core.multiarray _reconstruct
-numpy._core.multiarray scalar
-numpy._core.numeric _frombuffer
-numpy.random._pickle __bit_generator_ctor
-numpy.random._pickle __randomstate_ctor
-numpy.random._pickle __generator_ctor
+numpy float16 kept
+numpy float32 kept
+numpy float64 kept
+numpy int8 kept
+numpy int16 kept
+numpy int32 kept
+numpy int64 kept
+numpy uint8 kept
+numpy uint16 kept
+numpy uint32 kept
+numpy uint64 kept
+numpy str_ kept
+numpy.core.multiarray _reconstruct called
+numpy.core.multiarray scalar called
+numpy.core.numeric _frombuffer called
+numpy._core.multiarray _reconstruct called
+numpy._core.multiarray scalar called
+numpy._core.numeric _frombuffer called
+numpy.ma.core MaskedArray
+numpy.random._pickle __bit_generator_ctor called
+numpy.random._pickle __randomstate_ctor called
+numpy.random._pickle __generator_ctor called
 numpy.random._mt19937 MT19937
 numpy.random._pcg64 PCG64
+catboost.core CatBoost
+catboost.core CatBoostClassifier
+catboost.core CatBoostRanker
+catboost.core CatBoostRegressor
+lightgbm.sklearn LGBMRanker
+scipy.sparse._csc csc_array
 scipy.sparse._csc csc_matrix
 scipy.sparse._csr csr_array
+sklearn._loss._loss CyHalfTweedieLoss called
+sklearn._loss.loss HalfTweedieLoss
 sklearn.ensemble._gb_losses BinomialDeviance
 sklearn.ensemble._gb_losses LeastSquaresError
 sklearn.ensemble._gb_losses MultinomialDeviance
-sklearn.feature_selection._mutual_info mutual_info_classif
-sklearn.feature_selection._mutual_info mutual_info_regression
-sklearn.feature_selection._univariate_selection chi2
-sklearn.feature_selection._univariate_selection f_regression
+sklearn.ensemble._stacking StackingRegressor
+sklearn.ensemble._voting VotingRegressor
+sklearn.feature_selection._mutual_info mutual_info_classif kept
+sklearn.feature_selection._mutual_info mutual_info_regression kept
+sklearn.feature_selection._univariate_selection chi2 kept
+sklearn.feature_selection._univariate_selection f_regression kept
+sklearn.gaussian_process.kernels CompoundKernel
 sklearn.gaussian_process.kernels DotProduct
 sklearn.gaussian_process.kernels ExpSineSquared
 sklearn.gaussian_process.kernels Exponentiation
@@ -97,14 +113,11 @@ sklearn.gaussian_process.kernels Matern
 sklearn.gaussian_process.kernels RationalQuadratic
 sklearn.gaussian_process.kernels Sum
 sklearn.gaussian_process.kernels WhiteKernel
-sklearn.neural_network._stochastic_optimizers SGDOptimizer
-sklearn.ensemble._stacking StackingRegressor
-sklearn.ensemble._voting VotingRegressor
 sklearn.linear_model._glm.glm GammaRegressor
+sklearn.neural_network._stochastic_optimizers SGDOptimizer
 sklearn.pipeline FeatureUnion
 sklearn.utils Bunch
 sklearn.utils._bunch Bunch
-lightgbm.sklearn LGBMRanker
 xgboost.sklearn XGBRanker
 xgboost.sklearn XGBRFRegressor
 """
@@ -258,44 +271,117 @@ def boosters(x: Any, y: Any) -> Iterator[Any]:
         yield made.fit(x, y)
         yield pipeline.make_pipeline(preprocessing.StandardScaler(), clone(made)).fit(x, y)
     yield xgboost.train({}, xgboost.DMatrix(x, y), 2)
+    catboost = import_module("catboost")
+    for kind in (catboost.CatBoostClassifier, catboost.CatBoostRegressor):
+        yield kind(iterations=2, verbose=0, allow_writing_files=False).fit(x, y)
 
 
-def names(model: Any) -> set[str]:
-    """Every name in the files that people would save of a model."""
-    found: set[str] = set()
-    for protocol in (2, 4, 5):
-        found |= named(pickle.dumps(model, protocol))
+class Uses(InertReader):
+    """Notes what a file does with each object that it names.
+
+    made, called: the names that it makes or calls.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self.made: set[tuple[str, str]] = set()
+        self.called: set[tuple[str, str]] = set()
+
+    def load_reduce(self) -> None:
+        """REDUCE."""
+        self._note(self.called, self.stack[-2])
+        super().load_reduce()
+
+    def load_newobj(self) -> None:
+        """NEWOBJ."""
+        self._note(self.called if self.stack[-1] else self.made, self.stack[-2])
+        super().load_newobj()
+
+    def _note(self, found: set[tuple[str, str]], kind: Any) -> None:
+        if isinstance(kind, type) and issubclass(kind, Thing):
+            found.add(kind.name)
+
+    dispatch: ClassVar[Any] = {
+        **InertReader.dispatch,
+        pickle.REDUCE[0]: load_reduce,
+        pickle.NEWOBJ[0]: load_newobj,
+    }
+
+
+def names(model: Any) -> dict[tuple[str, str], set[str]]:
+    """Every name in the files that people would save of a model, with its uses."""
+    found: dict[tuple[str, str], set[str]] = {}
     buffer = io.BytesIO()
     joblib.dump(model, buffer)
-    return found | named(buffer.getvalue())
+    for raw in (buffer.getvalue(), *(pickle.dumps(model, protocol) for protocol in (2, 4, 5))):
+        for name, uses in named(raw).items():
+            found.setdefault(name, set()).update(uses)
+    return found
 
 
-def named(raw: bytes) -> set[str]:
-    """The names in one pickle or joblib file."""
-    reader = InertReader(io.BytesIO(raw))
-    reader.load()
-    return {f"{module} {name}" for module, name in reader.names}
+def named(raw: bytes) -> dict[tuple[str, str], set[str]]:
+    """The names in one pickle or joblib file, with their uses."""
+    reader = Uses(io.BytesIO(raw))
+    top = reader.load()
+    found: dict[tuple[str, str], set[str]] = {name: set() for name in reader.names}
+    for use, several in (("made", reader.made), ("called", reader.called), ("kept", kept(top))):
+        for name in several:
+            found[name].add(use)
+    return found
+
+
+def kept(top: Any) -> set[tuple[str, str]]:
+    """The names that stand as values in the tree, other than as what is given to a call."""
+    found: set[tuple[str, str]] = set()
+    waiting, seen = [top], set[int]()
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, type):
+            if issubclass(item, Thing):
+                found.add(item.name)
+            continue
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, Thing):
+            waiting += [item.state, *item.items]
+            waiting += [a for a in item.args if not isinstance(a, type)]
+        elif isinstance(item, dict):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list | tuple | set | frozenset):
+            waiting += item
+    return found
 
 
 def main() -> None:
     """Writes the list and says what could not be saved."""
     warnings.simplefilter("ignore")
-    found = {line for line in BY_HAND.splitlines() if line}
-    found |= {f"numpy {name}" for name in UFUNCS}
-    found |= {f"numpy._core._multiarray_umath {name}" for name in UFUNCS}
-    found |= {f"numpy.core._multiarray_umath {name}" for name in UFUNCS}
+    found: dict[tuple[str, str], set[str]] = {}
+    for line in BY_HAND.split("\n"):
+        if line:
+            module, name, *uses = line.split()
+            found[module, name] = set(uses)
+    for module in ("numpy", "numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
+        found |= {(module, name): {"kept"} for name in UFUNCS}
     for model in fitted():
         try:
-            found |= names(model)
+            own = names(model)
         except Exception as error:
             print("not saved:", type(model).__name__, repr(error)[:100])
-    # Older libraries know some of these under older module names.
-    found |= {n.replace("numpy._core", "numpy.core") for n in found if n.startswith("numpy._core")}
-    bad = sorted(n for n in found if n.split()[0].split(".")[0] in REFUSED)
+            continue
+        for name, uses in own.items():
+            found.setdefault(renamed(*name), set()).update(uses)
+    bad = sorted(name for name in found if name[0].split(".")[0] in REFUSED)
     print("left out:", bad)
-    kept = sorted(found - set(bad))
-    FILE.write_text(HEAD + "\n".join(kept) + "\n", encoding="ascii")
-    print(len(kept), "names")
+    lines = sorted(line_of(name, uses) for name, uses in found.items() if name not in bad)
+    FILE.write_text(HEAD + "\n".join(lines) + "\n", encoding="ascii")
+    print(len(lines), "names")
+
+
+def line_of(name: tuple[str, str], uses: set[str]) -> str:
+    """A line of the list; being made is the use of a line that names none."""
+    told = [] if uses <= {"made"} else sorted(uses)
+    return " ".join([*name, *told])
 
 
 if __name__ == "__main__":

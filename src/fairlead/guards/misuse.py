@@ -3,7 +3,8 @@
 Three things are counted for every key, and each is a bet that a good client loses in the long run:
 
     novel     its rows are stranger than good rows: made up, not met
-    copies    its rows are nearly, but not exactly, rows it sent before: a walk or a search
+    copies    its rows are nearly, but not exactly, rows it sent before: a walk or a search; at
+              three degrees of nearness
     boundary  its rows lie where the model can hardly decide: a search for the boundary
 
 A bet may begin at any row. The wealth of all begun so far, weighted by when they began, exceeds
@@ -18,11 +19,12 @@ a key is judged over all of them.
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import exp, log, sqrt
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,31 +45,38 @@ RATE = 0.001
 """The chance of a false alarm among a thousand rows of a good client."""
 
 _POWERS = tuple(float(p) for p in np.linspace(0.1, 0.9, 9))
-_SHARES = (0.1, 0.25, 0.5, 0.8)
+_SHARES = (0.1, 0.25, 0.5, 0.8, 0.95)
 _AT_ONCE = 0.5
 _LATER = 0.5 / 1000
 """Half of the stake lies on a bet from the first row, half is spread over each thousand rows."""
 
 _REMEMBERED = 512
 _DIRECTIONS = 6
-_USUAL_SHARE, _LEAST_SHARE = 0.005, 0.02
-_WIDEST, _NARROWEST = 2.0, 2.0**-12
+_USUAL_SHARES, _LEAST_SHARE, _MOST_SHARE = (0.005, 0.05, 0.2), 0.02, 0.5
+"""Nearness is chosen so that this share of good rows is so near an earlier one."""
+
+_WIDEST, _NARROWEST = 4.0, 2.0**-12
+Place = tuple[int, ...]
+"""Where a row lies: a hash at each degree of nearness, and one of the row itself at the end."""
 
 
 @dataclass(slots=True)
 class Block:
     """What was seen of one key since the last exchange. Blocks add up, in any order.
 
+    seen:  rows; of them
+    novel: stranger than 95 % of good rows; near: nearer to the boundary than 95 % of them;
+    copies: nearly an earlier one.
     logs:  by kind the logarithms by which each way of betting has multiplied its stake.
-    seen, copies: rows, and those that were nearly an earlier one; cells: hashes of places.
+    places: of the rows that were new.
     """
 
     seen: int = 0
-    copies: int = 0
     novel: int = 0
     near: int = 0
+    copies: int = 0
     logs: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    cells: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    places: list[Place] = field(default_factory=list[Place])
 
     def add(self, other: Block) -> None:
         """Joins another block of the same key."""
@@ -78,7 +87,7 @@ class Block:
         for kind, logs in other.logs.items():
             mine = self.logs.setdefault(kind, [0.0] * len(logs))
             self.logs[kind] = [a + b for a, b in zip(mine, logs, strict=True)]
-        self.cells = [*self.cells, *other.cells][-_REMEMBERED:]
+        self.places = [*self.places, *other.places][-_REMEMBERED:]
 
     def to_json(self) -> dict[str, Any]:
         """The block as plain values, to be sent."""
@@ -87,8 +96,10 @@ class Block:
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Block:
         """The inverse of `to_json`."""
-        cells = [(int(place), int(exact)) for place, exact in told["cells"]]
-        return cls(**{**told, "cells": cells})
+        logs = {str(kind): [float(w) for w in logs] for kind, logs in told["logs"].items()}
+        places = [tuple(int(h) for h in place) for place in told["places"]]
+        seen, novel, near = int(told["seen"]), int(told["novel"]), int(told["near"])
+        return cls(seen, novel, near, int(told["copies"]), logs, places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +118,8 @@ class Account:
         self.total = Block()
         self._wealth: dict[str, list[float]] = {}
         self._highest: dict[str, float] = {}
-        self._recent: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
-        self._places: dict[int, set[int]] = {}
+        self._recent: deque[Place] = deque(maxlen=_REMEMBERED)
+        self._held: Counter[tuple[int, int]] = Counter()
 
     def absorb(self, block: Block) -> None:
         """Takes in what was seen since the last time."""
@@ -119,26 +130,25 @@ class Account:
             held = [np.logaddexp(w, begun) + gain for w, gain in zip(held, logs, strict=True)]
             self._wealth[kind] = [float(w) for w in held]
             self._highest[kind] = max(self._highest.get(kind, -np.inf), _mean_log(held))
-        for place, exact in block.cells:
-            self._remember(place, exact)
-        self.total.add(Block(block.seen, block.copies, block.novel, block.near))
+        for place in block.places:
+            self.remember(place)
+        self.total.add(Block(block.seen, block.novel, block.near, block.copies))
 
-    def _remember(self, place: int, exact: int) -> None:
+    def remember(self, place: Place) -> None:
+        """Notes the place of a row, and forgets the oldest one when there are too many."""
         if len(self._recent) == _REMEMBERED:
-            old, gone = self._recent[0]
-            left = self._places.get(old, set())
-            left.discard(gone)
-            if not left:
-                self._places.pop(old, None)
-        self._recent.append((place, exact))
-        self._places.setdefault(place, set()).add(exact)
+            gone = Counter(enumerate(self._recent[0]))
+            self._held -= gone
+        self._recent.append(place)
+        self._held.update(enumerate(place))
 
-    def nearly(self, place: int, exact: int) -> bool | None:
-        """Whether a row at this place is nearly an earlier one; None if it is exactly one."""
-        there = self._places.get(place)
-        if not there:
-            return False
-        return None if exact in there else True
+    def nearly(self, place: Place) -> list[bool]:
+        """At each degree of nearness, whether an earlier row was so near."""
+        return [(degree, hashed) in self._held for degree, hashed in enumerate(place[:-1])]
+
+    def knows(self, place: Place) -> bool:
+        """Whether exactly this row was there before."""
+        return (len(place) - 1, place[-1]) in self._held
 
     def evidence(self, rate: float = RATE) -> list[Evidence]:
         """The alarms so far, the strongest first. All kinds share the rate."""
@@ -182,8 +192,8 @@ class Account:
         found = cls()
         found.total = Block.from_json(told["total"])
         found._wealth, found._highest = told["wealth"], told["highest"]
-        for place, exact in told["recent"]:
-            found._remember(int(place), int(exact))
+        for place in told["recent"]:
+            found.remember(tuple(int(h) for h in place))
         return found
 
 
@@ -191,15 +201,24 @@ class Misuse:
     """What good clients do, learnt from good rows.
 
     calibrated: rows behind the p-values, which are known only as exactly as those are many.
-    width, usual: the size of a place, and how often a good row is nearly an earlier one.
+    widths, usual: at each degree of nearness the size of a place, and how often a good row shares
+    one with an earlier row.
     """
 
-    def __init__(self, coordinates: int, calibrated: int, width: float, usual: float) -> None:
+    def __init__(
+        self, coordinates: int, calibrated: int, widths: Sequence[float], usual: Sequence[float]
+    ) -> None:
         self.coordinates, self.calibrated = coordinates, calibrated
-        self.width, self.usual = width, usual
+        self.widths, self.usual = list(widths), list(usual)
         ways = np.random.default_rng(20).normal(size=(coordinates, _DIRECTIONS))
         self._ways = ways / np.sqrt((ways**2).sum(axis=0))
-        self._salts = np.random.default_rng(21).integers(1, 2**61, _DIRECTIONS, dtype=np.int64) | 1
+        salts = np.random.default_rng(21).integers(1, 2**61, _DIRECTIONS, dtype=np.int64)
+        self._salts = salts | 1
+        # What a row that is nearly an earlier one adds to each bet, and what any other adds.
+        self._odds = [
+            [(log(s / u), log((1.0 - s) / (1.0 - u))) if s > u else (0.0, 0.0) for s in _SHARES]
+            for u in self.usual
+        ]
 
     def look(self, account: Account, p_novel: Any, placed: Floats, p_margin: Any = None) -> Block:
         """What these rows of a key say, in order; give it to `Account.absorb`, here or elsewhere.
@@ -213,21 +232,21 @@ class Misuse:
         if p_margin is not None:
             block.logs["boundary"] = self._bet(p_margin)
             block.near = int((np.asarray(p_margin) <= 0.05).sum())
-        copies = [log(s / self.usual) for s in _SHARES]
-        others = [log((1.0 - s) / (1.0 - self.usual)) for s in _SHARES]
-        logs = [0.0] * len(_SHARES)
+        logs = [[0.0] * len(_SHARES) for _ in self.usual]
         new = Account()
-        for place, exact in self.places(placed):
-            nearly = account.nearly(place, exact)
-            if nearly is False:
-                nearly = new.nearly(place, exact)
-            if nearly is not None:  # an exact repetition says nothing: clients ask again
-                logs = [a + b for a, b in zip(logs, copies if nearly else others, strict=True)]
-                block.copies += nearly
-                block.cells.append((place, exact))
-                new._remember(place, exact)
-        block.logs["copies"] = logs
-        del block.cells[:-_REMEMBERED]
+        for place in self.places(placed):
+            if account.knows(place) or new.knows(place):
+                continue  # an exact repetition says nothing: clients ask again
+            pairs = zip(account.nearly(place), new.nearly(place), strict=True)
+            nearly = [before or now for before, now in pairs]
+            for mine, odds, there in zip(logs, self._odds, nearly, strict=True):
+                for i, (if_there, if_not) in enumerate(odds):
+                    mine[i] += if_there if there else if_not
+            block.copies += nearly[-1]
+            block.places.append(place)
+            new.remember(place)
+        block.logs["copies"] = [w for mine in logs for w in mine]
+        del block.places[:-_REMEMBERED]
         return block
 
     def _bet(self, p_values: Any) -> list[float]:
@@ -242,13 +261,16 @@ class Misuse:
             ]
         return logs
 
-    def places(self, placed: Floats) -> list[tuple[int, int]]:
-        """For each row a hash of the place it lies in, and one of the row itself."""
-        steps = np.floor(np.clip(placed @ self._ways, -1e12, 1e12) / self.width).astype(np.int64)
-        with np.errstate(over="ignore"):
-            hashed = (steps * self._salts).sum(axis=1) & 0x7FFFFFFF
-        exact = [hash(row.tobytes()) & 0x7FFFFFFF for row in np.ascontiguousarray(placed)]
-        return list(zip(hashed.tolist(), exact, strict=True))
+    def places(self, placed: Floats) -> list[Place]:
+        """Where each row lies."""
+        along = np.clip(placed @ self._ways, -1e9, 1e9)
+        hashed: list[list[int]] = []
+        for width in self.widths:
+            steps = np.floor(along / width).astype(np.int64)
+            with np.errstate(over="ignore"):
+                hashed.append(((steps * self._salts).sum(axis=1) & 0x7FFFFFFF).tolist())
+        hashed.append([crc32(row.tobytes()) for row in np.ascontiguousarray(placed)])
+        return list(zip(*hashed, strict=True))
 
     def to_json(self) -> dict[str, Any]:
         """What was learnt, as plain values."""
@@ -256,7 +278,7 @@ class Misuse:
             "format": 1,
             "coordinates": self.coordinates,
             "calibrated": self.calibrated,
-            "width": self.width,
+            "widths": self.widths,
             "usual": self.usual,
         }
 
@@ -271,26 +293,32 @@ class Misuse:
 def learn_misuse(placed: Floats, calibrated: int, seed: int = 0) -> Misuse:
     """Learns from good rows, as coordinates, how close to each other they come by themselves.
 
-    The place is made as large as it can be while good rows seldom share one. calibrated: rows
-    behind the novelty p-values. To judge a group of clients by its own habits, give its rows.
+    Places are as large as they can be while good rows share them as seldom as is wanted.
+    calibrated: rows behind the novelty p-values. To judge a group of clients by its own habits,
+    give its rows.
     """
     order = np.random.default_rng(seed).permutation(len(placed))[: 4 * _REMEMBERED]
     rows = placed[order]
+    widths: list[float] = []
+    usual: list[float] = []
     width = _WIDEST
-    while True:
-        found = Misuse(placed.shape[1], calibrated, width, _LEAST_SHARE)
-        share = _share_of_copies(found, rows)
-        if share <= _USUAL_SHARE or width <= _NARROWEST:
-            # Twice what was seen, since what was seen is a sample.
-            found.usual = min(0.5, max(_LEAST_SHARE, 2.0 * share))
-            return found
-        width /= 2.0
+    for wanted in reversed(_USUAL_SHARES):
+        share = _share_of_copies(rows, width)
+        while share > wanted and width > _NARROWEST:
+            width /= 2.0
+            share = _share_of_copies(rows, width)
+        widths.append(width)
+        # More than was seen, since what was seen is a sample, and clients differ.
+        usual.append(min(_MOST_SHARE, max(_LEAST_SHARE, 1.5 * share + 0.01)))
+    return Misuse(placed.shape[1], calibrated, widths, usual)
 
 
-def _share_of_copies(misuse: Misuse, rows: Floats) -> float:
+def _share_of_copies(rows: Floats, width: float) -> float:
+    misuse = Misuse(rows.shape[1], len(rows), [width], [_LEAST_SHARE])
     account = Account()
-    block = misuse.look(account, np.ones(len(rows)), rows)
-    return block.copies / max(1, len(rows))
+    for part in np.array_split(rows, max(1, len(rows) // 128)):
+        account.absorb(misuse.look(account, np.ones(len(part)), part))
+    return account.total.copies / max(1, account.total.seen)
 
 
 def merged(blocks: Iterable[Block]) -> Block:

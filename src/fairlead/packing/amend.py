@@ -69,7 +69,8 @@ def find(repository: Path, model: str) -> Package:
 
 def _read(file: Path) -> bytes:
     try:
-        raw = file.read_bytes()
+        with file.open("rb") as handle:
+            raw = handle.read(_MOST_BYTES + 1)
     except OSError as error:
         raise FileUnreadable(f"{file} cannot be read: {error.strerror}") from error
     if len(raw) > _MOST_BYTES:

@@ -30,7 +30,7 @@ def evaluate(
     missing = np.flatnonzero([_is_missing(value) for value in truth.tolist()])
     if len(missing):
         raise RowsInvalid(
-            f"{len(missing)} evaluation rows have no label",
+            f"there is no label in {len(missing)} of {rows.count} evaluation rows",
             where=f"row {missing[0] + 1}, column {target}",
             fix="Leave those rows out",
         )

@@ -12,6 +12,7 @@ from fairlead.core.package import Package, is_name
 from fairlead.core.version import __version__
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed
+from fairlead.packing import onnx_file
 from fairlead.packing.airlock.process import Airlock
 from fairlead.packing.formats import FRAMEWORKS, ONNX, PYTHON, TORCHSCRIPT, TrainedFile, detect
 from fairlead.packing.pack import Say, Wanted, pack_converted, silent
@@ -99,12 +100,22 @@ def pack_to_cache(
     file = detect(given)
     name = name or name_of(file.path)
     settings = f"{__version__}\0{file.object}\0{airlock.python}\0{sorted(airlock.allow)}\0{name}"
-    key = hashlib.sha256(f"{_digest(file.path)}\0{settings}".encode()).hexdigest()[:16]
+    content = "\0".join(_digest(part) for part in _parts(file))
+    key = hashlib.sha256(f"{content}\0{settings}".encode()).hexdigest()[:16]
     repository = cache / key
     known: list[Found] = committed(repository) if repository.is_dir() else []
     if known:
         return open_package(known[-1].folder)
     return pack_file(given, Wanted(name, repository), airlock, say)
+
+
+def _parts(file: TrainedFile) -> list[Path]:
+    """The trained file, and what an ONNX graph keeps beside it."""
+    if file.format != ONNX:
+        return [file.path]
+    facts = onnx_file.read(file.path.read_bytes())
+    onnx_file.check_external(facts, file.path.parent)
+    return [file.path, *(file.path.parent / name for name in sorted(facts.external))]
 
 
 def name_of(path: Path) -> str:

@@ -45,6 +45,7 @@ _DOMAINS = (
 _MOST_DEPTH = 16
 _MOST_NODES = 5_000_000
 _MOST_RANK = 64
+_MOST_WORDS, _WORDS_OF_ONE = 64, 3
 _EXTERNAL_KEYS = frozenset(("location", "offset", "length", "checksum"))
 _NUMBER = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 _BRANCHES = frozenset(("Loop", "Scan", "If"))
@@ -61,7 +62,7 @@ class OnnxFacts:
                 "shape" None for what is no tensor (maps of a ZipMap).
     parameters, weight_bytes: of all initialisers.
     operators:  how many nodes of each "domain:operator". functions: those that the file defines.
-    classes:    labels that a classifier node holds.
+    classes:    labels that a classifier node holds. words: texts that its encoders know.
     external:   {location: bytes needed} of data beside the file.
     branches:   it holds Loop, Scan or If, so its running time depends on its input.
     """
@@ -76,6 +77,7 @@ class OnnxFacts:
     operators: dict[str, int] = field(default_factory=dict[str, int])
     functions: set[str] = field(default_factory=set[str])
     classes: list[str] = field(default_factory=list[str])
+    words: list[str] = field(default_factory=list[str])
     external: dict[str, int] = field(default_factory=dict[str, int])
     branches: bool = False
 
@@ -201,6 +203,8 @@ def _attribute(attribute: memoryview, facts: OnnxFacts, depth: int) -> None:
             _sparse(value, facts)
     if name.startswith(("classlabels", "class_labels")):
         facts.classes = _labels(attribute) or facts.classes
+    elif name in ("cats_strings", "keys_strings") and len(facts.words) < _MOST_WORDS:
+        facts.words += _labels(attribute)[:_WORDS_OF_ONE]
 
 
 def _labels(attribute: memoryview) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ GRAPH = "graph/model.onnx"
 MOST_BYTES = (2 << 30) - 1
 _ROWS = 8
 _SEED = 0
+_MOST_CHOICES = 200
 _OPEN_SIZES = (8, 1, 16, 32, 64, 128)
 """Sizes that are tried for an open inner dimension when there are no rows to tell."""
 
@@ -51,7 +53,7 @@ def pack_onnx(wanted: Wanted, path: Path, trained: Mapping[str, Any], say: Say) 
         made.rows = reference.head(_ROWS)
         run(model, signature, inputs_of(made.rows, signature))
     else:
-        made.rows = _working_rows(model, signature)
+        made.rows = _working_rows(model, signature, facts.words)
         if made.rows is None:
             say("examples", "no row could be made up that the graph takes: give --reference")
     return finish(wanted, made, trained, say)
@@ -134,6 +136,8 @@ def _signature(raw: bytes, facts: onnx_file.OnnxFacts, wanted: Wanted) -> Signat
         raise ConversionFailed(f"onnxruntime cannot load the graph: {text}") from None
     inputs = [_spec(value) for value in session.get_inputs()]
     outputs = [_spec(value) for value in session.get_outputs()]
+    if not inputs or not outputs:
+        raise ConversionFailed("the graph takes nothing in, or gives nothing out")
     return Signature(
         tuple(_named(inputs, reference_of(wanted))), tuple(_with_roles(outputs, facts.classes))
     )
@@ -176,30 +180,40 @@ def _with_roles(outputs: list[TensorSpec], classes: list[str]) -> list[TensorSpe
     return named
 
 
-def _working_rows(model: LoadedModel, signature: Signature) -> Table | None:
-    """Rows made up from the signature that the graph answers, None when none was found."""
-    random = np.random.default_rng(_SEED)
-    for size in _OPEN_SIZES:
-        columns = {
-            spec.name: _made_up(spec, size, signature.batched, random) for spec in signature.inputs
-        }
-        inputs = list(columns.values())
+def _working_rows(model: LoadedModel, signature: Signature, words: list[str]) -> Table | None:
+    """Rows made up from the signature that the graph answers, None when none was found.
+
+    words: texts that the graph knows; an encoder may refuse every other.
+    """
+    texts = sum(spec.dtype.is_text for spec in signature.inputs)
+    choices = product(["a", *words], repeat=texts) if texts else [()]
+    for size, choice in product(_OPEN_SIZES, islice(choices, _MOST_CHOICES)):
+        columns = _made_up(signature, size, iter(choice))
         try:
-            run(model, signature, inputs)
+            run(model, signature, list(columns.values()))
         except FairleadError:
             continue
         return _as_table(columns, signature)
     return None
 
 
-def _made_up(spec: TensorSpec, size: int, batched: bool, random: np.random.Generator) -> Array:
-    first = [] if batched else [1 if d == -1 else d for d in spec.shape[:1]]
-    shape = [_ROWS, *first, *(size if d == -1 else d for d in spec.shape[1:])]
-    if spec.dtype.is_text:
-        return np.full(shape, "a", dtype=object)
-    if spec.dtype.is_float:
-        return random.normal(size=shape).astype(spec.dtype.numpy)
-    return random.integers(0, 2, size=shape).astype(spec.dtype.numpy)
+def _made_up(signature: Signature, size: int, words: Iterator[str]) -> dict[str, Array]:
+    """Arrays for each input, the same every time; a word for each input of text."""
+    random = np.random.default_rng(_SEED)
+    found: dict[str, Array] = {}
+    for spec in signature.inputs:
+        skipped = 1 if signature.batched else 0
+        inner = [size if d == -1 else d for d in spec.shape[skipped:]]
+        if not signature.batched and spec.shape[:1] == (-1,):
+            inner[0] = 1
+        shape = [_ROWS, *inner]
+        if spec.dtype.is_text:
+            found[spec.name] = np.full(shape, next(words), dtype=object)
+        elif spec.dtype.is_float:
+            found[spec.name] = random.normal(size=shape).astype(spec.dtype.numpy)
+        else:
+            found[spec.name] = random.integers(0, 2, size=shape).astype(spec.dtype.numpy)
+    return found
 
 
 def _as_table(columns: dict[str, Array], signature: Signature) -> Table:

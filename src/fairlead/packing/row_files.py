@@ -23,6 +23,8 @@ from fairlead.packing.cells import column, of_array, of_text
 MOST_ROWS = 1_000_000
 MOST_BYTES = 2 << 30
 MOST_COLUMNS = 100_000
+_CELL = 8
+"""Bytes of a cell in memory, however well the file packs it."""
 
 Columns = dict[str, Array]
 
@@ -192,13 +194,14 @@ def _parquet(path: Path) -> Columns:
         file: Any = parquet.ParquetFile(path)
         told: Any = file.metadata
         groups = [told.row_group(i).total_byte_size for i in range(told.num_row_groups)]
+        size = max(sum(groups), told.num_rows * told.num_columns * _CELL)
     except OSError:
         raise
     except Exception as error:
         raise RowsInvalid(f"the Parquet file cannot be read: {error}", where=str(path)) from error
     _check_count(told.num_rows, path)
     _check_width(told.num_columns, path)
-    if sum(groups) > MOST_BYTES:
+    if size > MOST_BYTES:
         raise RowsInvalid(f"it unpacks to more than {MOST_BYTES >> 30} GiB", where=str(path))
     try:
         arrow: Any = file.read()

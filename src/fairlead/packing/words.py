@@ -49,4 +49,9 @@ def first_words(name: str, signature: Signature) -> str:
 
 
 def _examples(keys: Sequence[str], what: str) -> list[str]:
-    return [f'# {json.dumps(key)} = "{what}"' for key in keys[:3]]
+    return [f'# {_quoted(key)} = "{what}"' for key in keys[:3]]
+
+
+def _quoted(key: str) -> str:
+    """A key as TOML writes it; JSON's escapes are TOML's but for surrogate pairs and DEL."""
+    return json.dumps(key, ensure_ascii=False).replace("\x7f", "\\u007f")

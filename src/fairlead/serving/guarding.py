@@ -14,6 +14,7 @@ import numpy as np
 from fairlead.core.call import Call
 from fairlead.core.decision import (
     ABSTAINED,
+    OUTCOMES,
     REJECTED,
     SERVED,
     WARNED,
@@ -248,3 +249,14 @@ def _masked(array: Array, rows: Array) -> Array:
     masked = array.copy()
     masked[rows] = "" if array.dtype.kind in "OUST" else 0
     return masked
+
+
+def said(name: str, verdicts: Verdicts) -> Array:
+    """`decision` (text), `p_novel` or `confidence` of every row, 0 where it is not known."""
+    count = len(verdicts.codes)
+    if name == "decision":
+        words: Array = np.empty(count, dtype=object)
+        words[:] = [OUTCOMES[int(code)] for code in verdicts.codes]
+        return words
+    known = verdicts.p_novel if name == "p_novel" else verdicts.confidence
+    return np.zeros(count, np.float32) if known is None else known.astype(np.float32)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 
 from fairlead.core.decision import ABSTAINED, OUTCOMES, SERVED, Verdicts
@@ -59,7 +58,7 @@ class Tails:
 
     def _intervals(self, values: Array) -> list[bytes]:
         radius = self._radius or 0.0
-        flat: list[float] = values.reshape(-1).astype(np.float64).tolist()
+        flat: list[float] = values.reshape(-1).tolist()
         return [b'"interval":[%.7g,%.7g],' % (v - radius, v + radius) for v in flat]
 
     def _marks(self, verdicts: Verdicts) -> list[bytes]:
@@ -72,9 +71,9 @@ class Tails:
         for row in range(count):
             text = b""
             if sure is not None and codes[row] < ABSTAINED:
-                text = b'"confidence":%.6g,"set":%b,' % (sure[row], self._set(verdicts, row))
+                text = b'"confidence":%b,"set":%b,' % (_number(sure[row]), self._set(verdicts, row))
             if novel is not None:
-                text += b'"p_novel":%.6g,' % novel[row]
+                text += b'"p_novel":%b,' % _number(novel[row])
             reasons = verdicts.reasons.get(row)
             if codes[row] == SERVED and not reasons:
                 found.append(text + _SERVED)
@@ -85,3 +84,8 @@ class Tails:
     def _set(self, verdicts: Verdicts, row: int) -> bytes:
         names = verdicts.likely(row) if verdicts.likely is not None else []
         return orjson.dumps([str(self._named.get(name, name)) for name in names])
+
+
+def _number(value: float) -> bytes:
+    """A share as people read it: six places, and a point even in 1.0."""
+    return orjson.dumps(round(value, 6))

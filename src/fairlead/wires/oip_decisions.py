@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from fairlead.core.decision import OUTCOMES, Verdicts
 from fairlead.core.signature import TensorSpec
-from fairlead.core.tensor import DTYPES, Array
+from fairlead.core.tensor import DTYPES
 from fairlead.serving.registry import Served
 
 ADDED = {
@@ -26,15 +23,3 @@ def added_by(served: Served) -> dict[str, TensorSpec]:
     about = guarding.about
     there = {"decision": True, "p_novel": "novelty" in about, "confidence": "confidence" in about}
     return {n: spec for n, spec in ADDED.items() if there[n] and n not in own}
-
-
-def said(name: str, verdicts: Verdicts) -> Array:
-    """One of the added outputs for the joined rows."""
-    if name == "decision":
-        array: Array = np.empty(len(verdicts.codes), dtype=object)
-        array[:] = [OUTCOMES[code] for code in verdicts.codes.tolist()]
-        return array
-    values = verdicts.p_novel if name == "p_novel" else verdicts.confidence
-    if values is None:
-        return np.zeros(len(verdicts.codes), np.float32)
-    return values.astype(np.float32)

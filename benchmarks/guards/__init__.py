@@ -1,0 +1,1 @@
+"""What the guards promise, measured: `python -m benchmarks.guards`."""

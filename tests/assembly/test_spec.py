@@ -1,0 +1,30 @@
+"""What a worker is told is what was decided, whatever it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.assembly import config
+from fairlead.assembly.settings import SECTIONS
+from fairlead.assembly.spec import WorkerSpec
+
+_VERSIONS = st.lists(st.tuples(st.text(), st.integers(0, 10**18), st.text()))
+
+
+@given(versions=_VERSIONS, state=st.text(), handle=st.integers(0, 10**6))
+def test_a_spec_travels_as_json_unchanged(versions, state, handle):
+    flags = {"models.isolate": "a,b", "limits.queue_wait_s": "0.25", "server.workers": "3"}
+    spec = WorkerSpec(config.load(flags, {}, None), versions, state, handle, handle + 1, 1.5)
+    back = WorkerSpec.from_json(json.loads(json.dumps(spec.to_json())))
+    assert back.versions == versions
+    assert (back.state, back.listener, back.status, back.grace_s) == (
+        state, handle, handle + 1, 1.5,
+    )  # fmt: skip
+    for section in SECTIONS:
+        told = getattr(back.settings, section)
+        assert told == getattr(spec.settings, section)
+        assert asdict(told) == asdict(getattr(spec.settings, section))

@@ -1,0 +1,144 @@
+"""`fairlead serve`: it greets, ends when told, and says in one line why it cannot start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic
+
+import httpx
+import pytest
+from tests import models
+
+import fairlead
+
+SOON_S = 20.0
+"""Far above the two seconds that are promised: this machine may be busy."""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    package = models.total(tmp_path / "models")
+    (tmp_path / "sums.onnx").write_bytes(package.graph_path.read_bytes())
+    (tmp_path / "cut.onnx").write_bytes(package.graph_path.read_bytes()[:150])
+    (tmp_path / "unknown.bin").write_text("what is this")
+    (tmp_path / "broken.toml").write_text("[server]\nprot = 1\n")
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "fairlead", "serve", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        start_new_session=True,
+    )
+
+
+def greeting(server: subprocess.Popen[str]) -> list[str]:
+    """What it prints until it says where it answers."""
+    lines: list[str] = []
+    assert server.stdout
+    for line in server.stdout:
+        lines.append(line.rstrip("\n"))
+        if line.startswith("  at http"):
+            return lines
+    raise AssertionError(server.communicate()[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_greets_answers_and_drains(folder, number):
+    server = start(folder, "models", "--port", "0", "--workers", "1")
+    lines = greeting(server)
+    assert lines[0] == "Serving total (version 1)"
+    url = lines[-1].split()[1]
+    answer = httpx.post(f"{url}/predict/total", json={"a": 1, "b": 2, "c": 3})
+    assert answer.json()["predictions"][0]["value"] == 6
+    os.killpg(server.pid, number)
+    out, err = server.communicate(timeout=60)
+    assert server.returncode == 0
+    assert "Traceback" not in out + err
+
+
+def test_a_trained_file_is_packed_first_and_found_again_the_next_time(folder):
+    said = []
+    for _ in range(2):
+        server = start(folder, "sums.onnx", "--port", "0", "--workers", "1", "--state", "state")
+        lines = greeting(server)
+        url = lines[-1].split()[1]
+        assert httpx.get(f"{url}/models/sums").json()["version"] == 1
+        os.killpg(server.pid, signal.SIGTERM)
+        server.communicate(timeout=60)
+        said.append([line for line in lines if line.startswith("  write:")])
+    assert [len(lines) for lines in said] == [1, 0]
+
+
+def test_flags_of_what_is_not_there_yet_are_taken_and_said(folder):
+    flags = ["--grpc-port", "9999", "--admin", "127.0.0.1:9998"]
+    server = start(folder, "models", "--port", "0", "--workers", "1", *flags)
+    assert server.stdout
+    notes: list[str] = []
+    for line in server.stdout:
+        notes += [line] if "note: " in line else []
+        if len(notes) == 2:
+            server.terminate()
+    server.communicate(timeout=60)
+    assert "gRPC is not there yet" in notes[0]
+    assert "the admin listener is not there yet" in notes[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "id", "says"),
+    [
+        (["absent"], "FRL-2001", "absent does not exist"),
+        (["unknown.bin"], "FRL-2002", "format of the file is not known"),
+        (["cut.onnx"], "FRL-2101", "damaged"),
+        (["empty"], "FRL-2001", "fairlead pack FILE --name NAME --repository empty"),
+        (["models", "models"], "FRL-2004", "named by two paths"),
+        (["models", "--name", "x"], "FRL-2004", "for a single package"),
+        (["sums.onnx", "--name", "no name"], "FRL-2004", "cannot name a model"),
+        (["models", "--port", "70000"], "FRL-2005", "from 0 to 65535"),
+        (["models", "--workers", "0"], "FRL-2005", "flag --workers"),
+        (["models", "--config", "broken.toml"], "FRL-2005", "Did you mean server.port?"),
+        (["models", "--config", "absent.toml"], "FRL-2001", "absent.toml"),
+        (["models", "--host", "0.0.0.0"], "FRL-2006", "there are no keys"),
+        (["models", "--state", "sums.onnx"], "FRL-2001", "state folder"),
+        ([], "FRL-2004", "See `fairlead serve --help`"),
+        (["models", "--nonsense"], "FRL-2004", "See `fairlead serve --help`"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_one_line(folder, words, id, says):
+    begin = monotonic()
+    server = start(folder, *words)
+    _, said = server.communicate(timeout=60)
+    assert server.returncode == 2
+    assert monotonic() - begin < SOON_S
+    assert said.startswith(f"fairlead: {id} ")
+    assert says in said
+    assert said.count("\n") == 1
+
+
+def test_a_port_in_use_is_one_line(folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = start(folder, "models", "--port", str(port))
+        _, said = server.communicate(timeout=60)
+    assert server.returncode == 2
+    assert said.startswith("fairlead: FRL-2006 ")
+    assert "--port (0 takes a free one)" in said
+
+
+def test_a_state_folder_in_use_is_one_line(folder):
+    with fairlead.serve(folder / "models", port=0, workers=1, state=folder / "state"):
+        server = start(folder, "models", "--port", "0", "--state", "state")
+        _, said = server.communicate(timeout=60)
+    assert server.returncode == 2
+    assert "another server uses this state folder" in said

@@ -1,0 +1,136 @@
+"""README.md keeps its word: what it shows is run as it stands, with a model like the one it names.
+
+Every block is dealt with: `make` lines name targets of the Makefile, `pip install` lines extras of
+the project, and all else is run by bash and by Python in a folder that holds `model.joblib`,
+`train.csv` and `test.csv`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.house.source import ROOT
+from tests.processes import Running
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.M | re.S)
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+TRAIN = """
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+rng = np.random.default_rng(0)
+table = pd.DataFrame({
+    "age": rng.integers(18, 80, 400).astype(float),
+    "plan": rng.choice(["basic", "plus"], 400),
+    "months": rng.integers(1, 60, 400).astype(float),
+})
+label = np.where(table["months"] + 20 * (table["plan"] == "plus") > 25, "stays", "leaves")
+model = make_pipeline(
+    make_column_transformer(
+        (StandardScaler(), ["age", "months"]), (OneHotEncoder(), ["plan"]),
+    ),
+    LogisticRegression(),
+).fit(table, label)
+X_train, X_test, y_test = table[:300], table[300:], label[300:]
+joblib.dump(model, "model.joblib")
+X_train.to_csv("train.csv", index=False)
+X_test.assign(churned=y_test).to_csv("test.csv", index=False)
+"""
+
+
+def commands() -> list[str]:
+    """The command lines of the bash blocks, comments and continuation lines taken out."""
+    text = "\n".join(body for language, body in BLOCKS if language == "bash")
+    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
+    return [line.split(" #")[0].strip() for line in lines if line.strip()]
+
+
+def starting(word: str) -> list[str]:
+    return [line for line in commands() if line.startswith(f"{word} ")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Where a reader would be: with a trained model and rows."""
+    made = tmp_path_factory.mktemp("readme")
+    run(made, sys.executable, "-W", "ignore", "-c", TRAIN)
+    return made
+
+
+def run(folder: Path, *command: str) -> str:
+    """What a command prints; it must succeed."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_every_command_of_the_readme_is_one_that_is_tried_here():
+    kinds = {line.split()[0] for line in commands()}
+    assert kinds == {"make", "pip", "fairlead", "curl"}
+    assert {language for language, _ in BLOCKS} == {"bash", "json", "python"}
+
+
+def test_what_it_asks_make_for_is_there():
+    targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.M)
+    asked = [line.split()[1] for line in starting("make")]
+    assert asked[:2] == ["demo", "test"], "README opens with these"
+    assert set(asked) <= set(targets)
+
+
+def test_the_extras_that_it_names_are_there():
+    named = set(re.findall(r"fairlead\[([\w,]+)\]", README))
+    assert named
+    assert {extra for names in named for extra in names.split(",")} <= set(EXTRAS)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_its_commands_run_and_curl_gets_the_answer_that_it_shows(folder):
+    for line in starting("fairlead"):
+        if line.startswith("fairlead serve"):
+            break
+        run(folder, "bash", "-euc", f"{Path(sys.executable).parent}/{line}")
+    serve = next(line for line in starting("fairlead") if line.startswith("fairlead serve"))
+    running = Running(
+        *[str(folder / word) for word in serve.split()[2:]],
+        "--port", "0", "--workers", "1", "--state", str(folder / "state"),
+    )  # fmt: skip
+    try:
+        running.greeted()
+        (asked,) = starting("curl")
+        here = asked.replace("127.0.0.1:8080", f"127.0.0.1:{running.port}")
+        answer = json.loads(run(folder, "bash", "-euc", here.replace("curl", "curl -s")))
+    finally:
+        running.end()
+    (shown,) = [json.loads(body) for language, body in BLOCKS if language == "json"]
+    assert shape(answer) == shape(shown)
+
+
+def shape(value: Any) -> Any:
+    """JSON without its numbers, and without the label and the set that they decide."""
+    if isinstance(value, dict):
+        return {k: "" if k in ("label", "set") else shape(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [shape(item) for item in value]
+    return 0.0 if isinstance(value, float) else value
+
+
+def test_its_python_runs_in_a_notebook_that_holds_the_model(folder, tmp_path):
+    (block,) = [body for language, body in BLOCKS if language == "python"]
+    program = TRAIN + block.replace("port=0", f"port=0, workers=1, state={str(tmp_path)!r}")
+    said = run(tmp_path, sys.executable, "-W", "ignore", "-c", program)
+    assert "http://127.0.0.1:" in said
