@@ -1,78 +1,136 @@
-"""Amending: other words are the next version with the same graph; wrong words are no version."""
+"""Amending writes the next version with other words and the same graph, or nothing at all."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from tests import models
 
-from fairlead.core.errors import BadUsage, FileUnreadable, ModelNotFound, PackageInvalid
-from fairlead.packages.read import read_verified
-from fairlead.packing.amend import amend
+from fairlead.core.errors import (
+    BadUsage,
+    FairleadError,
+    FileUnreadable,
+    ModelNotFound,
+    PackageInvalid,
+)
+from fairlead.packages.read import open_package, read_verified, verify
+from fairlead.packages.repository import committed
+from fairlead.packing.amend import amend, find
+
+WORDS = '[words]\npurpose = "to tell colours"\n[limits]\nmax_rows = 7\n'
 
 
 @pytest.fixture
-def repository(tmp_path):
-    models.classifier(tmp_path / "models")
-    return tmp_path / "models"
+def repository(tmp_path) -> Path:
+    models.classifier(tmp_path / "repository", name="m")
+    return tmp_path / "repository"
 
 
-@pytest.fixture
-def words(tmp_path):
-    """Writes a model.toml and gives its path."""
-
-    def write(text: str):
-        file = tmp_path / "model.toml"
-        file.write_text(text)
-        return file
-
-    return write
+def words(folder: Path, text: str | bytes = WORDS) -> Path:
+    path = folder.parent / "model.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
 
 
-def versions(repository) -> list[str]:
-    return sorted(folder.name for folder in (repository / "classifier").iterdir())
+def versions(repository: Path) -> list[int]:
+    return [found.version for found in committed(repository)]
 
 
-def test_new_words_are_the_next_version_with_the_same_graph(repository, words):
-    before = amend(repository, "classifier", words("[words]\npurpose = 'colours'\n"))
-    after = amend(repository, "classifier", words("[limits]\nmax_rows = 3\n"))
-    assert (before.version, after.version) == (2, 3)
-    assert before.words["words"]["purpose"] == "colours"
-    assert after.limits.max_rows == 3
-    assert read_verified(before, before.graph) == read_verified(after, after.graph)
+def test_the_next_version_has_the_new_words_and_everything_else_byte_for_byte(repository):
+    first = find(repository, "m")
+    second = amend(repository, "m", words(repository))
+    assert (second.version, second.name) == (2, "m")
+    assert second.limits.max_rows == 7
+    assert second.words["words"]["purpose"] == "to tell colours"
+    assert set(second.files) == set(first.files)
+    for relative in first.files:
+        if relative != "model.toml":
+            assert read_verified(second, relative) == read_verified(first, relative)
+            assert second.files[relative].sha256 == first.files[relative].sha256
+    assert second.signature == first.signature
+    assert second.trained == first.trained
+    verify(first)
+    verify(second)
+    assert open_package(first.folder).limits.max_rows != 7
 
 
-def test_a_version_that_is_named_is_the_one_that_changes(repository, words):
-    amend(repository, "classifier", words("[words]\npurpose = 'first'\n"))
-    first = (repository / "classifier" / "1" / "model.toml").read_text()
-    with pytest.raises(BadUsage, match="already"):
-        amend(repository, "classifier@1", words(first))
-    assert amend(repository, "classifier@2", words(first)).version == 3
+def test_the_newest_is_amended_unless_another_is_named(repository):
+    amend(repository, "m", words(repository))
+    third = amend(repository, "m", words(repository, WORDS + "max_batch = 3\n"))
+    assert third.limits.max_batch == 3
+    fourth = amend(repository, "m@1", words(repository, "[limits]\nmax_batch = 9\n"))
+    assert fourth.version == 4
+    assert fourth.limits.max_rows == find(repository, "m@1").limits.max_rows
+    assert "words" not in fourth.words
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "why"),
     [
-        ("[limits]\nmax_row = 3\n", "max_row is not known"),
-        ("[limits]\nmax_rows = 0\n", "above 0"),
-        ("[label]\nred = 'Red'\n", r"\[label\] is not known"),
-        ("labels = 3\n", "must be a table"),
-        ("x = = 3\n", "not valid TOML"),
+        ("[limits]\nmax_rows = 'many'", "max_rows must be a whole number"),
+        ("[limits]\nmax_rows = 0", "above 0"),
+        ("[limits]\nmax_rows = -1", "above 0"),
+        ("[limits]\nmax_rows = 1.5", "whole number"),
+        ("[limits]\nmax_rows = true", "whole number"),
+        ("[limits]\ntime_budget_s = nan", "above 0"),
+        ("[limits]\nmax_rws = 5", "max_rws is not known"),
+        ("limits = 5", "must be a table"),
+        ("[word]\npurpose = 'x'", r"\[word\] is not known"),
+        ("[words", "not valid TOML"),
+        (b"\xff\xfe", "not valid TOML"),
     ],
 )
-def test_words_that_cannot_be_served_are_refused_by_their_file_and_leave_no_version(
-    repository, words, text, says
-):
-    file = words(text)
-    with pytest.raises(PackageInvalid, match=says) as refused:
-        amend(repository, "classifier", file)
-    assert refused.value.where == str(file)
-    assert versions(repository) == ["1"]
+def test_words_that_cannot_be_served_are_refused_and_write_nothing(repository, text, why):
+    with pytest.raises(PackageInvalid, match=why):
+        amend(repository, "m", words(repository, text))
+    assert versions(repository) == [1]
+    assert [p.name for p in (repository / "m").iterdir()] == ["1"]
 
 
-def test_a_model_or_a_file_that_is_not_there_is_named(repository, words, tmp_path):
-    with pytest.raises(ModelNotFound, match="rose"):
-        amend(repository, "rose", words("[words]\n"))
-    with pytest.raises(ModelNotFound, match="classifier@7"):
-        amend(repository, "classifier@7", words("[words]\n"))
-    with pytest.raises(FileUnreadable, match=r"absent\.toml"):
-        amend(repository, "classifier", tmp_path / "absent.toml")
+def test_words_that_are_the_same_are_refused(repository):
+    same = read_verified(find(repository, "m"), "model.toml")
+    with pytest.raises(BadUsage, match="already"):
+        amend(repository, "m", words(repository, same))
+    assert versions(repository) == [1]
+
+
+@pytest.mark.parametrize("relative", ["model.toml", "graph/model.onnx", "signature.json"])
+def test_a_version_that_was_edited_in_place_is_refused_and_names_amend(repository, relative):
+    path = repository / "m" / "1" / relative
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(PackageInvalid, match="edited or damaged") as edited:
+        amend(repository, "m", words(repository))
+    assert "fairlead amend" in (edited.value.fix or "")
+    assert versions(repository) == [1]
+
+
+@pytest.mark.parametrize("model", ["m@2", "other", "m@0", "m@-1", "m@one", "m@", "m@1_0"])
+def test_a_version_that_is_not_there_is_said_with_those_that_are(repository, model):
+    with pytest.raises(ModelNotFound) as missing:
+        amend(repository, model, words(repository))
+    if model == "m@2":
+        assert missing.value.fix == "Versions of m: 1"
+
+
+@pytest.mark.parametrize("model", ["../m", "m/1", "", "a\0b"])
+def test_a_name_that_is_none_touches_no_file(repository, model):
+    with pytest.raises(FairleadError, match="cannot name a model"):
+        amend(repository, model, words(repository))
+
+
+def test_a_file_of_words_that_cannot_be_read_is_said(repository):
+    with pytest.raises(FileUnreadable, match="cannot be read"):
+        amend(repository, "m", repository / "absent.toml")
+    with pytest.raises(FileUnreadable, match="cannot be read"):
+        amend(repository, "m", repository)
+    with pytest.raises(FileUnreadable, match="larger than 1 MiB"):
+        amend(repository, "m", words(repository, b"#" * (2 << 20)))
+    with pytest.raises(FileUnreadable, match="larger than 1 MiB"):
+        amend(repository, "m", Path("/dev/zero"))
+    assert versions(repository) == [1]
+
+
+def test_a_repository_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(FileUnreadable):
+        amend(tmp_path / "absent", "m", words(tmp_path))

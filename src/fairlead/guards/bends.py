@@ -16,6 +16,9 @@ Floats = NDArray[np.float64]
 _HEAVY = 8.0
 """A kurtosis (3 for a normal, 9 for an exponential) from which a column is tried bent."""
 
+_FARTHEST = 6.0
+"""No training value of a bent column lies farther from its mean, in deviations."""
+
 
 @dataclass(slots=True)
 class Bends:
@@ -63,9 +66,12 @@ def learn_bends(placed: Floats, numbers: list[int], zeros: Floats) -> Bends:
             continue
         centre, steep = _shape(values, zero)
         bent = np.arcsinh((values - centre) * steep)
-        spread = float(bent.std())
-        if spread > 0.0 and kurtosis(bent) < straight:
-            kept.append([at, centre, steep, float(bent.mean()), 1.0 / spread])
+        mean, spread = float(bent.mean()), float(bent.std())
+        if spread > 0.0:
+            # A value that one row in thousands holds is rare, not so many deviations far away.
+            farthest = float(np.abs(bent - mean).max()) / spread
+            scale = min(1.0, _FARTHEST / farthest) / spread
+            kept.append([at, centre, steep, mean, scale])
     return Bends.from_table(np.array(kept).T if kept else np.zeros((5, 0)))
 
 

@@ -137,8 +137,10 @@ class Account:
     def remember(self, place: Place) -> None:
         """Notes the place of a row, and forgets the oldest one when there are too many."""
         if len(self._recent) == _REMEMBERED:
-            gone = Counter(enumerate(self._recent[0]))
-            self._held -= gone
+            for key in enumerate(self._recent[0]):
+                self._held[key] -= 1
+                if not self._held[key]:
+                    del self._held[key]
         self._recent.append(place)
         self._held.update(enumerate(place))
 

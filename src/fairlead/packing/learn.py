@@ -48,7 +48,8 @@ def learn_inputs(reference: Table, signature: Signature, say: Say) -> dict[str, 
     kept = f"the package holds {guard.raw_rows} raw rows for it"
     if guard.smallest_rate > guard.false_alarm_rate:
         kept += (
-            f"; {guard.calibrated} rows kept aside allow no rate below {guard.smallest_rate:.1%}"
+            f"; {guard.calibrated} rows kept aside allow no false-alarm rate below "
+            f"{guard.smallest_rate:.1%}, so rows unlike all of them are marked, not rejected"
         )
     say("guards", f"novelty learnt from {min(reference.count, MOST_ROWS)} rows; {kept}")
     return files
@@ -83,7 +84,8 @@ def _confidence(
     if strangers:
         raise ValueError(f"the labels hold {strangers[0]!r}, which is no class of the model")
     guard = learn_confidence(scores, [places[n] for n in names])
-    say("guards", f"confidence calibrated by {guard.method} on {guard.rows} rows")
+    how = "scores are believed as they are" if guard.method == "none" else guard.method
+    say("guards", f"confidence from {guard.rows} labelled rows; calibration: {how}")
     return {CONFIDENCE: guard.to_bytes()}
 
 

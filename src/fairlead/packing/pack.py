@@ -154,6 +154,13 @@ def _worst(found: Comparison | None) -> str:
     return ", ".join(told)
 
 
+def _tell_drift(trained: Mapping[str, str], here: Mapping[str, str], say: Say) -> None:
+    """Says when a library reads what an older one of its kind has trained."""
+    for name, version in trained.items():
+        if name in here and here[name].split(".")[:2] != version.split(".")[:2]:
+            say("versions", f"trained with {name} {version}, read by {here[name]}: compare answers")
+
+
 def _attempt(
     wanted: Wanted, convert: Convert, out: Path, options: dict[str, Any], say: Say
 ) -> Made:
@@ -167,6 +174,8 @@ def _attempt(
     made.trained = {k: str(facts[k]) for k in ("framework", "class") if k in facts}
     made.about = dict(facts["about"])
     made.rows = _table(out / "rows.npz")
+    if not options:
+        _tell_drift(facts.get("trained_with", {}), made.versions, say)
     if made.isolated:
         say("convert", f"kept native, isolated in a runner: {made.reason}")
     else:

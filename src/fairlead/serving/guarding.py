@@ -60,10 +60,16 @@ class Guarding:
         self._novelty = novelty if choice.novelty != "off" else None
         self._confidence = confidence
         self._plain = _plain_table(signature, self._novelty)
-        self._limit = np.inf
+        self._limit, self._code = np.inf, SERVED
         if self._novelty is not None:
             self._novelty.false_alarm_rate = choice.false_alarm_rate
             self._limit = self._novelty.threshold(assured=choice.assured)
+            self._code = _CODES[choice.novelty]
+            if not np.isfinite(self._limit):
+                # Too few rows for the owner's rate: nothing is refused that it would not cover.
+                self._novelty.false_alarm_rate = self._novelty.smallest_rate
+                self._limit = self._novelty.threshold()
+                self._code = min(self._code, WARNED)
         if confidence is not None:
             confidence.aim(choice.error_goal, choice.assurance)
         self.scores = _scores_of(signature) if confidence is not None else None
@@ -138,7 +144,7 @@ class Guarding:
             full = self.choice.disclosure == "full"
             columns = {n: v[row : row + 1] for n, v in self._columns(inputs).items()}
             words = novelty.explain(columns, limits=full)[0]
-            verdicts.set(row, _CODES[self.choice.novelty], words)
+            verdicts.set(row, self._code, words)
 
     def after(
         self, verdicts: Verdicts, asked: Sequence[int], outputs: Sequence[Array]

@@ -119,7 +119,7 @@ def test_what_the_owner_allows_is_read(tmp_path, out):
         convert(Airlock(), path, out)
     allowed = (refused.value.fix or "").partition("--allow ")[2].partition(",")[0]
     (tmp_path / "second").mkdir()
-    with pytest.raises(ConversionFailed, match="features"):
+    with pytest.raises(ConversionFailed, match="predict"):
         convert(Airlock(allow=(allowed,)), path, tmp_path / "second")
 
 

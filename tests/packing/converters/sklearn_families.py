@@ -152,9 +152,7 @@ PREPARED: dict[str, Family] = {
     "minmax": _three(make_pipeline(MinMaxScaler(), _lr())),
     "robust": _three(make_pipeline(RobustScaler(), _lr())),
     "quantile": _three(make_pipeline(QuantileTransformer(n_quantiles=40), _lr())),
-    "bins": _three(
-        make_pipeline(KBinsDiscretizer(5, quantile_method="averaged_inverted_cdf"), _lr())
-    ),
+    "bins": _three(make_pipeline(KBinsDiscretizer(5, strategy="uniform"), _lr())),
     "polynomial": _three(make_pipeline(PolynomialFeatures(2), StandardScaler(), _lr())),
     "pca": _three(make_pipeline(StandardScaler(), PCA(4), _lr())),
     "select": _three(make_pipeline(SelectKBest(k=4), _lr())),

@@ -85,7 +85,8 @@ def _work(job: dict[str, Any], out: Path) -> dict[str, Any]:
     name = _converter(job, model)
     converter: Any = import_module(f"fairlead.packing.converters.{name}")
     facts = _guarded(lambda: converter.convert(model, job, out), "convert")
-    return {**facts, "versions": {**required, **facts["versions"]}}
+    versions = {**required, **facts["versions"]}
+    return {**facts, "versions": versions, "trained_with": job.get("trained_with", {})}
 
 
 def _required(text: str) -> dict[str, str]:
@@ -116,6 +117,7 @@ def _pickled(job: dict[str, Any], path: Path) -> Any:
     if refused:
         raise Stop("unsafe", f"the file names {refused[0]}, which is not allowed", names=refused)
     _check_versions(facts["versions"])
+    job["trained_with"] = facts["versions"]
     return _guarded(lambda: unpickle.load(path, AllowList(job["allow"])), "read")
 
 
