@@ -98,9 +98,7 @@ def others() -> None:
         save(f"river-{name}", pd.DataFrame(list(rows)).astype(float), labels)
     with contextlib.suppress(Exception):
         rows, labels = zip(*datasets.Shuttle(), strict=True)
-        save(
-            "river-shuttle", pd.DataFrame(list(rows)).astype(float), labels, np.array(labels) != 0
-        )
+        save("river-shuttle", pd.DataFrame(list(rows)).astype(float), labels, np.array(labels) != 0)
 
 
 def images() -> None:

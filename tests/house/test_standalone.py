@@ -25,7 +25,7 @@ OUR_SIDE = {
 
 FOLDERS = ("packing/airlock", "packing/converters", "runtimes", "runtimes/runner")
 FRAMEWORKS = {
-    "catboost", "joblib", "lightgbm", "numpy", "onnx", "onnxmltools", "onnxscript", "pandas",
+    "catboost", "joblib", "lightgbm", "numpy", "onnx", "onnxscript", "pandas",
     "skl2onnx", "sklearn", "skops", "tensorflow", "tf2onnx", "torch", "xgboost",
 }  # fmt: skip
 SINCE_3_11 = {"tomllib", "wsgiref.types", "compression", "annotationlib"}

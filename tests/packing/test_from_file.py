@@ -202,3 +202,12 @@ def test_requirements_are_read_as_text_or_said_to_be_unreadable(tmp_path):
         requirements_text(str(tmp_path / "absent"))
     with pytest.raises(FileUnreadable, match="not UTF-8"):
         requirements_text(written(tmp_path, b"\xff\xfe"))
+
+
+def test_columns_may_be_called_as_numpy_calls_its_own_arguments(tmp_path):
+    path = written(
+        tmp_path, b"def predict(file, allow_pickle):\n    return file + allow_pickle\n", "f.py"
+    )
+    rows = Table({"file": np.arange(3.0), "allow_pickle": np.ones(3)})
+    package = pack_file(f"{path}:predict", wanted(tmp_path, reference=rows), Airlock(), silent)
+    assert [spec.name for spec in package.signature.inputs] == ["file", "allow_pickle"]

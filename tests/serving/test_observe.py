@@ -143,6 +143,14 @@ def test_the_text_is_valid_and_says_what_was_counted(openmetrics):
     assert samples["fairlead_model_ready"] == [(m1, 1), ({"model": "m", "version": "2"}, 0)]
 
 
+def test_a_row_that_failed_has_no_decision_but_one_that_a_guard_refused_has():
+    """Three calls: answered, failed by the model, refused by a guard; no total goes below zero."""
+    stats = Stats()
+    stats.batch(Columns([1, 2, 4], [0] * 3, [0] * 3, [0] * 3, [0, 1, 1], [0, 0, 3]))
+    stats.decided({"serve": 1, "reject": 4})
+    assert stats.decisions == {"serve": 1, "reject": 4}
+
+
 @pytest.mark.parametrize("openmetrics", [False, True])
 def test_a_server_that_has_done_nothing_has_a_valid_text_too(openmetrics):
     for pages in ([], [page()]):

@@ -175,6 +175,13 @@ def test_a_segment_is_never_visible_and_unlocked_while_its_writer_lives(tmp_path
     writer.close()
 
 
+def test_no_two_writers_have_a_name_in_common_even_when_the_clock_stands_still(monkeypatch):
+    monkeypatch.setattr(journal, "wall_ns", lambda: 0)
+    names = {journal.new_writer(0) for _ in range(1000)}
+    assert len(names) == 1000
+    assert all(name.replace("-", "").isalnum() for name in names)
+
+
 def test_a_name_that_is_taken_is_not_written_over(tmp_path):
     for _ in range(2):
         writer = Journal(tmp_path, "same")

@@ -17,7 +17,7 @@ import uvloop
 
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, WorkerSpec
-from fairlead.core.clock import now, wall_ns
+from fairlead.core.clock import now
 from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Runtime
 from fairlead.edge.heads import HttpLimits
@@ -35,7 +35,7 @@ from fairlead.serving.observe import exposition
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, Served
 from fairlead.serving.status import StatusPages
-from fairlead.usage.journal import Journal
+from fairlead.usage.journal import Journal, new_writer
 from fairlead.wires.native import Native
 from fairlead.wires.oip_rest import OipRest
 
@@ -56,9 +56,7 @@ class Worker:
         self._pipe = pipe
         self._pages = StatusPages(spec.status)
         self._registry = Registry()
-        # Clocks may be set back and process numbers come again: only chance makes it unique.
-        writer = f"{wall_ns() // 1_000_000:x}-{index}-{os.urandom(8).hex()}"
-        self._journal = Journal(Path(spec.state) / JOURNAL, writer)
+        self._journal = Journal(Path(spec.state) / JOURNAL, new_writer(index))
         self._path = PredictionPath(self._registry, self._journal)
         bodies = body_limits(spec.settings)
         wires = [OipRest(self._registry, self._ready, bodies), self._native(bodies)]

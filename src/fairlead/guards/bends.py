@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 _HEAVY = 8.0
 """A kurtosis (3 for a normal, 9 for an exponential) from which a column is tried bent."""
 
-_FARTHEST = 6.0
+_FARTHEST = 5.0
 """No training value of a bent column lies farther from its mean, in deviations."""
 
 

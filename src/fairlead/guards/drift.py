@@ -28,6 +28,7 @@ Counts = NDArray[np.int64]
 BINS = 64
 WINDOWS = (256, 1024, 4096)
 _MOST_CATEGORIES = 256
+_AT_ONCE = 10_000
 
 
 @dataclass(slots=True)
@@ -288,15 +289,16 @@ class Betting:
     rows:  how many rows the p-values were calibrated on; they are widened by three of its standard
            errors, or the bet would slowly learn the calibration rows themselves.
     rate:  the chance that the alarm is ever raised although nothing has changed.
+    highest: the logarithm of the largest wealth so far.
     """
 
-    _POWERS = tuple(np.linspace(0.1, 0.9, 9).tolist())
+    _POWERS: Floats = np.linspace(0.1, 0.9, 9)
 
     def __init__(self, rows: int, rate: float = 0.001) -> None:
         self._rows = rows
         self._limit = log(1.0 / rate)
-        self._logs = [0.0] * len(self._POWERS)
-        self._highest = 0.0
+        self._logs = np.zeros(len(self._POWERS))
+        self.highest = 0.0
         self.seen = 0
         self.since: int | None = None
 
@@ -306,23 +308,26 @@ class Betting:
 
     def see(self, p_values: Floats) -> bool:
         """Bets on p-values in order; True once the alarm is raised."""
-        for p in p_values.tolist():
-            self.seen += 1
-            wide = min(1.0, p + 3.0 * sqrt(max(p * (1 - p), 1.0 / self._rows) / self._rows))
-            step = log(wide)
-            for i, power in enumerate(self._POWERS):
-                self._logs[i] += log(power) + (power - 1.0) * step
-            top = max(self._logs)
-            wealth = top + log(sum(exp(w - top) for w in self._logs) / len(self._logs))
-            self._highest = max(self._highest, wealth)
-            if wealth >= self._limit and self.since is None:
-                self.since = self.seen
+        for start in range(0, len(p_values), _AT_ONCE):
+            p = np.asarray(p_values[start : start + _AT_ONCE], dtype=np.float64)
+            error = np.sqrt(np.maximum(p * (1.0 - p), 1.0 / self._rows) / self._rows)
+            step = np.log(np.minimum(1.0, p + 3.0 * error))
+            gains = np.log(self._POWERS) + (self._POWERS - 1.0) * step[:, None]
+            logs: Any = self._logs + np.cumsum(gains, axis=0)
+            top: Any = logs.max(axis=1)
+            wealth: Any = top + np.log(np.exp(logs - top[:, None]).mean(axis=1))
+            self._logs = logs[-1]
+            self.highest = max(self.highest, float(wealth.max()))
+            raised = np.flatnonzero(wealth >= self._limit)
+            if self.since is None and len(raised):
+                self.since = self.seen + int(raised[0]) + 1
+            self.seen += len(p)
         return self.alarmed
 
     def restart(self) -> None:
         """Begins anew after somebody has looked."""
-        self._logs = [0.0] * len(self._POWERS)
-        self._highest, self.since = 0.0, None
+        self._logs = np.zeros(len(self._POWERS))
+        self.highest, self.since = 0.0, None
 
 
 def learn_drift(rows: Any, columns: Sequence[str] | None = None, *, rate: float = 0.01) -> Drift:

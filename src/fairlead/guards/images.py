@@ -65,16 +65,25 @@ def _detail(grey: Floats, step: int, axis: int) -> Floats:
     size = grey.shape[axis]
     if size <= step:
         return np.zeros(len(grey))
-    near = np.take(grey, np.arange(size - step), axis=axis)
-    far = np.take(grey, np.arange(step, size), axis=axis)
-    return np.abs(far - near).mean(axis=(1, 2))
+    whole = slice(None)
+    cut: list[tuple[slice, slice, slice]] = [
+        (whole, part, whole) if axis == 1 else (whole, whole, part)
+        for part in (slice(size - step), slice(step, size))
+    ]
+    return np.abs(grey[cut[1]] - grey[cut[0]]).mean(axis=(1, 2))
 
 
 def _cells(grey: Floats) -> Floats:
     """The mean brightness of a grid of cells."""
     _, high, wide = grey.shape
-    rows = np.linspace(0, high, min(_GRID, high) + 1).astype(int)[:-1]
-    columns = np.linspace(0, wide, min(_GRID, wide) + 1).astype(int)[:-1]
-    summed = np.add.reduceat(np.add.reduceat(grey, rows, axis=1), columns, axis=2)
-    sizes = np.outer(np.diff(np.append(rows, high)), np.diff(np.append(columns, wide)))
-    return summed / sizes
+    down, across = _starts(high), _starts(wide)
+    add: Any = np.add.reduceat
+    summed: Floats = add(add(grey, down, axis=1), across, axis=2)
+    heights, widths = np.diff([*down, high]), np.diff([*across, wide])
+    return summed / (heights[:, None] * widths)
+
+
+def _starts(size: int) -> list[int]:
+    """Where the cells of one side begin."""
+    count = min(_GRID, size)
+    return [size * i // count for i in range(count)]

@@ -24,6 +24,7 @@ from fairlead.core.tensor import Array
 from fairlead.core.version import __version__
 from fairlead.packing import write
 from fairlead.packing.compare import Comparison, compare
+from fairlead.packing.converters import samples
 from fairlead.packing.evaluate import evaluate, evidence
 from fairlead.packing.examples import examples
 from fairlead.packing.learn import learn_answers, learn_inputs
@@ -205,7 +206,7 @@ def job_of(wanted: Wanted, folder: Path) -> dict[str, Any]:
     if table is not None:
         path = folder / "reference.npz"
         if not path.exists():
-            np.savez(path, **{n: as_plain(v) for n, v in table.columns.items()})  # type: ignore[arg-type]
+            samples.save(path, {n: as_plain(v) for n, v in table.columns.items()})
         job |= {"rows": str(path), "columns": table.names}
     return job
 

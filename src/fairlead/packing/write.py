@@ -17,14 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fairlead.core.errors import FileUnreadable, VersionExists
 from fairlead.core.package import Package
 from fairlead.core.tensor import Array
 from fairlead.packages import manifest
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import next_version
+from fairlead.packing.converters import samples
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 _MOST_TRIES = 1000
@@ -128,15 +127,9 @@ def _sync_below(folder: Path) -> None:
 
 
 def arrays_bytes(arrays: Mapping[str, Array]) -> bytes:
-    """Arrays as an .npz file, whatever their names: numpy's own writer keeps some for itself."""
+    """Arrays as a compressed .npz file, the same bytes for the same arrays."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            # A fixed date, so that equal rows are equal bytes.
-            entry = zipfile.ZipInfo(f"{name}.npy")
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(entry, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, array, allow_pickle=False)
+    samples.save(buffer, dict(arrays), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 

@@ -65,7 +65,9 @@ class Stats:
         self.bytes_out += sum(calls.bytes_out)
         self.compute_ns += sum(calls.compute_ns)
         if any(calls.status):
-            rows = sum(n for n, status in zip(calls.rows, calls.status, strict=True) if not status)
+            # A failed call has no decision, unless one of the guards made it fail.
+            each = zip(calls.rows, calls.status, calls.decision, strict=True)
+            rows = sum(n for n, status, decision in each if not status or decision)
         self.decisions[SERVE] = self.decisions.get(SERVE, 0) + rows
 
     def decided(self, counts: Mapping[str, int]) -> None:

@@ -105,7 +105,7 @@ class Batch:
 class Journal:
     """The append-only journal of one worker.
 
-    writer: a name that no other writer has or ever had; segments are
+    writer: a name that no other writer has or ever had (`new_writer`); segments are
     `<writer>-<number>.segment` in `folder`.
     """
 
@@ -191,6 +191,14 @@ class Journal:
         self._handle = handle
         self._size = 0
         self._ids = {}
+
+
+def new_writer(index: int) -> str:
+    """A writer's name: when it began, which worker it is, and chance.
+
+    Clocks may be set back and process numbers come again: only chance makes it unique.
+    """
+    return f"{wall_ns() // 1_000_000:x}-{index}-{os.urandom(8).hex()}"
 
 
 def sealed(segment: Path) -> bool:

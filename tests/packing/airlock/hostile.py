@@ -8,84 +8,38 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import lzma
 import pickle
 import random
-import struct
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import joblib
-import numpy as np
+from tests.packing.airlock import forged
+from tests.packing.airlock.assembler import (
+    NDARRAY,
+    Raw,
+    Reduces,
+    array,
+    built,
+    calls,
+    element,
+    file,
+    made,
+    name,
+    stack_name,
+    value,
+)
+from tests.packing.airlock.forged import Attack
+
+__all__ = [
+    "NDARRAY", "Raw", "array", "built", "calls", "corpus", "element", "file", "made", "mutations",
+    "name", "stack_name", "value",
+]  # fmt: skip
 
 OPCODES = bytes(
     {v[0] for k, v in vars(pickle).items() if k.isupper() and isinstance(v, bytes) and len(v) == 1}
 )
-
-
-# --- an assembler -------------------------------------------------------------------------
-
-
-def name(module: str, attribute: str) -> bytes:
-    """GLOBAL."""
-    return f"c{module}\n{attribute}\n".encode()
-
-
-def stack_name(module: str, attribute: str) -> bytes:
-    """STACK_GLOBAL, which takes dotted attributes."""
-    return value(module) + value(attribute) + b"\x93"
-
-
-def value(of: Any) -> bytes:
-    """A plain value, as pickle itself writes it, without its frame."""
-    if isinstance(of, Raw):
-        return of.code
-    if isinstance(of, str):
-        raw = of.encode()
-        return b"X" + struct.pack("<I", len(raw)) + raw
-    if isinstance(of, bytes):
-        return b"B" + struct.pack("<I", len(of)) + of
-    if of is None or isinstance(of, bool):
-        return {None: b"N", True: b"\x88", False: b"\x89"}[of]
-    if isinstance(of, float):
-        return b"G" + struct.pack(">d", of)
-    if isinstance(of, int):
-        return b"\x8a\x09" + of.to_bytes(9, "little", signed=True)
-    if isinstance(of, tuple):
-        return b"(" + b"".join(map(value, of)) + b"t"
-    if isinstance(of, list):
-        return b"](" + b"".join(map(value, of)) + b"e"
-    if isinstance(of, dict):
-        return b"}(" + b"".join(value(k) + value(v) for k, v in of.items()) + b"u"
-    raise TypeError(of)
-
-
-class Raw:
-    """Code in the place of a value."""
-
-    def __init__(self, code: bytes) -> None:
-        self.code = code
-
-
-def calls(function: bytes, *arguments: Any) -> bytes:
-    """REDUCE."""
-    return function + value(arguments) + b"R"
-
-
-def made(cls: bytes, *arguments: Any) -> bytes:
-    """NEWOBJ."""
-    return cls + value(arguments) + b"\x81"
-
-
-def built(target: bytes, state: Any) -> bytes:
-    """BUILD."""
-    return target + value(state) + b"b"
-
-
-def file(code: bytes, protocol: int = 4) -> bytes:
-    return b"\x80" + bytes([protocol]) + code + b"."
 
 
 # --- the corpus ---------------------------------------------------------------------------
@@ -98,12 +52,12 @@ def corpus(canary: str) -> dict[str, tuple[bytes, str]]:
         found[title] = file(code), culprit
     touch = f"touch {canary}"
     for protocol in (0, 1, 2, 3, 4, 5):
-        raw = pickle.dumps(_Reduces("posix", "system", touch), protocol)
+        raw = pickle.dumps(Reduces("posix", "system", touch), protocol)
         found[f"pickled by protocol {protocol}"] = raw, "posix.system"
     system = file(calls(name("posix", "system"), touch))
     for title, pack in _PACKERS.items():
         found[f"compressed by {title}"] = pack(system), "posix.system"
-    found |= {t: (raw, culprit) for t, raw, culprit in _joblib(touch)}
+    found |= {t: (raw, culprit) for t, raw, culprit in forged.inside_joblib(touch)}
     return found
 
 
@@ -116,16 +70,30 @@ _PACKERS: dict[str, Any] = {
 }
 
 
-class _Reduces:
-    def __init__(self, module: str, attribute: str, *arguments: Any) -> None:
-        self.made_of = module, attribute, arguments
+FUNCTIONS = (
+    ("subprocess", "Popen"), ("subprocess", "check_output"), ("posix", "system"),
+    ("nt", "system"), ("os", "popen"), ("pty", "spawn"), ("runpy", "_run_code"),
+    ("timeit", "timeit"), ("pdb", "run"), ("cProfile", "run"),
+    ("code", "InteractiveInterpreter"),
+    ("importlib", "import_module"), ("webbrowser", "open"), ("shutil", "rmtree"),
+    ("pathlib", "PosixPath"), ("ctypes", "CDLL"), ("pickle", "loads"), ("marshal", "loads"),
+    ("types", "FunctionType"), ("types", "CodeType"), ("socket", "create_connection"),
+    ("joblib", "load"), ("joblib.numpy_pickle", "load"), ("logging.config", "dictConfig"),
+    ("numpy", "load"), ("numpy", "fromfile"), ("numpy", "save"), ("numpy", "DataSource"),
+    ("numpy.testing._private.utils", "runstring"), ("numpy.f2py.crackfortran", "getlincoef"),
+    ("numpy.core", "_ufunc_reconstruct"), ("numpy._core", "_ufunc_reconstruct"),
+    ("numpy.core._internal", "_ctypes"), ("scipy.io", "loadmat"), ("pandas", "read_pickle"),
+    ("sklearn.utils._estimator_html_repr", "estimator_html_repr"),
+    ("sklearn.datasets", "fetch_openml"), ("sklearn.utils.fixes", "_open_text"),
+    ("lightgbm.basic", "_load_lib"), ("xgboost.core", "_load_lib"),
+    ("onnxruntime", "InferenceSession"), ("torch", "load"), ("copyreg", "_reconstructor"),
+    ("copyreg", "__newobj__"), ("_io", "FileIO"), ("cffi", "FFI"), ("pip", "main"),
+    ("sklearn.tree", "os"), ("fairlead.packing.airlock.child", "main"),
+)  # fmt: skip
+"""What public attacks call, and what else of the listed libraries would serve them."""
 
-    def __reduce__(self) -> Any:
-        module, attribute, arguments = self.made_of
-        return getattr(__import__(module), attribute), arguments
 
-
-def _attacks(canary: str) -> Iterator[tuple[str, bytes, str]]:
+def _attacks(canary: str) -> Iterator[Attack]:
     touch, write = f"touch {canary}", f"open({canary!r}, 'w').close()"
     system = name("os", "system")
     yield "os.system by REDUCE", calls(system, touch), "os.system"
@@ -176,32 +144,13 @@ def _attacks(canary: str) -> Iterator[tuple[str, bytes, str]]:
         calls(name("functools", "reduce"), Raw(system), [touch]),
         "functools.reduce",
     )
-    for module, function in (
-        ("subprocess", "Popen"), ("subprocess", "check_output"), ("posix", "system"),
-        ("nt", "system"), ("os", "popen"), ("pty", "spawn"), ("runpy", "_run_code"),
-        ("timeit", "timeit"), ("pdb", "run"), ("cProfile", "run"),
-        ("code", "InteractiveInterpreter"),
-        ("importlib", "import_module"), ("webbrowser", "open"), ("shutil", "rmtree"),
-        ("pathlib", "PosixPath"), ("ctypes", "CDLL"), ("pickle", "loads"), ("marshal", "loads"),
-        ("types", "FunctionType"), ("types", "CodeType"), ("socket", "create_connection"),
-        ("joblib", "load"), ("joblib.numpy_pickle", "load"), ("logging.config", "dictConfig"),
-        ("numpy", "load"), ("numpy", "fromfile"), ("numpy", "save"), ("numpy", "DataSource"),
-        ("numpy.testing._private.utils", "runstring"), ("numpy.f2py.crackfortran", "getlincoef"),
-        ("numpy.core", "_ufunc_reconstruct"), ("numpy._core", "_ufunc_reconstruct"),
-        ("numpy.core._internal", "_ctypes"), ("scipy.io", "loadmat"), ("pandas", "read_pickle"),
-        ("sklearn.utils._estimator_html_repr", "estimator_html_repr"),
-        ("sklearn.datasets", "fetch_openml"), ("sklearn.utils.fixes", "_open_text"),
-        ("lightgbm.basic", "_load_lib"), ("xgboost.core", "_load_lib"),
-        ("onnxruntime", "InferenceSession"), ("torch", "load"), ("copyreg", "_reconstructor"),
-        ("copyreg", "__newobj__"), ("_io", "FileIO"), ("cffi", "FFI"), ("pip", "main"),
-        ("sklearn.tree", "os"), ("fairlead.packing.airlock.child", "main"),
-    ):  # fmt: skip
+    for module, function in FUNCTIONS:
         yield f"{module}.{function}", calls(name(module, function), canary), f"{module}.{function}"
     yield from _dotted(touch)
     yield from _by_listed_names(canary, touch)
 
 
-def _dotted(touch: str) -> Iterator[tuple[str, bytes, str]]:
+def _dotted(touch: str) -> Iterator[Attack]:
     """Listed modules and classes as a way to others."""
     for module, attribute in (
         ("sklearn.tree", "_classes.os.system"),
@@ -222,7 +171,7 @@ def _dotted(touch: str) -> Iterator[tuple[str, bytes, str]]:
     yield "a name with a look-alike letter", calls(stack_name("\u043es", "system"), touch), "system"
 
 
-def _by_listed_names(canary: str, touch: str) -> Iterator[tuple[str, bytes, str]]:
+def _by_listed_names(canary: str, touch: str) -> Iterator[Attack]:
     """Listed objects, used for what they are not listed for."""
     tree = name("sklearn.tree._classes", "DecisionTreeClassifier")
     ridge = made(name("sklearn.linear_model._ridge", "Ridge"))
@@ -273,121 +222,8 @@ def _by_listed_names(canary: str, touch: str) -> Iterator[tuple[str, bytes, str]
     yield "appending to an instance", ridge + b"Na", ""
     yield "filling an instance", ridge + b"NNs", ""
     yield "adding to an instance", ridge + b"(N\x90", ""
-    yield from _forged(canary)
-
-
-DTYPE, NDARRAY = name("numpy", "dtype"), name("numpy", "ndarray")
-
-
-def element(text: str) -> bytes:
-    return calls(DTYPE, text, False, True)
-
-
-def array(dtype: bytes, shape: tuple[int, ...], data: Any) -> bytes:
-    empty = calls(name("numpy._core.multiarray", "_reconstruct"), Raw(NDARRAY), (0,), b"b")
-    return built(empty, (1, shape, Raw(dtype), False, data))
-
-
-def _forged(canary: str) -> Iterator[tuple[str, bytes, str]]:
-    """Element types and arrays that would make object pointers of bytes, or read beyond them."""
-    pointers = b"\x10" * 8
-    buffer = Raw(calls(name("builtins", "bytearray"), pointers))
-    yield "pointers through ndarray", calls(NDARRAY, (1,), "O", buffer), "numpy.ndarray"
-    fields = {"a": (Raw(element("O8")), 0)}
-    hidden = built(element("V8"), (3, "|", None, ("a",), fields, 8, 1, 0))
-    yield "pointers through a structured type", array(hidden, (1,), pointers), ""
-    yield (
-        "pointers through _frombuffer",
-        calls(name("numpy._core.numeric", "_frombuffer"), pointers, Raw(element("O8")), (1,), "C"),
-        "",
-    )
-    yield "pointers as an object array's bytes", array(element("O8"), (1,), pointers), ""
-    yield (
-        "an object as a scalar",
-        calls(name("numpy._core.multiarray", "scalar"), Raw(element("O8")), pointers),
-        "",
-    )
-    grown = (3, "|", None, ("a",), {"a": (Raw(element("V1000")), 0)}, 1000, 1, 0)
-    yield "an element type that grows", built(element("V8"), grown), ""
-    outside = (3, "|", None, ("a",), {"a": (Raw(element("f8")), 64)}, 8, 1, 0)
-    yield "a field outside its element", built(element("V8"), outside), ""
-    yield "an element type by fields", calls(DTYPE, [("a", "O")], False, True), ""
-    yield "an array larger than its bytes", array(element("f8"), (1 << 20,), b"\x00" * 8), ""
-    yield (
-        "an array that overflows",
-        array(element("f8"), (1 << 31, 1 << 31, 1 << 31), b"\x00" * 8),
-        "",
-    )
-    yield "an array with a negative side", array(element("f8"), (-1,), b"\x00" * 8), ""
-    yield (
-        "an array made with a shape",
-        calls(name("numpy._core.multiarray", "_reconstruct"), Raw(NDARRAY), (1 << 40,), b"b"),
-        "",
-    )
-    yield (
-        "an array of a subclass",
-        calls(
-            name("numpy._core.multiarray", "_reconstruct"), Raw(name("numpy", "memmap")), (0,), b"b"
-        ),
-        "",
-    )
-    yield (
-        "a file mapped",
-        calls(name("numpy", "memmap"), canary, "uint8", "w+", 0, (8,)),
-        "numpy.memmap",
-    )
-    classes = array(element("i8"), (1,), struct.pack("<q", 3))
-    yield (
-        "a tree that reads beyond its classes",
-        calls(name("sklearn.tree._tree", "Tree"), 4, Raw(classes), 1 << 20),
-        "",
-    )
-    sparse = made(name("scipy.sparse._csr", "csr_matrix"))
-    yield "a sparse matrix that points outside", built(
-        sparse,
-        {
-            "_shape": (2, 2), "maxprint": 50,
-            "indices": Raw(array(element("i4"), (1,), struct.pack("<i", 1 << 20))),
-            "indptr": Raw(array(element("i4"), (3,), struct.pack("<3i", 0, 1, 1))),
-            "data": Raw(array(element("f8"), (1,), b"\x00" * 8)),
-        },
-    ), ""  # fmt: skip
-
-
-def _joblib(touch: str) -> Iterator[tuple[str, bytes, str]]:
-    """A pickle inside an array of objects inside a joblib file."""
-
-    def dumped(of: Any, compress: Any = 0) -> bytes:
-        buffer = io.BytesIO()
-        joblib.dump(of, buffer, compress=compress)
-        return buffer.getvalue()
-
-    inside = np.array([_Reduces("posix", "system", touch), None], dtype=object)
-    yield "joblib with objects", dumped({"a": np.ones(3), "b": inside}), "posix.system"
-    for compress in ("zlib", "gzip", "bz2", "lzma", "xz"):
-        yield f"joblib with objects by {compress}", dumped(inside, (compress, 3)), "posix.system"
-    wrapper = made(name("joblib.numpy_pickle", "NumpyArrayWrapper"))
-    described = {
-        "subclass": Raw(NDARRAY),
-        "shape": (1,),
-        "order": "C",
-        "dtype": Raw(element("O8")),
-        "allow_mmap": False,
-    }
-    inner = file(calls(name("os", "system"), touch))
-    yield "joblib's wrapper around a pickle", built(wrapper, described) + inner, "os.system"
-    for title, changed in (
-        ("of bytes that are not there", {"dtype": Raw(element("f8")), "shape": (1 << 40,)}),
-        ("of a negative side", {"dtype": Raw(element("f8")), "shape": (-1,)}),
-        (
-            "of another class",
-            {"dtype": Raw(element("f8")), "subclass": Raw(name("builtins", "dict"))},
-        ),
-        ("of no type", {"dtype": "f8"}),
-    ):
-        yield f"joblib's wrapper {title}", built(wrapper, described | changed), ""
-    zipped = calls(name("joblib.numpy_pickle_compat", "ZNDArrayWrapper"), touch)
-    yield "joblib's old wrapper", zipped, "joblib.numpy_pickle_compat.ZNDArrayWrapper"
+    yield from forged.types(canary)
+    yield from forged.arrays(canary)
 
 
 # --- mutations ----------------------------------------------------------------------------

@@ -9,15 +9,19 @@ import pickle
 import socket
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 import pytest
-from sklearn import linear_model
+import skops.io
+from sklearn import linear_model, preprocessing
 from tests.packing.airlock import hostile
 
 from fairlead.core.errors import (
@@ -349,3 +353,45 @@ def test_the_parent_lives_when_the_child_is_killed(tmp_path, out):
     with pytest.raises(AirlockFailed, match="ended by the system"):
         Airlock().convert(source(tmp_path, text), out)
     assert os.getpid() > 0
+
+
+# --- skops --------------------------------------------------------------------------------
+
+
+ATTACKS_BY_SKOPS: dict[str, Callable[[str], Any]] = {
+    "posix.system": lambda touch: os.system,
+    "functools.partial": lambda touch: partial(os.system, touch),
+    "operator.methodcaller": lambda touch: methodcaller("system", touch),
+    "builtins.eval": lambda touch: eval,
+}
+
+
+@pytest.mark.parametrize("culprit", ATTACKS_BY_SKOPS)
+def test_a_skops_file_makes_nothing_that_is_not_allowed(tmp_path, out, culprit):
+    canary, path = tmp_path / "canary", tmp_path / "model.skops"
+    function = ATTACKS_BY_SKOPS[culprit](f"touch {canary}")
+    skops.io.dump(preprocessing.FunctionTransformer(function), path)
+    with pytest.raises(UnsafeFile) as refused:
+        Airlock().convert({"format": "skops", "path": str(path)}, out)
+    assert culprit in refused.value.what
+    assert f"--allow {culprit}" in (refused.value.fix or "")
+    assert not canary.exists()
+    facts = Airlock().look(path, "skops")
+    assert facts["class"] == "sklearn.preprocessing._function_transformer.FunctionTransformer"
+    assert culprit in facts["refused"]
+
+
+def test_an_array_of_a_skops_file_that_is_a_pickle_is_not_read(tmp_path, out):
+    canary, path = tmp_path / "canary", tmp_path / "model.skops"
+    skops.io.dump(linear_model.Ridge().fit(X, X[:, 0]), path)
+    attack, _ = hostile.corpus(str(canary))["os.system by REDUCE"]
+    head = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
+    array = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + attack
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, raw in entries.items():
+            archive.writestr(name, array if name.endswith(".npy") else raw)
+    with pytest.raises(AirlockFailed, match="cannot be loaded"):
+        Airlock().convert({"format": "skops", "path": str(path)}, out)
+    assert not canary.exists()

@@ -76,6 +76,7 @@ FAMILIES = {
     "catboost-value": (scaled(CatBoostRegressor(**CB)), values),
     "catboost-table": (table(OrdinalEncoder(), CatBoostClassifier(**CB)), flats),
     "calibrated": (CalibratedClassifierCV(LGBMClassifier(**LGB), cv=3), lambda: classes(3)),
+    "calibrated-xgboost": (CalibratedClassifierCV(XGBClassifier(**XGB), cv=3), lambda: classes(3)),
     "voting": (VotingClassifier(MEMBERS, voting="soft"), lambda: classes(3)),
     "stacking": (StackingClassifier(MEMBERS, cv=3), lambda: classes(3)),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import xgboost as xgb
 from tests.packing.converters.boosters import categories, same_as
@@ -114,6 +115,22 @@ def test_an_unknown_category_is_a_missing_one(tmp_path):
     odd, absent = plain.assign(city="Atlantis"), plain.assign(city=None)
     answers = made.answers(odd)["probabilities"]
     assert np.array_equal(answers, made.answers(absent)["probabilities"])
+
+
+def test_categories_that_were_counted_before_are_taken_as_counts(tmp_path):
+    rows, labels = classes(2, seed=1)
+    rows = np.column_stack([rows[:, 0], np.random.default_rng(2).integers(0, 9, len(rows))])
+    told = {"feature_names": ["a", "kind"], "feature_types": ["q", "c"], "enable_categorical": True}
+    data = xgb.DMatrix(rows[:500], labels[:500], **told)
+    booster = xgb.train({"objective": "binary:logistic", "max_cat_to_onehot": 1}, data, 8)
+    made = convert(converter, booster, rows[500:], tmp_path / "counts")
+    agree(made)
+    odd = rows[500:] + np.array([0, 0.4])
+    given = booster.predict(xgb.DMatrix(odd, **told))
+    assert np.allclose(made.answers(odd)["probabilities"][:, 1], given, atol=1e-5)
+    names = pd.DataFrame({"a": rows[500:, 0], "kind": "oak"})
+    with pytest.raises(ValueError, match="not kept the names of the categories of 'kind'"):
+        convert(converter, booster, names, tmp_path / "names")
 
 
 def test_categories_beyond_ascii_are_read_off_the_reference_rows(tmp_path):

@@ -33,7 +33,6 @@ _EXTRAS = {
     "skl2onnx": "sklearn",
     "skops": "sklearn",
     "onnx": "onnx",
-    "onnxmltools": "xgboost",
     "xgboost": "xgboost",
     "lightgbm": "lightgbm",
     "catboost": "catboost",

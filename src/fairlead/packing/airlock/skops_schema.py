@@ -20,8 +20,10 @@ _MOST_SCHEMA = 256 << 20
 _MOST_SIDE = 1 << 48
 _MOST_SHOWN = 1000
 _MOST_NOTED = 64 << 10
-_TRUSTED = ("builtins", "numpy", "scipy", "sklearn")
+_TRUSTED = ("numpy", "scipy", "sklearn")
 """Packages whose types skops itself knows."""
+_KINDS = ("type", "function", "NoneType", "builtin_function_or_method")
+"""What a node is called that only names something; what it names has a node of its own."""
 
 Node = dict[str, Any]
 
@@ -36,7 +38,7 @@ def look(path: Path) -> dict[str, Any]:
         tree = _schema(archive)
         nodes = list(_nodes(tree))
         facts: dict[str, Any] = {
-            "names": sorted({(str(n["__module__"]), str(n["__class__"])) for n in nodes}),
+            "names": _names(nodes),
             "trusted": _TRUSTED,
             "class": printable(f"{tree.get('__module__', '')}.{tree.get('__class__', '')}"),
             "steps": [],
@@ -59,6 +61,11 @@ def _schema(archive: zipfile.ZipFile) -> Node:
     if not isinstance(tree, dict):
         raise Refused("the file's schema is no object")
     return cast(Node, tree)
+
+
+def _names(nodes: list[Node]) -> list[tuple[str, str]]:
+    named = {(str(node["__module__"]), str(node["__class__"])) for node in nodes}
+    return sorted(named - {("builtins", kind) for kind in _KINDS})
 
 
 def _nodes(tree: Node) -> list[Node]:

@@ -40,7 +40,7 @@ def register(classifiers: list[Any], regressors: list[Any], read: Read, *, narro
         scored.linked(step, made, raw, step.outputs[0])
 
     both = [True, False]
-    options = {"zipmap": both, "nocl": both, "raw_scores": both}
+    options = {"zipmap": both, "nocl": both}
     for kind in classifiers:
         shape = shapes.calculate_linear_classifier_output_shapes
         skl2onnx.update_registered_converter(
@@ -49,7 +49,8 @@ def register(classifiers: list[Any], regressors: list[Any], read: Read, *, narro
             shape,
             classifier,
             overwrite=True,
-            options=options,
+            # Who calibrates or stacks asks for raw scores where an estimator decides by them.
+            options=options | ({"raw_scores": both} if _decides(kind) else {}),
             parser=_parser(f"Fairlead{kind.__name__}", types),
         )
     for kind in regressors:
@@ -83,10 +84,14 @@ def classify(step: Step, read: Read, *, narrow: bool) -> None:
     found = step.positive(raw, zero=False) if binary else step.best(raw)
     step.pick(found, step.classes(), label)
     every = step.both(raw) if binary else raw
-    if step.asked("raw_scores"):
+    if _decides(type(step.model)) and step.asked("raw_scores"):
         step.add("Identity", [every], scores)
     else:
         scored.linked(step, made, every, scores)
+
+
+def _decides(kind: Any) -> bool:
+    return hasattr(kind, "decision_function")
 
 
 def _scored(step: Step, read: Read, *, narrow: bool) -> tuple[Scored, str]:

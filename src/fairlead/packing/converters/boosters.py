@@ -72,6 +72,12 @@ def prepare(
     seen: thresholds by position of the column, around which rows are sampled.
     """
     reference = samples.chosen(samples.given(dict(job)), columns.names)
+    for name in (columns.names[place] for place in columns.counted):
+        if name in reference and reference[name].dtype.kind == "O":
+            raise ValueError(
+                f"the booster has not kept the names of the categories of {name!r} (XGBoost does "
+                f"so from 3.1 on): give them as it counts them"
+            )
     kinds = {name: _kind(columns, name, reference.get(name)) for name in columns.names}
     if reference:
         rows = {n: samples.as_kind(n, v, kinds[n]) for n, v in reference.items()}
@@ -186,8 +192,8 @@ def pack(trained: Trained, job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     inputs, rows = prepare(columns, job, trained.seen)
     entries = outputs(plain, columns.names)
     original = answered(plain, trained.ask(matrix(rows, columns)), entries)
-    np.savez(out / "original.npz", **original)
-    np.savez(out / "rows.npz", **samples.for_file(rows))
+    samples.save(out / "original.npz", original)
+    samples.save(out / "rows.npz", samples.for_file(rows))
     facts: dict[str, Any] = {
         "framework": trained.framework,
         "class": trained.kind,

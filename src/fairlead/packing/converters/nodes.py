@@ -54,6 +54,8 @@ class Nodes:
         """A constant of any element type, in the shape of `values`."""
         array: Any = np.asarray(values, dtype=object if kind == STRING else None)
         flat: list[Any] = array.reshape(-1).tolist()
+        if kind == STRING:
+            flat = [text.encode() for text in flat]
         name = self.fresh("constant")
         self.hold(name, kind, list(array.shape), flat)
         return name

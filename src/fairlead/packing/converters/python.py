@@ -52,8 +52,8 @@ def convert(model: Any, job: dict[str, Any], out: Path) -> dict[str, Any]:
     outputs = _outputs(answers, len(next(iter(columns.values()))))
     _check_alone(call, columns, answers)
     shutil.copyfile(str(job["path"]), out / SOURCE)
-    np.savez(out / "rows.npz", **samples.for_file(columns))
-    np.savez(out / "original.npz", **samples.for_file(answers))
+    samples.save(out / "rows.npz", samples.for_file(columns))
+    samples.save(out / "original.npz", samples.for_file(answers))
     return {
         "runtime": "python",
         "graph": SOURCE,

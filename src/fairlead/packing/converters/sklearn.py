@@ -15,8 +15,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from . import answers, columns, graphs, samples, sklearn_steps
 from .answers import Entry
 from .booster_steps import SPARSE
@@ -70,14 +68,16 @@ def convert(model: Any, job: dict[str, Any], out: Path) -> dict[str, Any]:
     try:
         outputs, original = answers.ask(model, given, plan.names)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"the model does not answer the reference rows: {short(error)}") from error
-    np.savez(out / "original.npz", **original)
-    np.savez(out / "rows.npz", **samples.for_file(rows))
+        raise ValueError(
+            f"the model does not answer the reference rows: {_short(error)}"
+        ) from error
+    samples.save(out / "original.npz", original)
+    samples.save(out / "rows.npz", samples.for_file(rows))
     facts: dict[str, Any] = {
         "runtime": "onnx",
         "graph": graphs.GRAPH,
         "reason": str(job.get("native") or ""),
-        "versions": versions(model),
+        "versions": _versions(model),
         "sampled": not job.get("rows"),
         "about": {},
         "framework": "scikit-learn",
@@ -89,18 +89,18 @@ def convert(model: Any, job: dict[str, Any], out: Path) -> dict[str, Any]:
             (out / graphs.GRAPH).write_bytes(raw)
             return facts | {"signature": signature}
         except Exception as error:
-            facts["reason"] = f"it cannot be converted to ONNX: {short(error)}"
+            facts["reason"] = f"it cannot be converted to ONNX: {_short(error)}"
     trusted = _save_native(model, out)
     methods = {entry["name"]: answers.METHODS[entry["method"]] for entry in outputs}
-    facts["about"] = about_rows(plan) | {"trusted": trusted, "methods": methods}
+    facts["about"] = _about_rows(plan) | {"trusted": trusted, "methods": methods}
     return facts | {
         "runtime": RUNTIME,
         "graph": NATIVE,
-        "signature": native_signature(plan.inputs, outputs),
+        "signature": _native_signature(plan.inputs, outputs),
     }
 
 
-def about_rows(plan: samples.Plan) -> dict[str, Any]:
+def _about_rows(plan: samples.Plan) -> dict[str, Any]:
     """What a native runtime must know to make the model's own input of arrays."""
     return {
         "kind": plan.kind,
@@ -110,7 +110,7 @@ def about_rows(plan: samples.Plan) -> dict[str, Any]:
     }
 
 
-def native_signature(inputs: list[Entry], outputs: list[Entry]) -> dict[str, Any]:
+def _native_signature(inputs: list[Entry], outputs: list[Entry]) -> dict[str, Any]:
     """The signature of a model that is kept native: its numbers are float64."""
     wide = [e | {"datatype": "FP64"} if e["datatype"] == "FP32" else e for e in inputs]
     return {"format": 1, "inputs": wide, "outputs": [answers.without_method(e) for e in outputs]}
@@ -313,7 +313,7 @@ def _import(module: str, library: str = "") -> Any:
         raise ImportError(f"{name} is needed here: pip install {name}") from error
 
 
-def versions(model: Any) -> dict[str, str]:
+def _versions(model: Any) -> dict[str, str]:
     """The exact versions of the libraries that the model is made of."""
     tops = {type(part).__module__.partition(".")[0] for part in columns.parts(model)}
     found: dict[str, str] = {}
@@ -325,9 +325,9 @@ def versions(model: Any) -> dict[str, str]:
     return found
 
 
-def short(error: Exception) -> str:
+def _short(error: Exception) -> str:
     """Why a conversion failed, in one line."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).partition(" You may raise an issue")[0]
     absent = re.search(r"<class '(?:[\w.]*\.)?(\w+)'>", text)
     if type(error).__name__ in ("MissingShapeCalculator", "MissingConverter") and absent:
         return f"skl2onnx does not know {absent[1]}"

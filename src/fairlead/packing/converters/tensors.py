@@ -316,8 +316,8 @@ def save(subject: Subject, inputs: Sequence[Any], found: Sequence[Any], out: Pat
             names = spec.get("columns") or [f"{spec['name']}[{i}]" for i in range(width)]
             table |= {name: array[:, i] for i, name in enumerate(names)}
     named = {spec["name"]: a for spec, a in zip(subject.outputs, found, strict=True)}
-    np.savez(out / "rows.npz", **samples.for_file(table))
-    np.savez(out / "original.npz", **samples.for_file(named))
+    samples.save(out / "rows.npz", samples.for_file(table))
+    samples.save(out / "original.npz", samples.for_file(named))
 
 
 @contextmanager

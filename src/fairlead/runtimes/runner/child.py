@@ -33,7 +33,6 @@ def main(arguments: list[str]) -> int:
     """
     handle, life, job = int(arguments[0]), int(arguments[1]), arguments[2]
     _die_with_worker(life)
-    _die_first()
     told: dict[str, Any] = json.loads(Path(job).read_bytes())
     locks = sandbox.seal(
         [told["folder"]], [told["scratch"]], memory=told["memory"], file_bytes=_FILE_BYTES
@@ -112,9 +111,3 @@ def _die_with_worker(life: int) -> None:
     fcntl.fcntl(life, fcntl.F_SETFL, flags | os.O_ASYNC)
     if select.select([life], [], [], 0)[0]:
         os._exit(1)  # it was gone before the kernel knew whom to tell
-
-
-def _die_first() -> None:
-    """When memory runs out, Linux is to end this process and not the worker."""
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
