@@ -33,7 +33,7 @@ demo: .venv/demo-$(KEY)
 
 .PHONY: test
 test: .venv/test-$(KEY)
-	@.venv/bin/python -m pytest -q -m 'not frameworks'
+	@.venv/bin/python -m pytest -q -m 'not frameworks' -n 2 --dist loadfile
 
 .PHONY: check
 check: .venv/test-$(KEY)
