@@ -105,7 +105,7 @@ def _pair(
 ) -> tuple[float, float] | None:
     """Rows per second served, and alone right after; None when others disturbed."""
     package = models.packed_graph(heavy.name, heavy.graph)
-    server = servers.start(servers.fairlead([package], heavy.name), heavy.body)
+    server = servers.start(servers.fairlead(package, heavy.name), heavy.body)
 
     def served(seconds: int) -> Cell:
         url, session = server.url, server.session

@@ -16,8 +16,8 @@ from benchmarks.load import Cell, Noisy, Patience, load
 from benchmarks.report import Part, middle, promise, spread, table
 
 CONNECTIONS = (1, 8, 64)
-FAIRLEAD, SPIKE, FASTAPI, MOSEC, MLSERVER, NGINX = (
-    "fairlead", "bare spike", "FastAPI w2", "mosec batch", "MLServer", "nginx echo",
+FAIRLEAD, SPIKE, GUARDED, FASTAPI, MOSEC, MLSERVER, NGINX = (
+    "fairlead", "bare spike", "fairlead, guarded", "FastAPI w2", "mosec batch", "MLServer", "nginx echo",
 )  # fmt: skip
 _WARM_CONNECTIONS, _WARM_S = 8, 1
 _CLOSE = 1e-5
@@ -38,8 +38,9 @@ def run(rounds: int, seconds: int, patience: Patience) -> Part:
     oip = models.oip_body("boosting", rows, "FP32", "X", models.OUTPUT)
     instances = models.instances_body("boosting", rows)
     kinds = [
-        (servers.fairlead([package], models.BOOSTING), oip),
+        (servers.fairlead(package, models.BOOSTING), oip),
         (servers.spike(graph, models.OUTPUT), oip),
+        (servers.fairlead(models.packed(models.GUARDED), models.GUARDED, GUARDED), oip),
         (servers.fastapi(graph), instances),
         (servers.mosec(graph), instances),
         (servers.mlserver(graph), oip),

@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,15 +178,14 @@ def _not_started(server: Server) -> NotStarted:
 # --- the kinds -----------------------------------------------------------------------------
 
 
-def fairlead(packages: Sequence[Path], model: str) -> Kind:
+def fairlead(package: Path, model: str, name: str = "fairlead") -> Kind:
     """One worker with everything on: validation, journal, counts, supervisor, bookkeeper."""
 
     def command(folder: Path, port: int) -> list[str]:
-        paths = [str(package) for package in packages]
         options = ["--port", str(port), "--workers", "1", "--state", str(folder / "state")]
-        return [sys.executable, "-P", "-m", "fairlead", "serve", *paths, *options]
+        return [sys.executable, "-P", "-m", "fairlead", "serve", str(package), *options]
 
-    return Kind("fairlead", command, f"/v2/models/{model}/infer", says_address=True)
+    return Kind(name, command, f"/v2/models/{model}/infer", says_address=True)
 
 
 def spike(graph: Path, output: str) -> Kind:

@@ -20,7 +20,7 @@ def run(rounds: int, patience: Patience) -> Part:
     resident: list[float] = []
     for _ in range(rounds):
         patience.wait_for_quiet()
-        server = servers.start(servers.fairlead([package], models.BOOSTING), body)
+        server = servers.start(servers.fairlead(package, models.BOOSTING), body)
         try:
             started.append(server.started_s)
             fresh.append(machine.private_mb(server.session))

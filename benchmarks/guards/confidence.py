@@ -20,6 +20,7 @@ from benchmarks.guards.novelty import promise
 from benchmarks.guards.tables import shipped
 from benchmarks.report import Part, Promise, table
 from fairlead.guards import learn_confidence
+from fairlead.guards.bounds import upper_bound
 from fairlead.guards.confidence import COVERAGES
 
 GOAL = 0.02
@@ -86,6 +87,7 @@ def goals(count: int = 200) -> Part:
     broken: list[float] = []
     fixed: list[float] = []
     ratios: list[float] = []
+    usual: list[float] = []
     for name, (scores, truth) in pairs().items():
         hits = naive = 0
         mine, best = 0.0, 0.0
@@ -102,7 +104,10 @@ def goals(count: int = 200) -> Part:
             best += _oracle_coverage(guard.confidence(scores[fresh]), wrong) / count
         broken.append(hits / count)
         fixed.append(naive / count)
-        if best >= 0.95:
+        if best >= 0.5:
+            usual.append(mine / best)
+        errors = int(np.ceil(_SEEN * float((scores.argmax(axis=1) != truth).mean())))
+        if upper_bound(_SEEN, errors) <= GOAL:
             ratios.append(mine / best)
         shown = (hits / count, naive / count, mine, best)
         rows.append([name, *(f"{100 * v:.1f} %" for v in shown)])
@@ -111,10 +116,11 @@ def goals(count: int = 200) -> Part:
     lines = [
         f"{count} resplits (seeds 0..{count - 1}), {_SEEN} evaluation rows, goal 2 %",
         *table(header, [*rows, ["mean", *means, "", ""]]),
+        f"where the oracle answers half: {100 * np.mean(usual):.0f} % of its answers are given",
     ]
     promises = [
         promise("R7 a 2 % goal is broken, mean", 0.05, float(np.mean(broken)), most=True),
-        promise("R7 answered, of the oracle's, where it answers 95 %", 0.95,
+        promise("R7 answered, of the oracle's, where rows can show it", 0.95,
                 float(np.mean(ratios)) if ratios else float("nan")),
     ]  # fmt: skip
     return Part("Goals", lines, {}, promises)

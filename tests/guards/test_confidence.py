@@ -105,7 +105,7 @@ def test_a_goal_that_the_rows_cannot_show_gives_nothing_and_says_why():
     noise = random.integers(0, 2, 2000)
     guard = learn_confidence(random.dirichlet([1, 1], 2000), noise, error_goal=0.05)
     assert guard.threshold == np.inf
-    assert guard.reason.startswith("even the 59 surest rows are wrong in")
+    assert guard.reason.startswith("even the 80 surest rows are wrong in")
 
 
 def test_without_a_goal_every_row_is_answered():

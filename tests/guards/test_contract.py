@@ -121,3 +121,43 @@ def test_any_column_name_and_category_survives_the_file(names):
 def test_a_contract_that_makes_no_sense_is_refused_with_its_place(text, says):
     with pytest.raises(ContractInvalid, match=says):
         Contract.from_toml(text)
+
+
+values = st.floats(allow_nan=False, allow_infinity=False, width=32)
+
+
+@given(
+    st.lists(st.one_of(values, st.just(float("nan"))), min_size=1, max_size=30),
+    st.lists(st.sampled_from(["", "a", "b", "long text"]), min_size=1, max_size=30),
+)
+def test_any_table_keeps_the_contract_learnt_from_it_also_after_the_file(numbers, texts):
+    count = min(len(numbers), len(texts))
+    table = {
+        "n": np.array(numbers[:count]),
+        "t": np.array(texts[:count], dtype=object),
+    }
+    contract = learn_contract(table)
+    assert contract.check(table) == []
+    assert Contract.from_toml(contract.to_toml()).check(table) == []
+
+
+@given(
+    st.lists(values, min_size=1, max_size=30),
+    values,
+    values,
+    st.sampled_from(["refuse", "mark", "clip"]),
+)
+def test_every_value_outside_the_owners_range_is_reported_and_no_other(given_, one, other, what):
+    low, high = min(one, other), max(one, other)
+    text = f"format = 1\n[columns.n]\nminimum = {low!r}\nmaximum = {high!r}\notherwise = {what!r}"
+    contract = Contract.from_toml(text)
+    table = {"n": np.array(given_)}
+    breaches = contract.check(table)
+    outside = [i for i, v in enumerate(given_) if not low <= v <= high]
+    assert [breach.row for breach in breaches] == outside
+    assert {breach.action for breach in breaches} <= {what}
+    if what == "clip":
+        assert table["n"].tolist() == [min(max(v, low), high) for v in given_]
+        assert contract.check(table) == []
+    else:
+        assert table["n"].tolist() == given_

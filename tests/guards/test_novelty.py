@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.neighbors import NearestNeighbors
@@ -159,6 +161,84 @@ def test_a_guard_read_from_bytes_answers_the_same():
     assert again.explain(rows) == guard.explain(rows)
     assert again.threshold() == guard.threshold()
     assert guard.to_bytes() == learn_novelty(mixed(500)).to_bytes()
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10**6), kind=st.sampled_from(["plain", "heavy", "mixed", "unvetted"]))
+def test_a_row_alone_is_judged_as_among_others(seed, kind):
+    """Score, p-value and decision, before and after the disk."""
+    random = np.random.default_rng(seed)
+    if kind == "mixed":
+        train, test = mixed(200, seed), mixed(12, seed + 1)
+    else:
+        draw = random.standard_cauchy if kind == "heavy" else random.normal
+        train, test = draw(size=(200, 5)), 2 * draw(size=(12, 5))
+    guard = learn_novelty(train, false_alarm_rate=0.05, vetted=kind != "unvetted", seed=seed)
+    again = Novelty.from_bytes(guard.to_bytes())
+    together = guard.scores(test)
+    rows = [test[i : i + 1] for i in range(len(test))]
+    alone = np.array([guard.scores(row)[0] for row in rows])
+    assert alone == pytest.approx(together, rel=1e-9, abs=1e-9)
+    assert [again.scores(row)[0] for row in rows] == alone.tolist()
+    assert np.array_equal(again.scores(test), together)
+    assert np.array_equal(again.p_values(test), guard.p_values(test))
+    assert [guard.p_of(alone[i : i + 1])[0] for i in range(12)] == guard.p_of(alone).tolist()
+
+
+@pytest.mark.parametrize("huge", [1e30, 1e200, 1.7e308, np.inf, -np.inf])
+def test_no_number_is_too_large_to_be_seen(huge):
+    guard = learn_novelty(np.random.default_rng(0).normal(size=(1000, 3)), ["a", "b", "c"])
+    for rows in (np.array([[0.0, huge, 0.0]]), np.array([[0.0, huge, 0.0]] * 3)):
+        assert np.isfinite(guard.scores(rows)).all()
+        assert guard.decide(rows).all()
+    assert guard.explain(rows)[0][0].startswith(f"b = {huge:g} is ")
+
+
+def test_money_and_counts_do_not_hide_a_wrong_unit():
+    """Columns whose largest value is far from all others set no threshold for the others."""
+    random = np.random.default_rng(0)
+
+    def rows(count):
+        size = random.normal(size=count)
+        return {
+            "turnover": np.exp(8 + 1.5 * size),
+            "wait": random.pareto(1.5, size=count),
+            "age": random.normal(40, 10, size=count),
+            "share": random.random(count),
+        }
+
+    guard = learn_novelty(rows(4000))
+    test = rows(2000)
+    assert guard.decide(test).mean() <= 0.025
+    assert guard.decide(test | {"share": test["share"] + 1.05}).mean() >= 0.99
+    assert guard.decide(test | {"age": test["age"] * 1000}).mean() >= 0.99
+    assert set(guard.strangest(test | {"share": test["share"] + 1.05})) == {"share"}
+
+
+def test_the_column_that_explains_most_is_named_though_others_differ_more():
+    """Each row is 3 off in x0 only, but its nearest training row may differ anywhere."""
+    random = np.random.default_rng(0)
+    base = random.normal(size=(4000, 2))
+    rows = base @ random.normal(size=(2, 20)) + 0.1 * random.normal(size=(4000, 20))
+    guard = learn_novelty(rows[:3000])
+    test = rows[3000:].copy()
+    test[:, 7] += 2.0 * rows[:, 7].std() * np.sign(-test[:, 7])
+    caught = guard.decide(test)
+    assert caught.mean() >= 0.95
+    named = np.array(guard.strangest(test))[caught]
+    assert (named == "x7").mean() >= 0.98
+
+
+def test_few_rows_are_shared_out_so_that_the_rate_can_be_promised():
+    guard = learn_novelty(np.random.default_rng(0).normal(size=(240, 3)))
+    assert guard.calibrated >= 99
+    assert guard.threshold() < np.inf
+
+
+def test_wide_tables_are_learnt_in_bounded_memory():
+    guard = learn_novelty(np.random.default_rng(0).normal(size=(300, 20_000)))
+    assert guard.raw_rows <= 64
+    assert guard.decide(np.full((1, 20_000), 1e3)).all() or guard.threshold() == np.inf
 
 
 def test_a_constant_column_lets_no_other_value_pass():

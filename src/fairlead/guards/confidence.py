@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 COVERAGES = (0.8, 0.9, 0.95, 0.99)
 LEAST_ROWS = 30
 _STEPS = 200
+_MOST_WALKS = 3
 
 
 class Confidence:
@@ -217,27 +218,48 @@ def _plain(scores: Any) -> Floats:
 def _threshold(
     sure: Floats, failed: NDArray[np.bool_], goal: float, assurance: float
 ) -> tuple[float, float, str]:
-    """Threshold, coverage and reason: the loosest threshold before one that may break the goal."""
-    order = np.argsort(-sure, kind="stable")
-    wrong = np.cumsum(failed[order])
-    count = len(order)
+    """Threshold, coverage and reason: the loosest threshold before one that may break the goal.
+
+    The walk begins at the fewest rows that could show the goal, and, where there are enough, anew
+    at twice and four times as many, so that one unlucky row at the very top does not end it; the
+    walks share the chance of being wrong.
+    """
+    count = len(sure)
     least = _least_rows(goal, assurance)
     if least > count:
         return float("inf"), 0.0, f"{count} labelled rows cannot show it: {least} are the least"
-    best = 0
+    order = np.argsort(-sure, kind="stable")
+    wrong = np.cumsum(failed[order])
     # Rows that are equally sure stand or fall together.
     edges: Any = np.flatnonzero(np.append(np.diff(sure[order]) != 0, True)) + 1
-    ends: Any = edges[edges >= least]
+    starts, each = _starts(count, goal, assurance)
+    best = max(_walk(edges[edges >= start], wrong, goal, each) for start in starts)
+    if best == 0:
+        seen = float(wrong[starts[0] - 1]) / starts[0]
+        return float("inf"), 0.0, f"even the {starts[0]} surest rows are wrong in {seen:.1%}"
+    threshold = float(sure[int(order[best - 1])])
+    return threshold, float((sure >= threshold).mean()), ""
+
+
+def _starts(count: int, goal: float, assurance: float) -> tuple[list[int], float]:
+    """Where the walks begin, and the assurance of each."""
+    for walks in range(_MOST_WALKS, 0, -1):
+        each = 1.0 - (1.0 - assurance) / walks
+        starts = [_least_rows(goal, each) << i for i in range(walks)]
+        if starts[-1] <= count:
+            return starts, each
+    raise AssertionError("one walk always fits")
+
+
+def _walk(ends: Any, wrong: Any, goal: float, assurance: float) -> int:
+    """The most rows, surest first, that keep the goal before the first that may not; 0 if none."""
+    best = 0
     steps: Any = np.unique(np.linspace(0, len(ends) - 1, _STEPS).astype(int))
     for rows in ends[steps].tolist():
         if upper_bound(int(rows), int(wrong[rows - 1]), assurance) > goal:
             break
-        best = rows
-    if best == 0:
-        seen = float(wrong[least - 1]) / least
-        return float("inf"), 0.0, f"even the {least} surest rows are wrong in {seen:.1%}"
-    threshold = float(sure[int(order[best - 1])])
-    return threshold, float((sure >= threshold).mean()), ""
+        best = int(rows)
+    return best
 
 
 def _least_rows(goal: float, assurance: float) -> int:

@@ -21,7 +21,8 @@ class Tail:
 
     def __init__(self, knots: Floats, heights: Floats, slope: float) -> None:
         self.knots, self.heights, self.slope = knots, heights, slope
-        self._rises = np.append(np.diff(heights) / np.diff(knots), slope)
+        gaps = np.maximum(np.diff(knots), 1e-300)
+        self._rises = np.append(np.diff(heights) / gaps, slope)
         # The same numbers for one value at a time, where numpy costs more than it saves.
         self._plain: tuple[list[float], ...] = (
             knots.tolist(), heights.tolist(), self._rises.tolist()
@@ -36,7 +37,9 @@ class Tail:
         heights = -np.log(survival)
         top = ordered[-max(2, count // 10) :]
         spread = float((top - top[0]).mean()) or float(ordered[-1]) or 1.0
-        keep = np.unique(np.linspace(0, count - 1, min(count, _KNOTS)).astype(int))
+        # Evenly spread ranks, and more of them the nearer to the top.
+        evenly = np.linspace(0, count - 1, _KNOTS // 2)
+        keep = np.unique(np.append(evenly, count - np.geomspace(1, count, _KNOTS // 2)).astype(int))
         # Equal values have the rarity of the most frequent of them.
         knots, first = np.unique(ordered[keep], return_index=True)
         return cls(knots, heights[keep][first], 1.0 / max(spread, 1e-12))
