@@ -17,7 +17,8 @@ from benchmarks.report import Part, middle, promise, spread, table
 
 CONNECTIONS = (1, 8, 64)
 FAIRLEAD, SPIKE, GUARDED, FASTAPI, MOSEC, MLSERVER, NGINX = (
-    "fairlead", "bare spike", "fairlead, guarded", "FastAPI w2", "mosec batch", "MLServer", "nginx echo",
+    "fairlead", "bare spike", "fairlead, guarded", "FastAPI w2", "mosec batch", "MLServer",
+    "nginx echo",
 )  # fmt: skip
 _WARM_CONNECTIONS, _WARM_S = 8, 1
 _CLOSE = 1e-5

@@ -68,6 +68,18 @@ def _column(values: Any, name: str) -> Column:
     return texts
 
 
+def all_missing(values: Column) -> bool:
+    """Whether a column holds nothing, and so says nothing of its kind."""
+    if values.dtype.kind == "f":
+        return bool(np.isnan(values).all())
+    return not any(values.tolist())
+
+
+def nothing(count: int, *, text: bool) -> Column:
+    """A column of missing values of one kind."""
+    return np.full(count, "", dtype=object) if text else np.full(count, np.nan)
+
+
 def _missing(value: Any) -> bool:
     """None, NaN and pandas' own word for it."""
     return value is None or type(value).__name__ == "NAType" or value != value

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from fairlead.guards.bends import Bends, learn_bends
 from fairlead.guards.bounds import assured_rank
-from fairlead.guards.columns import as_columns
+from fairlead.guards.columns import all_missing, as_columns, nothing
 from fairlead.guards.nearest import Nearest
 from fairlead.guards.novelty_reasons import Shape, ranked, reasons
 from fairlead.guards.novelty_space import Space, learn_space
@@ -141,12 +141,15 @@ class Novelty:
         """The rows as columns of the space. Raises ValueError when they are others."""
         columns = as_columns(rows)
         names = self.space.names
-        if set(columns) == set(names):
-            return columns
-        nameless = list(columns) == [f"x{i}" for i in range(len(names))]
-        if not nameless:
-            raise ValueError(f"the rows must have the columns {', '.join(names[:20])}")
-        return dict(zip(names, columns.values(), strict=True))
+        if set(columns) != set(names):
+            if list(columns) != [f"x{i}" for i in range(len(names))]:
+                raise ValueError(f"the rows must have the columns {', '.join(names[:20])}")
+            columns = dict(zip(names, columns.values(), strict=True))
+        for axis in self.space.axes:
+            values = columns[axis.name]
+            if (axis.kind == "number") != (values.dtype.kind == "f") and all_missing(values):
+                columns[axis.name] = nothing(len(values), text=axis.kind != "number")
+        return columns
 
     # --- on disk --------------------------------------------------------------------------
 

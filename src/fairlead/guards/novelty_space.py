@@ -122,7 +122,7 @@ class Space:
         """As `place` for a table of numbers none of which training rows ever missed."""
         placed = (table - self._mean) * self._scale
         flat = placed.ravel()
-        if not isfinite(float(flat @ flat)):
+        if not isfinite(float(np.vdot(flat, flat))):
             placed[np.isnan(placed)] = _ABSENT
             np.clip(placed, -_FARTHEST, _FARTHEST, out=placed)
         if len(self._constant):

@@ -18,6 +18,9 @@ Floats = NDArray[np.float64]
 NEVER_EXCESS = 25.0
 """The excess of what training rows never show, such as another value in a constant column."""
 
+_ROUNDING = 1e-9
+"""A value that is the largest one seen lies beyond it by as much as floats are rounded."""
+
 _TOP_SHARE, _LEAST_TOP, _MOST_TOP = 0.02, 5, 100
 
 
@@ -47,11 +50,13 @@ class Ranges:
         """The largest excess of each row; 0 inside."""
         above = (placed * self._slopes[0] + self._starts[0]).max(axis=1)
         below = (placed * self._slopes[1] + self._starts[1]).max(axis=1)
-        return np.maximum(np.maximum(above, below), 0.0)
+        most = np.maximum(above, below)
+        return np.where(most > _ROUNDING, most, 0.0)
 
     def excess_of_one(self, row: Floats) -> float:
         """As `excess`, for a single row: few numpy calls."""
-        return max(float((row * self._slopes + self._starts).max()), 0.0)
+        most = float((row * self._slopes + self._starts).max())
+        return most if most > _ROUNDING else 0.0
 
     def each(self, row: Floats) -> Floats:
         """The excess of every coordinate of a row; exactly 0 inside."""
