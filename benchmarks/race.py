@@ -16,10 +16,8 @@ from benchmarks.load import Cell, Noisy, Patience, load
 from benchmarks.report import Part, middle, promise, spread, table
 
 CONNECTIONS = (1, 8, 64)
-FAIRLEAD, SPIKE, GUARDED, FASTAPI, MOSEC, MLSERVER, NGINX = (
-    "fairlead", "bare spike", "fairlead, guarded", "FastAPI w2", "mosec batch", "MLServer",
-    "nginx echo",
-)  # fmt: skip
+FAIRLEAD, GUARDED, SPIKE, NGINX = "fairlead", "fairlead, guarded", "bare spike", "nginx echo"
+FASTAPI, MOSEC, MLSERVER = "FastAPI w2", "mosec batch", "MLServer"
 _WARM_CONNECTIONS, _WARM_S = 8, 1
 _CLOSE = 1e-5
 

@@ -101,6 +101,7 @@ _SCRIPT = """
 import sys, signal
 from pathlib import Path
 import fairlead
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the suite runs without one
 server = fairlead.serve(Path(sys.argv[1]), port=0, workers=1, state=Path(sys.argv[2]))
 print(server._process.pid, flush=True)
 if sys.argv[3] == "interrupted":

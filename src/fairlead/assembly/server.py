@@ -16,10 +16,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import NoReturn
 
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, WorkerSpec
+from fairlead.core.clock import now
 from fairlead.core.errors import BadUsage, BindRefused, FileUnreadable
 from fairlead.core.package import check_name
 from fairlead.packages.read import open_package
@@ -29,6 +31,7 @@ from fairlead.serving.machine import anonymous_file, usable_cores
 from fairlead.serving.supervisor import Orders
 
 _GRACE_S = 30.0
+_PATIENCE_S, _STEP_S = 1.0, 0.02
 _BACKLOG = 1024
 _CACHE = "cache"
 
@@ -156,17 +159,29 @@ def take_state(folder: str) -> int:
             where=str(path),
             fix="Name another with --state",
         ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not _locked(handle):
         os.close(handle)
         raise BindRefused(
             "another server uses this state folder",
             where=str(path),
-            fix="Give each its own --state",
-        ) from None
+            fix="Give each its own --state (from Python: state=)",
+        )
     os.set_inheritable(handle, True)
     return handle
+
+
+def _locked(handle: int) -> bool:
+    """Whether the lock is ours; a server that was killed holds it until its last worker is gone."""
+    end = now() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if now() > end:
+                return False
+            sleep(_STEP_S)
+        else:
+            return True
 
 
 def find_versions(paths: Sequence[str], settings: Settings) -> list[Found]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import dedent as dedent
@@ -123,3 +124,9 @@ def until(true: Callable[[], Any], seconds: float = 30.0) -> None:
     while not true():
         assert monotonic() < end, "it never came to be so"
         sleep(0.005)
+
+
+def stand_in(path: Path) -> None:
+    """This interpreter under another name, with all that is installed for it."""
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    path.chmod(0o755)

@@ -196,7 +196,7 @@ def test_one_that_keeps_dying_is_left_alone_for_a_while(loading, monkeypatch):
 def test_one_that_cannot_start_again_is_not_ready_until_it_can(loading, tmp_path, monkeypatch):
     monkeypatch.setattr(parent, "_LONGEST_S", 1.5)
     interpreter = tmp_path / "python"
-    interpreter.symlink_to(sys.executable)
+    parts.stand_in(interpreter)
     log = Log()
     model = loading(log=log, environment={"python": str(interpreter)})
     assert ask(model, 100.0) == [200.0]
@@ -206,7 +206,7 @@ def test_one_that_cannot_start_again_is_not_ready_until_it_can(loading, tmp_path
     with pytest.raises(ModelNotReady):
         ask(model, 100.0)
     until(lambda: len(log.named("runner_not_started")) >= 2)
-    interpreter.symlink_to(sys.executable)
+    parts.stand_in(interpreter)
     until(lambda: model.runner is not None)
     assert ask(model, 100.0) == [200.0]
 

@@ -12,7 +12,7 @@ from textwrap import dedent
 import httpx
 import pytest
 from tests import models
-from tests.runtimes.runner.parts import gone, until
+from tests.runtimes.runner.parts import gone, stand_in, until
 
 import fairlead
 from fairlead.cli.main import main as command
@@ -255,7 +255,7 @@ def test_a_graph_that_is_isolated_by_a_setting_answers_alike(tmp_path):
 def test_a_version_whose_interpreter_is_gone_fails_alone_and_says_why(tmp_path):
     """Packed under an interpreter that is deleted before the server starts."""
     python = tmp_path / "python"
-    python.symlink_to(sys.executable)
+    stand_in(python)
     (tmp_path / "model.py").write_text("def predict(x): return x * 2.0")
     (tmp_path / "rows.csv").write_text("x\n1.5\n2.5\n")
     words = ["pack", f"{tmp_path}/model.py:predict", "--repository", str(tmp_path / "models")]
