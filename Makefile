@@ -33,7 +33,7 @@ demo: .venv/demo-$(KEY)
 
 .PHONY: test
 test: .venv/test-$(KEY)
-	@.venv/bin/python -m pytest -q -m 'not frameworks' -n 2 --dist loadfile
+	@.venv/bin/python -m pytest -q -n 2 --dist loadfile --ignore tests/frameworks
 
 .PHONY: check
 check: .venv/test-$(KEY)

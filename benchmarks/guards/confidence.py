@@ -20,7 +20,6 @@ from benchmarks.guards.novelty import promise
 from benchmarks.guards.tables import shipped
 from benchmarks.report import Part, Promise, table
 from fairlead.guards import learn_confidence
-from fairlead.guards.bounds import upper_bound
 from fairlead.guards.confidence import COVERAGES
 
 GOAL = 0.02
@@ -106,8 +105,7 @@ def goals(count: int = 200) -> Part:
         fixed.append(naive / count)
         if best >= 0.5:
             usual.append(mine / best)
-        errors = int(np.ceil(_SEEN * float((scores.argmax(axis=1) != truth).mean())))
-        if upper_bound(_SEEN, errors) <= GOAL:
+        if best >= 0.95:
             ratios.append(mine / best)
         shown = (hits / count, naive / count, mine, best)
         rows.append([name, *(f"{100 * v:.1f} %" for v in shown)])
@@ -120,7 +118,7 @@ def goals(count: int = 200) -> Part:
     ]
     promises = [
         promise("R7 a 2 % goal is broken, mean", 0.05, float(np.mean(broken)), most=True),
-        promise("R7 answered, of the oracle's, where rows can show it", 0.95,
+        promise("R7 answered, of the oracle's, where it answers 95 %", 0.95,
                 float(np.mean(ratios)) if ratios else float("nan")),
     ]  # fmt: skip
     return Part("Goals", lines, {}, promises)

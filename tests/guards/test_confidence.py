@@ -81,6 +81,40 @@ def test_calibration_never_changes_an_answer_and_never_worsens_the_loss(scored):
     assert loss(calibrated) <= loss(fresh) * 1.02
 
 
+def test_scores_that_are_probabilities_already_are_left_alone():
+    changed = 0
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        scores = random.dirichlet([2, 2], 800)
+        labels = (random.random(800) < scores[:, 1]).astype(int)
+        changed += learn_confidence(scores, labels, seed=seed).method != "none"
+    assert changed <= 3
+
+
+def test_rows_that_tie_with_the_quantile_belong_to_the_set():
+    """Scores in steps, as a forest's: whoever is as sure as the last row that counted, counts."""
+    random = np.random.default_rng(0)
+    first = random.integers(0, 11, 500) / 10
+    scores = np.column_stack([first, 1 - first])
+    labels = (random.random(500) > first).astype(int)
+    guard = learn_confidence(scores, labels)
+    misses = np.sort(1 - scores[np.arange(500), labels])
+    quantile = misses[int(np.ceil(0.9 * 501)) - 1]
+    assert np.array_equal(guard.sets(scores, 0.9), 1 - scores <= quantile)
+
+
+def test_one_wrong_row_at_the_very_top_does_not_silence_a_good_model():
+    """Were the walk to begin at the 149 surest rows only, nothing would ever be answered."""
+    random = np.random.default_rng(0)
+    sure = np.sort(random.uniform(0.9, 1.0, 3000))[::-1]
+    labels = (random.random(3000) > 0.997).astype(int)
+    labels[:149] = 0
+    labels[0] = 1
+    scores = np.column_stack([sure, 1 - sure])
+    guard = learn_confidence(scores, labels, error_goal=0.02)
+    assert guard.coverage > 0.9
+
+
 def test_isotonic_steps_are_scikit_learns():
     from fairlead.guards.calibration import FITS
 

@@ -117,6 +117,35 @@ def test_betting_is_quiet_on_good_rows_and_loud_on_a_change():
     assert raised == 0
 
 
+@pytest.mark.parametrize("before", [0, 1000, 20_000])
+def test_a_small_fall_is_noticed_soon_however_long_all_was_well(before):
+    """Confidence falls from .90 to .85."""
+    delays = []
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        calibration = np.sort(random.beta(18, 2, 1000))
+
+        def p(values, calibration=calibration):
+            return (1 + np.searchsorted(calibration, values, side="right")) / 1001
+
+        bet = Betting(1000, rate=0.001)
+        assert not bet.see(p(random.beta(18, 2, before)))
+        assert bet.see(p(random.beta(17, 3, 1000)))
+        delays.append(bet.since - before)
+    assert np.median(delays) <= 300
+
+
+def test_p_values_may_come_one_by_one_or_all_at_once():
+    random = np.random.default_rng(0)
+    p_values = np.append(random.random(300), random.random(200) ** 3)
+    one, all_ = Betting(1000), Betting(1000)
+    for start in range(0, 500, 7):
+        one.see(p_values[start : start + 7])
+    all_.see(p_values)
+    assert one.since == all_.since
+    assert one.highest == pytest.approx(all_.highest)
+
+
 def test_an_alarm_of_the_bet_stays_until_somebody_looks():
     bet = Betting(1000)
     assert bet.see(np.full(100, 0.001))

@@ -47,15 +47,22 @@ class Calibration:
 
 
 def chosen(scores: Floats, truth: Any, folds: Any) -> tuple[str, dict[str, float]]:
-    """The method of the lowest cross-validated log-loss; a simpler one if it is as good."""
+    """The method of the lowest cross-validated log-loss; a simpler one if it is as good.
+
+    A freer one must be better by more than two standard errors of the rows' differences: what is
+    well calibrated already is not made worse by chance.
+    """
     losses: dict[str, float] = {}
-    best = "none"
+    best, least = "none", _losses(scores, truth)
     for method in METHODS:
         if method == "beta" and scores.shape[1] != 2:
             continue
-        losses[method] = _loss(across(method, scores, truth, folds), truth)
-        if losses[method] < losses[best] * (1.0 - _BETTER):
-            best = method
+        found = _losses(across(method, scores, truth, folds), truth)
+        losses[method] = float(found.mean())
+        gained: Any = least - found
+        error = float(gained.std()) / len(gained) ** 0.5
+        if float(gained.mean()) > max(_BETTER * float(least.mean()), 2.0 * error):
+            best, least = method, found
     return best, losses
 
 
@@ -69,8 +76,11 @@ def across(method: str, scores: Floats, truth: Any, folds: Any) -> Floats:
 
 
 def _loss(probabilities: Floats, truth: Any) -> float:
-    chosen = probabilities[np.arange(len(truth)), truth]
-    return float(-np.log(np.clip(chosen, 1e-6, 1.0)).mean())
+    return float(_losses(probabilities, truth).mean())
+
+
+def _losses(probabilities: Floats, truth: Any) -> Floats:
+    return -np.log(np.clip(probabilities[np.arange(len(truth)), truth], 1e-6, 1.0))
 
 
 def _normal(logits: Floats) -> Floats:

@@ -113,7 +113,8 @@ class Confidence:
         if coverage not in COVERAGES:
             raise ValueError(f"coverage must be one of {', '.join(map(str, COVERAGES))}")
         found = _plain(scores) if trusted else as_scores(scores)
-        return found >= 1.0 - self._quantiles[COVERAGES.index(coverage)]
+        # Misses as they were when the quantile was learnt: a tie must stay one.
+        return 1.0 - found <= self._quantiles[COVERAGES.index(coverage)]
 
     def to_bytes(self) -> bytes:
         """The guard as an .npz file without any object in it."""

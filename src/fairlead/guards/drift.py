@@ -286,6 +286,9 @@ def _usual_psi(watched: Watched, size: int) -> float:
 class Betting:
     """An alarm without a window: wealth from betting that the p-values are small.
 
+    A bet may begin at any row; a row's share of the stake falls with the rows before it, so that
+    all shares together are the whole stake, however many rows there will be.
+
     rows:  how many rows the p-values were calibrated on; they are widened by three of its standard
            errors, or the bet would slowly learn the calibration rows themselves.
     rate:  the chance that the alarm is ever raised although nothing has changed.
@@ -293,14 +296,14 @@ class Betting:
     """
 
     _POWERS: Floats = np.linspace(0.1, 0.9, 9)
+    _SLOPES: Floats = np.array([0.2, 0.5, 0.9])
+    """Powers win on rows that are very strange, slopes on many that are a little strange."""
 
     def __init__(self, rows: int, rate: float = 0.001) -> None:
         self._rows = rows
         self._limit = log(1.0 / rate)
-        self._logs = np.zeros(len(self._POWERS))
-        self.highest = 0.0
         self.seen = 0
-        self.since: int | None = None
+        self.restart()
 
     @property
     def alarmed(self) -> bool:
@@ -309,11 +312,12 @@ class Betting:
     def see(self, p_values: Floats) -> bool:
         """Bets on p-values in order; True once the alarm is raised."""
         for start in range(0, len(p_values), _AT_ONCE):
-            p = np.asarray(p_values[start : start + _AT_ONCE], dtype=np.float64)
-            error = np.sqrt(np.maximum(p * (1.0 - p), 1.0 / self._rows) / self._rows)
-            step = np.log(np.minimum(1.0, p + 3.0 * error))
-            gains = np.log(self._POWERS) + (self._POWERS - 1.0) * step[:, None]
-            logs: Any = self._logs + np.cumsum(gains, axis=0)
+            gains = self._gains(np.asarray(p_values[start : start + _AT_ONCE], dtype=np.float64))
+            won: Any = np.cumsum(gains, axis=0)
+            before = won - gains
+            stakes = self._stakes(len(gains))[:, None] - before
+            stakes[0] = np.logaddexp(stakes[0], self._logs)
+            logs: Any = won + np.logaddexp.accumulate(stakes, axis=0)
             top: Any = logs.max(axis=1)
             wealth: Any = top + np.log(np.exp(logs - top[:, None]).mean(axis=1))
             self._logs = logs[-1]
@@ -321,13 +325,28 @@ class Betting:
             raised = np.flatnonzero(wealth >= self._limit)
             if self.since is None and len(raised):
                 self.since = self.seen + int(raised[0]) + 1
-            self.seen += len(p)
+            self.seen += len(gains)
+            self._begun += len(gains)
         return self.alarmed
+
+    def _gains(self, p: Floats) -> Floats:
+        """By how much each way of betting multiplies its stake on each row, as logarithms."""
+        error = np.sqrt(np.maximum(p * (1.0 - p), 1.0 / self._rows) / self._rows)
+        wide = np.minimum(1.0, p + 3.0 * error)[:, None]
+        powers = np.log(self._POWERS) + (self._POWERS - 1.0) * np.log(wide)
+        return np.hstack([powers, np.log1p(self._SLOPES * (1.0 - 2.0 * wide))])
+
+    def _stakes(self, count: int) -> Floats:
+        """The logarithms of the shares that are staked on bets from each of these rows on."""
+        placed = 1.0 / (1.0 + np.log1p(np.arange(self._begun, self._begun + count + 1.0)))
+        return np.log(placed[:-1] - placed[1:])
 
     def restart(self) -> None:
         """Begins anew after somebody has looked."""
-        self._logs = np.zeros(len(self._POWERS))
-        self.highest, self.since = 0.0, None
+        self._logs = np.full(len(self._POWERS) + len(self._SLOPES), -np.inf)
+        self._begun = 0
+        self.highest = 0.0
+        self.since: int | None = None
 
 
 def learn_drift(rows: Any, columns: Sequence[str] | None = None, *, rate: float = 0.01) -> Drift:
