@@ -10,6 +10,7 @@ from sklearn.model_selection import train_test_split
 
 import fairlead
 from fairlead.packing.amend import amend
+from fairlead.serving.guarding import MOST_EXPLAINED, UNEXPLAINED
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,16 @@ def test_a_wrong_unit_is_rejected_and_its_neighbours_are_served(packed, serving,
     assert second["scores"] is None
     assert "confidence" not in second
     assert second["p_novel"] <= 0.01
+
+
+def test_a_request_of_many_novel_rows_buys_a_bounded_number_of_explanations(packed, serving, good):
+    """Explaining costs far more than judging: one request must not hold the loop with it."""
+    wrong = good | {"mean area": good["mean area"] * 1000}
+    answers = ask(serving(packed), [wrong] * 2000)
+    assert {a["decision"] for a in answers} == {"reject"}
+    told = [a["reasons"] for a in answers]
+    assert told[:MOST_EXPLAINED] == [["mean area is outside the accepted range"]] * MOST_EXPLAINED
+    assert told[MOST_EXPLAINED:] == [[UNEXPLAINED]] * (2000 - MOST_EXPLAINED)
 
 
 def test_other_protocols_refuse_a_rejected_row_with_the_reason(packed, serving, good):

@@ -32,6 +32,10 @@ from fairlead.guards.novelty import Novelty
 from fairlead.serving.log import log
 
 _CODES = {"reject": REJECTED, "abstain": ABSTAINED, "warn": WARNED, "shadow": SERVED}
+MOST_EXPLAINED = 16
+"""Rows of one execution whose strangeness is explained: each costs as much as judging hundreds."""
+
+UNEXPLAINED = "the row is unlike the training rows"
 COVERAGE = 0.9
 """Of the prediction set and the interval that an answer carries."""
 
@@ -140,11 +144,16 @@ class Guarding:
         scores = novelty.scores_of(placed)
         verdicts.p_novel = novelty.p_of(scores)
         verdicts.novel = scores > self._limit
-        for row in np.flatnonzero(verdicts.novel).tolist():
-            full = self.choice.disclosure == "full"
-            columns = {n: v[row : row + 1] for n, v in self._columns(inputs).items()}
-            words = novelty.explain(columns, limits=full)[0]
+        rows: list[int] = np.flatnonzero(verdicts.novel).tolist()
+        if not rows:
+            return
+        first = rows[:MOST_EXPLAINED]
+        columns = {name: values[first] for name, values in self._columns(inputs).items()}
+        explained = novelty.explain(columns, limits=self.choice.disclosure == "full")
+        for row, words in zip(first, explained, strict=True):
             verdicts.set(row, self._code, words)
+        for row in rows[MOST_EXPLAINED:]:
+            verdicts.set(row, self._code, [UNEXPLAINED])
 
     def after(
         self, verdicts: Verdicts, asked: Sequence[int], outputs: Sequence[Array]
