@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -274,8 +273,3 @@ def _set_quantiles(probabilities: Floats, truth: Any) -> Floats:
     count = len(misses)
     ranks = [int(np.ceil(c * (count + 1))) for c in COVERAGES]
     return np.array([float(misses[r - 1]) if r <= count else 1.0 for r in ranks])
-
-
-def names_of(inside: NDArray[np.bool_], classes: Sequence[str]) -> list[list[str]]:
-    """Prediction sets as class names."""
-    return [[classes[i] for i in np.flatnonzero(row).tolist()] for row in inside]

@@ -42,7 +42,6 @@ class Rule:
     minimum, maximum: of a number; choices: of a category; pattern: a regular expression for the
     whole of a text; shortest, longest: characters of a text.
     otherwise: what happens to a row that breaks a rule.
-    private:  the column appears in no card, reason or example.
     seen:     what training rows held.
     """
 
@@ -57,7 +56,6 @@ class Rule:
     shortest: int | None = None
     longest: int | None = None
     otherwise: str = REFUSE
-    private: bool = False
     seen: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -142,9 +140,9 @@ class Contract:
         ]
         for rule in self.rules:
             lines += ["", f"[columns.{_toml(rule.name)}]"]
-            for key in ("kind", "unit", "required", *_RULES, "otherwise", "private"):
+            for key in ("kind", "unit", "required", *_RULES, "otherwise"):
                 value = getattr(rule, key)
-                if value not in (None, (), "") and not (key == "private" and not value):
+                if value not in (None, (), ""):
                     lines.append(f"{key} = {_toml(value)}")
             seen = ", ".join(f"{key} = {_toml(value)}" for key, value in rule.seen.items())
             lines.append(f"seen = {{ {seen} }}")
@@ -219,7 +217,7 @@ def _rule(name: str, table: Any) -> Rule:
     kinds: dict[str, tuple[type, ...]] = {
         "kind": (str,), "unit": (str,), "required": (bool,), "minimum": (int, float),
         "maximum": (int, float), "choices": (list,), "pattern": (str,), "shortest": (int,),
-        "longest": (int,), "otherwise": (str,), "private": (bool,), "seen": (dict,),
+        "longest": (int,), "otherwise": (str,), "seen": (dict,),
     }  # fmt: skip
     for key, value in given.items():
         if key not in kinds:
