@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -161,7 +162,8 @@ def test_torch_what_onnx_cannot_say_is_kept_as_the_file_that_was_given(tmp_path)
     assert found.facts["runtime"] == "torch"
     assert "airy" in found.facts["reason"]
     assert (found.out / "model.pt2").read_bytes() == path.read_bytes()
-    assert found.facts["versions"]["torch"] == torch.__version__
+    # The distribution's version: torch itself may add the platform that it was built for.
+    assert found.facts["versions"]["torch"] == version("torch")
     for count in (1, 5):
         held_out = models.rows(count, 3, seed=count)
         assert close(found.predict(held_out), models.answers(module, held_out))
