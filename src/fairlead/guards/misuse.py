@@ -19,10 +19,9 @@ a key is judged over all of them.
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from math import exp, log, sqrt
+from math import exp, log
 from typing import Any
 from zlib import crc32
 
@@ -44,7 +43,8 @@ KINDS = ("novel", "copies", "boundary")
 RATE = 0.001
 """The chance of a false alarm among a thousand rows of a good client."""
 
-_POWERS = tuple(float(p) for p in np.linspace(0.1, 0.9, 9))
+_FORMAT = 2
+_POWERS: Floats = np.linspace(0.1, 0.9, 9)
 _SHARES = (0.1, 0.25, 0.5, 0.8, 0.95)
 _AT_ONCE = 0.5
 _LATER = 0.5 / 1000
@@ -55,9 +55,12 @@ _DIRECTIONS = 6
 _USUAL_SHARES, _LEAST_SHARE, _MOST_SHARE = (0.005, 0.05, 0.2), 0.02, 0.5
 """Nearness is chosen so that this share of good rows is so near an earlier one."""
 
+_MOST_MARGINS = 2000
 _WIDEST, _NARROWEST = 4.0, 2.0**-12
-Place = tuple[int, ...]
-"""Where a row lies: a hash at each degree of nearness, and one of the row itself at the end."""
+Places = NDArray[np.int64]
+"""Where rows lie: a hash at each degree of nearness, and one of the row itself at the end."""
+
+_NOWHERE: Places = np.zeros((0, 0), np.int64)
 
 
 @dataclass(slots=True)
@@ -68,7 +71,7 @@ class Block:
     novel: stranger than 95 % of good rows; near: nearer to the boundary than 95 % of them;
     copies: nearly an earlier one.
     logs:  by kind the logarithms by which each way of betting has multiplied its stake.
-    places: of the rows that were new.
+    places: of the rows that were new, a row each.
     """
 
     seen: int = 0
@@ -76,7 +79,7 @@ class Block:
     near: int = 0
     copies: int = 0
     logs: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    places: list[Place] = field(default_factory=list[Place])
+    places: Places = field(default_factory=lambda: _NOWHERE)
 
     def add(self, other: Block) -> None:
         """Joins another block of the same key."""
@@ -87,19 +90,35 @@ class Block:
         for kind, logs in other.logs.items():
             mine = self.logs.setdefault(kind, [0.0] * len(logs))
             self.logs[kind] = [a + b for a, b in zip(mine, logs, strict=True)]
-        self.places = [*self.places, *other.places][-_REMEMBERED:]
+        self.places = _newest(self.places, other.places)
 
     def to_json(self) -> dict[str, Any]:
         """The block as plain values, to be sent."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {n: getattr(self, n) for n in self.__slots__} | {"places": self.places.tolist()}
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Block:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`. Raises ValueError, KeyError or TypeError on anything else."""
         logs = {str(kind): [float(w) for w in logs] for kind, logs in told["logs"].items()}
-        places = [tuple(int(h) for h in place) for place in told["places"]]
         seen, novel, near = int(told["seen"]), int(told["novel"]), int(told["near"])
-        return cls(seen, novel, near, int(told["copies"]), logs, places)
+        return cls(seen, novel, near, int(told["copies"]), logs, as_places(told["places"]))
+
+
+def as_places(told: Any) -> Places:
+    """Places from lists of whole numbers. Raises ValueError when they are none."""
+    found = np.array(told, dtype=np.int64)
+    if not found.size:
+        return _NOWHERE
+    if found.ndim != 2:
+        raise ValueError("places are lists of whole numbers")
+    return found[-_REMEMBERED:]
+
+
+def _newest(old: Places, new: Places) -> Places:
+    """The places of the newest rows of both; what is empty fits anything."""
+    if not len(old) or not len(new):
+        return (new if len(new) else old)[-_REMEMBERED:]
+    return np.concatenate([old, new])[-_REMEMBERED:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +135,9 @@ class Account:
 
     def __init__(self) -> None:
         self.total = Block()
+        self.recent: Places = _NOWHERE
         self._wealth: dict[str, list[float]] = {}
         self._highest: dict[str, float] = {}
-        self._recent: deque[Place] = deque(maxlen=_REMEMBERED)
-        self._held: Counter[tuple[int, int]] = Counter()
 
     def absorb(self, block: Block) -> None:
         """Takes in what was seen since the last time."""
@@ -130,27 +148,12 @@ class Account:
             held = [np.logaddexp(w, begun) + gain for w, gain in zip(held, logs, strict=True)]
             self._wealth[kind] = [float(w) for w in held]
             self._highest[kind] = max(self._highest.get(kind, -np.inf), _mean_log(held))
-        for place in block.places:
-            self.remember(place)
+        self.remember(block.places)
         self.total.add(Block(block.seen, block.novel, block.near, block.copies))
 
-    def remember(self, place: Place) -> None:
-        """Notes the place of a row, and forgets the oldest one when there are too many."""
-        if len(self._recent) == _REMEMBERED:
-            for key in enumerate(self._recent[0]):
-                self._held[key] -= 1
-                if not self._held[key]:
-                    del self._held[key]
-        self._recent.append(place)
-        self._held.update(enumerate(place))
-
-    def nearly(self, place: Place) -> list[bool]:
-        """At each degree of nearness, whether an earlier row was so near."""
-        return [(degree, hashed) in self._held for degree, hashed in enumerate(place[:-1])]
-
-    def knows(self, place: Place) -> bool:
-        """Whether exactly this row was there before."""
-        return (len(place) - 1, place[-1]) in self._held
+    def remember(self, places: Places) -> None:
+        """Notes the places of rows, and forgets the oldest ones when there are too many."""
+        self.recent = _newest(self.recent, places)
 
     def evidence(self, rate: float = RATE) -> list[Evidence]:
         """The alarms so far, the strongest first. All kinds share the rate."""
@@ -175,27 +178,27 @@ class Account:
         self._wealth, self._highest, self.total = {}, {}, Block()
 
     def to_bytes(self) -> bytes:
-        """The account as JSON."""
+        """The account as a line of JSON, and the places behind it as 64-bit integers."""
         told = {
-            "format": 1,
+            "format": _FORMAT,
             "total": self.total.to_json(),
             "wealth": self._wealth,
             "highest": self._highest,
-            "recent": list(self._recent),
+            "recent": self.recent.shape,
         }
-        return json.dumps(told).encode()
+        return json.dumps(told).encode() + b"\n" + self.recent.tobytes()
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Account:
         """The inverse of `to_bytes`. Raises ValueError or KeyError on anything else."""
-        told: dict[str, Any] = json.loads(raw)
-        if told["format"] != 1:
-            raise ValueError(f"the account is of format {told['format']}, not 1")
+        head, _, places = raw.partition(b"\n")
+        told: dict[str, Any] = json.loads(head)
+        if told["format"] != _FORMAT:
+            raise ValueError(f"the account is of format {told['format']}, not {_FORMAT}")
         found = cls()
         found.total = Block.from_json(told["total"])
         found._wealth, found._highest = told["wealth"], told["highest"]
-        for place in told["recent"]:
-            found.remember(tuple(int(h) for h in place))
+        found.recent = np.frombuffer(places, np.int64).reshape(told["recent"]).copy()
         return found
 
 
@@ -205,74 +208,75 @@ class Misuse:
     calibrated: rows behind the p-values, which are known only as exactly as those are many.
     widths, usual: at each degree of nearness the size of a place, and how often a good row shares
     one with an earlier row.
+    margins: of good rows, in rising order; empty when the model's scores on them are not known.
     """
 
     def __init__(
-        self, coordinates: int, calibrated: int, widths: Sequence[float], usual: Sequence[float]
+        self,
+        coordinates: int,
+        calibrated: int,
+        widths: Sequence[float],
+        usual: Sequence[float],
+        margins: Sequence[float] = (),
     ) -> None:
         self.coordinates, self.calibrated = coordinates, calibrated
+        self.margins: Floats = np.sort(np.asarray(margins, dtype=np.float64))
         self.widths, self.usual = list(widths), list(usual)
         ways = np.random.default_rng(20).normal(size=(coordinates, _DIRECTIONS))
         self._ways = ways / np.sqrt((ways**2).sum(axis=0))
         salts = np.random.default_rng(21).integers(1, 2**61, _DIRECTIONS, dtype=np.int64)
         self._salts = salts | 1
         # What a row that is nearly an earlier one adds to each bet, and what any other adds.
-        self._odds = [
+        odds = [
             [(log(s / u), log((1.0 - s) / (1.0 - u))) if s > u else (0.0, 0.0) for s in _SHARES]
             for u in self.usual
         ]
+        self._odds = np.array(odds).reshape(len(self.usual), len(_SHARES), 2)
 
     def look(self, account: Account, p_novel: Any, placed: Floats, p_margin: Any = None) -> Block:
         """What these rows of a key say, in order; give it to `Account.absorb`, here or elsewhere.
 
-        p_novel, placed: the rows' novelty p-values and coordinates. p_margin: the share of good
-        rows on which the model is at least as undecided, where that is known.
+        p_novel, placed: the rows' novelty p-values and coordinates; a few hundred at a time, since
+        each is held against each. p_margin: the share of good rows on which the model is at least
+        as undecided (`p_margins`), where that is known.
         """
         block = Block(seen=len(placed))
-        block.logs["novel"] = self._bet(p_novel)
+        block.logs["novel"] = _bet(p_novel, self.calibrated)
         block.novel = int((np.asarray(p_novel) <= 0.05).sum())
         if p_margin is not None:
-            block.logs["boundary"] = self._bet(p_margin)
+            block.logs["boundary"] = _bet(p_margin, len(self.margins) or self.calibrated)
             block.near = int((np.asarray(p_margin) <= 0.05).sum())
-        logs = [[0.0] * len(_SHARES) for _ in self.usual]
-        new = Account()
-        for place in self.places(placed):
-            if account.knows(place) or new.knows(place):
-                continue  # an exact repetition says nothing: clients ask again
-            pairs = zip(account.nearly(place), new.nearly(place), strict=True)
-            nearly = [before or now for before, now in pairs]
-            for mine, odds, there in zip(logs, self._odds, nearly, strict=True):
-                for i, (if_there, if_not) in enumerate(odds):
-                    mine[i] += if_there if there else if_not
-            block.copies += nearly[-1]
-            block.places.append(place)
-            new.remember(place)
-        block.logs["copies"] = [w for mine in logs for w in mine]
-        del block.places[:-_REMEMBERED]
+        places = self.places(placed)
+        new, near = _nearness(places, account.recent)
+        block.places = places[new][-_REMEMBERED:]
+        block.copies = int(near[:, -1].sum())
+        # By degree of nearness: what each near row and each other row adds to each bet.
+        counts = near.sum(axis=0)
+        others = int(new.sum()) - counts
+        logs = self._odds[..., 0] * counts[:, None] + self._odds[..., 1] * others[:, None]
+        block.logs["copies"] = logs.reshape(-1).tolist()
         return block
 
-    def _bet(self, p_values: Any) -> list[float]:
-        """Bets that p-values are small; wider by three of their standard errors, as drift's."""
-        logs = [0.0] * len(_POWERS)
-        for p in np.asarray(p_values, dtype=np.float64).tolist():
-            error = sqrt(max(p * (1.0 - p), 1.0 / self.calibrated) / self.calibrated)
-            step = log(min(1.0, p + 3.0 * error))
-            logs = [
-                w + log(power) + (power - 1.0) * step
-                for w, power in zip(logs, _POWERS, strict=True)
-            ]
-        return logs
+    def p_margins(self, scores: Any) -> Floats | None:
+        """The share of good rows on which the model is at least as undecided as on these.
 
-    def places(self, placed: Floats) -> list[Place]:
+        scores: a probability per class. None when no good row's scores are known.
+        """
+        if not len(self.margins):
+            return None
+        above = np.searchsorted(self.margins, margins_of(scores), side="right")
+        return (1.0 + above) / (len(self.margins) + 1)
+
+    def places(self, placed: Floats) -> Places:
         """Where each row lies."""
         along = np.clip(placed @ self._ways, -1e9, 1e9)
-        hashed: list[list[int]] = []
-        for width in self.widths:
+        found = np.empty((len(placed), len(self.widths) + 1), np.int64)
+        for degree, width in enumerate(self.widths):
             steps = np.floor(along / width).astype(np.int64)
             with np.errstate(over="ignore"):
-                hashed.append(((steps * self._salts).sum(axis=1) & 0x7FFFFFFF).tolist())
-        hashed.append([crc32(row.tobytes()) for row in np.ascontiguousarray(placed)])
-        return list(zip(*hashed, strict=True))
+                found[:, degree] = (steps * self._salts).sum(axis=1) & 0x7FFFFFFF
+        found[:, -1] = [crc32(row.tobytes()) for row in np.ascontiguousarray(placed)]
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """What was learnt, as plain values."""
@@ -282,22 +286,24 @@ class Misuse:
             "calibrated": self.calibrated,
             "widths": self.widths,
             "usual": self.usual,
+            "margins": self.margins.tolist(),
         }
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Misuse:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`. Raises ValueError, KeyError or TypeError on anything else."""
         if told["format"] != 1:
             raise ValueError(f"format {told['format']} is not known")
         return cls(**{key: value for key, value in told.items() if key != "format"})
 
 
-def learn_misuse(placed: Floats, calibrated: int, seed: int = 0) -> Misuse:
+def learn_misuse(placed: Floats, calibrated: int, seed: int = 0, scores: Any = None) -> Misuse:
     """Learns from good rows, as coordinates, how close to each other they come by themselves.
 
     Places are as large as they can be while good rows share them as seldom as is wanted.
-    calibrated: rows behind the novelty p-values. To judge a group of clients by its own habits,
-    give its rows.
+    calibrated: rows behind the novelty p-values. scores: the model's, on rows that it was not
+    trained on; without them nobody is suspected of walking its boundary. To judge a group of
+    clients by its own habits, give its rows.
     """
     order = np.random.default_rng(seed).permutation(len(placed))[: 4 * _REMEMBERED]
     rows = placed[order]
@@ -312,7 +318,14 @@ def learn_misuse(placed: Floats, calibrated: int, seed: int = 0) -> Misuse:
         widths.append(width)
         # More than was seen, since what was seen is a sample, and clients differ.
         usual.append(min(_MOST_SHARE, max(_LEAST_SHARE, 1.5 * share + 0.01)))
-    return Misuse(placed.shape[1], calibrated, widths, usual)
+    margins = () if scores is None else _sample(margins_of(scores))
+    return Misuse(placed.shape[1], calibrated, widths, usual, margins)
+
+
+def _sample(margins: Floats) -> list[float]:
+    """At most so many, spread evenly over all of them."""
+    kept = np.linspace(0, len(margins) - 1, min(len(margins), _MOST_MARGINS)).astype(int)
+    return np.sort(margins)[kept].tolist()
 
 
 def _share_of_copies(rows: Floats, width: float) -> float:
@@ -321,6 +334,38 @@ def _share_of_copies(rows: Floats, width: float) -> float:
     for part in np.array_split(rows, max(1, len(rows) // 128)):
         account.absorb(misuse.look(account, np.ones(len(part)), part))
     return account.total.copies / max(1, account.total.seen)
+
+
+def margins_of(scores: Any) -> Floats:
+    """By how much each row's most likely class is more likely than the next."""
+    highest: Any = np.partition(np.asarray(scores, dtype=np.float64), -2, axis=1)[:, -2:]
+    return highest[:, 1] - highest[:, 0]
+
+
+def _bet(p_values: Any, rows: int) -> list[float]:
+    """Bets that p-values, known from so many rows, are small.
+
+    They are wider by three of their standard errors, as drift's, or the bet would learn those rows.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    error = np.sqrt(np.maximum(p * (1.0 - p), 1.0 / rows) / rows)
+    steps = np.log(np.minimum(1.0, p + 3.0 * error)).sum()
+    return (len(p) * np.log(_POWERS) + (_POWERS - 1.0) * steps).tolist()
+
+
+def _nearness(places: Places, earlier: Places) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows are no exact repetition, and of those at which degrees an earlier row is near.
+
+    earlier: places before these, in any order. A repetition says nothing: clients ask again.
+    """
+    before = np.tri(len(places), k=-1, dtype=bool)
+    same: Any = np.zeros(places.shape, dtype=bool)
+    for degree, column in enumerate(places.T):
+        same[:, degree] = ((column[:, None] == column) & before).any(axis=1)
+        if len(earlier):
+            same[:, degree] |= np.isin(column, earlier[:, degree])
+    new: Any = ~same[:, -1]
+    return new, same[:, :-1] & new[:, None]
 
 
 def merged(blocks: Iterable[Block]) -> Block:
