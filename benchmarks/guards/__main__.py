@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks import machine
-from benchmarks.guards import confidence, cost, drift, misuse, mixed, novelty
+from benchmarks.guards import confidence, cost, drift, misuse, mixed, novelty, private, served
 from benchmarks.places import Missing
 from benchmarks.report import Part, summary
 
@@ -26,9 +26,11 @@ def main() -> int:
         "garbage": lambda: novelty.run(options.seed),
         "foreign": lambda: novelty.detection(max(1, 3 // less)),
         "assured": lambda: novelty.resplits(200 // less, options.seed),
+        "private": lambda: private.run(options.seed),
         "mixed": lambda: mixed.run(options.seed),
         "images": lambda: mixed.images(options.seed),
         "texts": lambda: mixed.texts(options.seed),
+        "served": lambda: served.run(2 if options.quick else 10, options.seed),
         "goals": lambda: confidence.goals(200 // less),
         "sets": lambda: confidence.sets(max(2, 20 // less)),
         "calibration": lambda: confidence.calibration(max(2, 5 // less)),

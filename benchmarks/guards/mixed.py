@@ -106,7 +106,7 @@ def images(seed: int = 0) -> Part:
             "black": np.zeros_like(test[:20]),
             "white": np.ones_like(test[:20]),
             "noise": random.random(test.shape),
-            "other source": _foreign(test.shape, random),
+            "other source": foreign(test.shape, random),
             "mirrored top to bottom": test[:, ::-1],
         }
         false = float(guard.decide(image_columns(test)).mean())
@@ -125,7 +125,7 @@ def images(seed: int = 0) -> Part:
     return Part("Images", lines, {}, promises)
 
 
-def _foreign(shape: tuple[int, ...], random: Any) -> Any:
+def foreign(shape: tuple[int, ...], random: Any) -> Any:
     """Smooth textures: what a camera sees, not a scanner."""
     count, high, wide = shape
     y, x = np.mgrid[0:high, 0:wide]
@@ -140,7 +140,7 @@ def _foreign(shape: tuple[int, ...], random: Any) -> Any:
 
 # --- texts ------------------------------------------------------------------------------
 
-_SCRIPTS = {
+SCRIPTS = {
     "cyrillic": "абвгдежзиклмнопрстуфхцчшыэюя", "greek": "αβγδεζηθικλμνξοπρστυφχψω",
     "arabic": "ابتثجحخدذرزسشصضطظعغفقكلمنهوي", "han": "的一是不了人我在有他这中大来上国",
     "kana": "あいうえおかきくけこさしすせそ", "hangul": "가나다라마바사아자차카타파하",
@@ -196,7 +196,7 @@ def made_texts(random: Any, letters: str, count: int) -> list[str]:
 def texts(seed: int = 0) -> Part:
     """Texts of another script or ten times the length."""
     random = np.random.default_rng(seed)
-    russian = made_texts(random, _SCRIPTS["cyrillic"], 3000)
+    russian = made_texts(random, SCRIPTS["cyrillic"], 3000)
     sources: dict[str, list[str]] = {"docstrings": real_texts(), "cyrillic words": russian}
     rows: list[list[str]] = []
     promises: list[Promise] = []
@@ -208,7 +208,7 @@ def texts(seed: int = 0) -> Part:
         guard = learn_novelty({"text": train}, seed=seed)
         decide: Callable[[list[str]], Any] = lambda t, g=guard: g.decide({"text": t})  # noqa: E731
         false = float(decide(test).mean())
-        others = {s: made_texts(random, letters, 200) for s, letters in _SCRIPTS.items()}
+        others = {s: made_texts(random, letters, 200) for s, letters in SCRIPTS.items()}
         if name.startswith("cyrillic"):
             del others["cyrillic"]
             others["latin"] = real_texts()[:200]

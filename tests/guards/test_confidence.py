@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
 from fairlead.guards import Confidence, learn_confidence
+from fairlead.guards.calibration import FITS
 from fairlead.guards.confidence import COVERAGES
 
 MODELS = {
@@ -192,3 +193,27 @@ def test_a_guard_read_from_bytes_answers_the_same(scored):
 def test_what_cannot_be_learnt_from_is_said(scores, labels, says):
     with pytest.raises(ValueError, match=says):
         learn_confidence(scores, labels)
+
+
+def test_one_pass_says_the_same_as_each_question_for_one_row_and_for_many(scored):
+    scores, labels = scored
+    for method in ("none", "temperature", "isotonic"):
+        guard = learn_confidence(scores[:500], labels[:500])
+        calibration = FITS[method](scores[:500], labels[:500])
+        guard = Confidence(calibration, {}, guard._sure, guard._wrong, guard._quantiles)
+        given = scores[500:700].astype(np.float32)
+        sure, inside = guard.weigh(given, 0.9)
+        assert sure.tolist() == guard.calibrate(given, trusted=True).max(axis=1).tolist()
+        assert inside.tolist() == guard.sets(given, 0.9, trusted=True).tolist()
+        ones = [guard.weigh(given[i : i + 1], 0.9) for i in range(len(given))]
+        assert np.concatenate([one for one, _ in ones]) == pytest.approx(sure, rel=1e-12)
+        assert np.concatenate([one for _, one in ones]).tolist() == inside.tolist()
+
+
+def test_a_score_that_rounding_moved_out_of_bounds_is_taken_for_the_bound(scored):
+    guard = learn_confidence(scored[0][:500], scored[1][:500])
+    over = np.zeros((1, scored[0].shape[1]), np.float32)
+    over[0, :2] = 1.0 + 1e-6, -1e-6
+    exact = over.clip(0.0, 1.0)
+    assert guard.weigh(over)[0].tolist() == guard.weigh(exact)[0].tolist()
+    assert guard.weigh(over)[0].max() <= 1.0

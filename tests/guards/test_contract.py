@@ -33,6 +33,17 @@ def test_what_is_learnt_are_kinds_and_few_rules():
     assert contract.rules[0].seen["maximum"] == 50
 
 
+@pytest.mark.parametrize("number", [7.69, 28.11, -0.1])
+def test_what_was_cut_to_single_precision_is_written_as_it_was_given(number):
+    rows = {"a": np.linspace(number, number + 1, 50).astype(np.float32).astype(np.float64)}
+    assert learn_contract(rows).rules[0].seen["minimum"] == number
+
+
+@pytest.mark.parametrize("number", [np.pi, 123456792.0, 1e300])
+def test_every_other_number_is_written_as_it_is(number):
+    assert learn_contract({"a": np.full(20, number)}).rules[0].seen["maximum"] == number
+
+
 def test_training_rows_keep_their_own_contract():
     assert learn_contract(TRAIN).check({k: v.copy() for k, v in TRAIN.items()}) == []
 
@@ -161,3 +172,59 @@ def test_every_value_outside_the_owners_range_is_reported_and_no_other(given_, o
         assert contract.check(table) == []
     else:
         assert table["n"].tolist() == given_
+
+
+def test_a_private_column_breaks_the_contract_without_a_value_or_a_limit():
+    text = """
+format = 1
+[columns.salary]
+private = true
+minimum = 20000.5
+maximum = 90909.5
+[columns.clinic]
+kind = "category"
+private = true
+choices = ["north", "south"]
+[columns.note]
+kind = "text"
+private = true
+longest = 3
+otherwise = "mark"
+"""
+    contract = Contract.from_toml(text)
+    breaches = contract.check(
+        {
+            "salary": np.array([31337.25e3, np.nan]),
+            "clinic": np.array(["west", "north"], dtype=object),
+            "note": np.array(["secret", "ok"], dtype=object),
+        }
+    )
+    assert [(b.row, b.column, b.words) for b in breaches] == [
+        (0, "salary", "salary is not what the contract allows"),
+        (0, "clinic", "clinic is not what the contract allows"),
+        (0, "note", "note is not what the contract allows"),
+        (1, "salary", "salary is missing"),
+    ]
+    again = Contract.from_toml(contract.to_toml())
+    assert [rule.private for rule in again.rules] == [True, True, True]
+    assert "private" not in learn_contract({"a": np.arange(20.0)}).to_toml()
+
+
+def test_a_contract_of_aggregates_tells_what_ten_rows_stand_behind_and_refuses_no_rare_category():
+    random = np.random.default_rng(0)
+    numbers = np.append(random.normal(size=499), 1e6)
+    few = np.array(["a"] * 300 + ["b"] * 191 + ["hapax"] * 9, dtype=object)
+    many = np.array(["a"] * 300 + ["b"] * 200, dtype=object)
+    contract = learn_contract({"n": numbers, "few": few, "many": many}, aggregates=True)
+    seen = {rule.name: rule.seen for rule in contract.rules}
+    assert seen["n"]["maximum"] < 3.0
+    assert not np.isin([seen["n"]["minimum"], seen["n"]["maximum"]], numbers).any()
+    assert set(seen["few"]["shares"]) == {"a", "b"}
+    choices = {rule.name: rule.choices for rule in contract.rules}
+    assert choices == {"n": (), "few": (), "many": ("a", "b")}
+    assert "hapax" not in contract.to_toml()
+    Contract.from_toml(contract.to_toml())
+    alone = {"n": np.array([1.5] * 5 + [np.nan] * 95), "t": np.array(["xyz"] * 5, dtype=object)}
+    (rule, text) = learn_contract(alone, aggregates=True).rules
+    assert set(rule.seen) == {"missing"}
+    assert "longest" not in text.seen

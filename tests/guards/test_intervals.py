@@ -19,6 +19,12 @@ def test_intervals_hold_the_truth_as_often_as_they_say(coverage):
     assert np.mean(held) == pytest.approx(coverage, abs=0.01)
 
 
+def test_answers_in_a_column_are_held_each_against_its_own_truth():
+    truths = np.arange(100.0) * 1000
+    guard = learn_intervals((truths + 1)[:, None], truths)
+    assert (guard.rows, guard.radius(0.9)) == (100, 1.0)
+
+
 def test_too_few_rows_for_a_coverage_give_no_end():
     guard = learn_intervals(np.arange(50.0), np.arange(50.0) + 1)
     assert guard.radius(0.9) == 1.0
@@ -39,3 +45,5 @@ def test_unknown_coverages_and_bad_rows_are_refused():
         learn_intervals([1.0], [1.0])
     with pytest.raises(ValueError, match="finite"):
         learn_intervals(np.full(50, np.nan), np.zeros(50))
+    with pytest.raises(ValueError, match="100 answers for 50 true values"):
+        learn_intervals(np.zeros((50, 2)), np.zeros(50))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.guards import learn_novelty
-from fairlead.guards.misuse import RESPONSES, Account, Block, Misuse, learn_misuse, merged
+from fairlead.guards.misuse import Account, Block, Misuse, learn_misuse, merged
 
 COLUMNS = 8
 
@@ -208,7 +208,3 @@ def test_margins_are_ranked_among_those_of_good_rows():
     assert found.tolist() == pytest.approx([2 / 5, 2 / 5, 1.0])
     assert Misuse.from_json(misuse.to_json()).p_margins([[0.7, 0.3]]).tolist() == [3 / 5]
     assert Misuse(2, 50, [1.0], [0.02]).p_margins(scores) is None
-
-
-def test_responses_go_from_mild_to_severe():
-    assert list(RESPONSES) == ["log", "slow", "coarse", "label", "suspend"]

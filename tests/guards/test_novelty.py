@@ -273,3 +273,38 @@ def test_all_missing_and_infinite_columns_do_not_break_it():
     guard = learn_novelty(rows)
     assert np.isfinite(guard.scores(rows)).all()
     assert np.isfinite(guard.scores(np.array([[np.inf, 0.0, -np.inf]]))).all()
+
+
+def judged(guard, rows, size):
+    """Scores, p-values and decisions of rows that come so many at a time."""
+    found = []
+    for at in range(0, len(rows), size):
+        scores = guard.scores_of(guard.space.place_numbers(rows[at : at + size]))
+        found += zip(scores, guard.p_of(scores), scores > guard.threshold(), strict=True)
+    return found
+
+
+@given(seed=st.integers(0, 10**6), heavy=st.booleans(), vetted=st.booleans())
+@settings(max_examples=25)
+def test_a_row_is_judged_the_same_alone_among_few_and_among_many(seed, heavy, vetted):
+    """Bit by bit; and as by measuring the distance to every training row."""
+    random = np.random.default_rng(seed)
+    rows = random.normal(size=(400, 6)) @ random.normal(size=(6, 6))
+    rows[:, 0] = np.exp(2 * rows[:, 0]) if heavy else np.round(rows[:, 0])
+    rows[:, 5] = 3.0
+    guard = learn_novelty(rows[:360], vetted=vetted, seed=seed)
+    asked = rows[320:].copy()
+    asked[::7, 1] *= 1000
+    asked[3, 5], asked[4, 2] = 3.5, np.nan
+    alone = judged(guard, asked, 1)
+    assert all(judged(guard, asked, size) == alone for size in (2, 3, 5, 8, 9, 80))
+    shape, placed = guard._shape, guard.space.place_numbers(asked)
+    bent = shape.bends.rows(placed)
+    apart = np.sqrt(((bent[:, None] - shape.nearest.rows) ** 2).sum(axis=2))
+    far = shape.nearest.distances(bent)
+    wanted = np.sort(apart, axis=1)[:, shape.nearest.neighbour - 1]
+    assert far == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+    beyond = shape.ranges.excess(placed)
+    assert beyond == pytest.approx([shape.ranges.each(row).max() for row in placed], abs=1e-8)
+    scores = np.maximum(shape.far.of(far), shape.out.of(beyond))
+    assert [score for score, _, _ in alone] == scores.tolist()

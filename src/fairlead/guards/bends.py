@@ -7,6 +7,7 @@ inverse hyperbolic sine is a logarithm far out and straight near its centre, wha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +38,18 @@ class Bends:
         """Rows with these coordinates bent; the same array when there are none."""
         if not len(self.at):
             return placed
-        bent = placed.copy()
-        found = np.arcsinh((placed[..., self.at] - self.centre) * self.steep)
-        bent[..., self.at] = (found - self.mean) * self.scale
+        bent: Any = placed.copy()
+        found: Any = placed.take(self.at, axis=-1)
+        found -= self.centre
+        found *= self.steep
+        np.arcsinh(found, out=found)
+        found -= self.mean
+        found *= self.scale
+        # Numpy's `...` costs as much as all of the above.
+        if placed.ndim == 1:
+            bent[self.at] = found
+        else:
+            bent[:, self.at] = found
         return bent
 
     def table(self) -> Floats:

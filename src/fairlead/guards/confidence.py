@@ -51,6 +51,7 @@ class Confidence:
         self.losses = losses
         self._sure, self._wrong = sure, wrong
         self._quantiles = quantiles
+        self._misses = dict(zip(COVERAGES, quantiles.tolist(), strict=True))
         self.error_goal: float | None = None
         self.assurance = 0.95
         self.threshold: float | None = None
@@ -81,13 +82,22 @@ class Confidence:
         of its scores: an answer is never changed silently. trusted: the scores are known to be
         probabilities, as a model's own are.
         """
-        given = _plain(scores) if trusted else as_scores(scores)
+        return self._calibrated(_plain(scores) if trusted else as_scores(scores))
+
+    def _calibrated(self, given: Floats) -> Floats:
+        if self.method == "none":
+            return given
         found = self._calibration(given)
-        top = given.argmax(axis=1)
-        moved = found.argmax(axis=1) != top
-        if moved.any():
+        moved = found.argmax(axis=1) != given.argmax(axis=1)
+        if np.count_nonzero(moved):
             found[moved] = given[moved]
         return found
+
+    def weigh(self, scores: Any, coverage: float = 0.9) -> tuple[Floats, NDArray[np.bool_]]:
+        """`confidence` and `sets` in one pass, for scores that a model gives as probabilities."""
+        given = _plain(scores)
+        inside = 1.0 - given <= self._misses[coverage]
+        return self._calibrated(given).max(axis=1), inside
 
     def confidence(self, scores: Any) -> Floats:
         """The calibrated probability of each row's own answer."""
@@ -113,7 +123,7 @@ class Confidence:
             raise ValueError(f"coverage must be one of {', '.join(map(str, COVERAGES))}")
         found = _plain(scores) if trusted else as_scores(scores)
         # Misses as they were when the quantile was learnt: a tie must stay one.
-        return 1.0 - found <= self._quantiles[COVERAGES.index(coverage)]
+        return 1.0 - found <= self._misses[coverage]
 
     def to_bytes(self) -> bytes:
         """The guard as an .npz file without any object in it."""
@@ -209,7 +219,9 @@ def as_scores(scores: Any) -> Floats:
 
 
 def _plain(scores: Any) -> Floats:
-    return np.clip(scores.astype(np.float64), 0.0, 1.0)
+    found: Any = scores.astype(np.float64)
+    np.maximum(found, 0.0, out=found)
+    return np.minimum(found, 1.0, out=found)
 
 
 # --- promises ---------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fairlead.guards.aggregates import LEAST, aggregated
+
 FORMAT = 1
 REFUSE, MARK, CLIP = "refuse", "mark", "clip"
 ACTIONS = (REFUSE, MARK, CLIP)
@@ -26,6 +28,7 @@ KINDS = ("number", "integer", "boolean", "category", "text")
 MOST_CATEGORIES = 100
 _CATEGORY_SHARE = 0.2
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_MOST_SHARES = 20
 _RULES = ("minimum", "maximum", "choices", "pattern", "shortest", "longest")
 
 
@@ -38,6 +41,7 @@ class Rule:
     """One column.
 
     kind:     one of KINDS. unit: the owner's words.
+    private:  its values are told to nobody: not in a reason, an example, a card or an error.
     required: a missing value breaks the contract.
     minimum, maximum: of a number; choices: of a category; pattern: a regular expression for the
     whole of a text; shortest, longest: characters of a text.
@@ -48,6 +52,7 @@ class Rule:
     name: str
     kind: str
     unit: str = ""
+    private: bool = False
     required: bool = True
     minimum: float | None = None
     maximum: float | None = None
@@ -78,6 +83,7 @@ class Contract:
         self._checked = [r for r in rules if _bites(r)]
         self._patterns = {r.name: re.compile(r.pattern) for r in rules if r.pattern}
         self._choices = {r.name: frozenset(r.choices) for r in rules if r.choices}
+        self._numbers_allowed = {r.name: _as_numbers(r.choices) for r in rules if r.choices}
 
     @property
     def bites(self) -> bool:
@@ -85,10 +91,15 @@ class Contract:
         return bool(self._checked)
 
     def check(self, columns: Mapping[str, Any]) -> list[Breach]:
-        """Every breach in these columns, by row. Columns with `clip` are changed in place."""
+        """Every breach in these columns, by row; rules of columns that are not given are left out.
+
+        Columns with `clip` are changed in place.
+        """
         found: list[Breach] = []
         for rule in self._checked:
-            values = columns[rule.name]
+            values = columns.get(rule.name)
+            if values is None:
+                continue
             if values.dtype.kind in "fiub":
                 found += self._numbers(rule, values)
             else:
@@ -100,6 +111,12 @@ class Contract:
         if rule.required and values.dtype.kind == "f":
             missing = np.flatnonzero(np.isnan(values))
             breaches += [_missing(rule, int(row)) for row in missing]
+        allowed = self._numbers_allowed.get(rule.name)
+        if allowed is not None:
+            for row in np.flatnonzero(~np.isin(values, allowed) & ~np.isnan(values)):
+                words = _none_of(rule, f"{values[row]:g}", self._choices[rule.name])
+                words = _not_allowed(rule) if rule.private else words
+                breaches.append(Breach(int(row), rule.name, rule.otherwise, words))
         for bound, limit, word in (
             (rule.minimum, np.less, "below the minimum"),
             (rule.maximum, np.greater, "above the maximum"),
@@ -110,6 +127,7 @@ class Contract:
                 rows = np.flatnonzero(limit(values, bound))
             for row in rows:
                 words = f"{rule.name} = {values[row]:g} is {word} {bound:g}{_unit(rule)}"
+                words = _not_allowed(rule) if rule.private else words
                 breaches.append(Breach(int(row), rule.name, rule.otherwise, words))
             if rule.otherwise == CLIP and len(rows):
                 values[rows] = bound
@@ -125,6 +143,7 @@ class Contract:
                 continue
             words = _wrong(rule, value, choices, pattern)
             if words:
+                words = _not_allowed(rule) if rule.private else words
                 breaches.append(Breach(row, rule.name, rule.otherwise, words))
                 if rule.otherwise == CLIP and rule.longest is not None:
                     values[row] = value[: rule.longest]
@@ -140,9 +159,9 @@ class Contract:
         ]
         for rule in self.rules:
             lines += ["", f"[columns.{_toml(rule.name)}]"]
-            for key in ("kind", "unit", "required", *_RULES, "otherwise"):
+            for key in ("kind", "unit", "private", "required", *_RULES, "otherwise"):
                 value = getattr(rule, key)
-                if value not in (None, (), ""):
+                if value not in (None, (), "") and (key, value) != ("private", False):
                     lines.append(f"{key} = {_toml(value)}")
             seen = ", ".join(f"{key} = {_toml(value)}" for key, value in rule.seen.items())
             lines.append(f"seen = {{ {seen} }}")
@@ -171,9 +190,27 @@ def _bites(rule: Rule) -> bool:
     return rule.required or any(getattr(rule, key) not in (None, (), "") for key in _RULES)
 
 
+def _as_numbers(choices: tuple[str, ...]) -> NDArray[np.float64] | None:
+    """Choices of a column of numbers; None when they are no numbers, and so bind none."""
+    try:
+        return np.array([float(choice) for choice in choices])
+    except ValueError:
+        return None
+
+
+def _none_of(rule: Rule, value: str, choices: frozenset[str]) -> str:
+    listed = ", ".join(sorted(choices)[:10])
+    return f"{rule.name} = {value} is none of: {listed}"
+
+
 def _missing(rule: Rule, row: int) -> Breach:
     action = REFUSE if rule.otherwise == CLIP else rule.otherwise
     return Breach(row, rule.name, action, f"{rule.name} is missing")
+
+
+def _not_allowed(rule: Rule) -> str:
+    """All that is said of a private column: neither the value nor what it is held against."""
+    return f"{rule.name} is not what the contract allows"
 
 
 def _unit(rule: Rule) -> str:
@@ -185,8 +222,7 @@ def _wrong(
 ) -> str:
     """What is wrong with a text, "" when nothing is."""
     if choices is not None and value not in choices:
-        listed = ", ".join(sorted(choices)[:10])
-        return f"{rule.name} = {value[:60]!r} is none of: {listed}"
+        return _none_of(rule, repr(value[:60]), choices)
     if rule.longest is not None and len(value) > rule.longest:
         return f"{rule.name} has {len(value)} characters; {rule.longest} are the most"
     if rule.shortest is not None and len(value) < rule.shortest:
@@ -215,9 +251,9 @@ def _rule(name: str, table: Any) -> Rule:
         raise ContractInvalid(f"columns.{name} must be a table")
     given = dict(cast("dict[str, Any]", table))
     kinds: dict[str, tuple[type, ...]] = {
-        "kind": (str,), "unit": (str,), "required": (bool,), "minimum": (int, float),
-        "maximum": (int, float), "choices": (list,), "pattern": (str,), "shortest": (int,),
-        "longest": (int,), "otherwise": (str,), "seen": (dict,),
+        "kind": (str,), "unit": (str,), "private": (bool,), "required": (bool,),
+        "minimum": (int, float), "maximum": (int, float), "choices": (list,), "pattern": (str,),
+        "shortest": (int,), "longest": (int,), "otherwise": (str,), "seen": (dict,),
     }  # fmt: skip
     for key, value in given.items():
         if key not in kinds:
@@ -254,51 +290,72 @@ def _check_rule(rule: Rule) -> None:
         raise ContractInvalid(f"{place}.pattern is no regular expression: {error}") from None
 
 
-def learn_contract(columns: Mapping[str, Any]) -> Contract:
+def learn_contract(columns: Mapping[str, Any], *, aggregates: bool = False) -> Contract:
     """The contract of reference rows: columns of numbers (NaN is missing) or text ("" is missing).
 
     Rules are few: what never was missing is required, and a category is one of those seen.
+    aggregates: ten rows stand behind everything that is written down; where a category has fewer,
+    the column gets no list of those allowed.
     """
     count = len(next(iter(columns.values())))
-    return Contract([_learn_rule(name, values) for name, values in columns.items()], count)
+    rules = [_learn_rule(name, values, aggregates) for name, values in columns.items()]
+    return Contract(rules, count)
 
 
-def _learn_rule(name: str, values: Any) -> Rule:
+def _learn_rule(name: str, values: Any, aggregates: bool) -> Rule:
     if values.dtype.kind in "OUS":
-        return _learn_text(name, values.astype(str))
+        return _learn_text(name, values.astype(str), aggregates)
     numbers = values.astype(np.float64)
     finite = numbers[np.isfinite(numbers)]
     whole = bool(len(finite)) and bool((finite == np.trunc(finite)).all())
     kind = "boolean" if values.dtype.kind == "b" else "integer" if whole else "number"
     seen: dict[str, Any] = {"missing": round(1 - len(finite) / max(1, len(numbers)), 6)}
-    if len(finite):
-        cuts = np.quantile(finite, _QUANTILES)
+    told = aggregated(finite) if aggregates else finite
+    if len(told) and not np.isnan(told).any():
+        cuts = np.quantile(told, _QUANTILES)
         seen |= {
-            "minimum": float(finite.min()),
-            "maximum": float(finite.max()),
+            "minimum": _short(float(told.min())),
+            "maximum": _short(float(told.max())),
             "quantiles": [float(f"{q:.6g}") for q in cuts],
             "distinct": len(np.unique(finite)),
         }
+        if aggregates:
+            seen["averages_of"] = LEAST
     return Rule(name, kind, required=len(finite) == len(numbers), seen=seen)
 
 
-def _learn_text(name: str, values: Any) -> Rule:
+def _short(value: float) -> float:
+    """A number as it was written before it became single precision: 7.69, not 7.69000006."""
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    return float(str(single)) if float(single) == value and not value.is_integer() else value
+
+
+def _learn_text(name: str, values: Any, aggregates: bool) -> Rule:
     filled = values[values != ""]
     found, counts = np.unique(filled, return_counts=True)
     few = len(found) <= MOST_CATEGORIES and len(found) <= max(2, _CATEGORY_SHARE * len(filled))
-    lengths = [len(v) for v in filled.tolist()] or [0]
     seen: dict[str, Any] = {
         "missing": round(1 - len(filled) / max(1, len(values)), 6),
         "distinct": len(found),
-        "shortest": min(lengths),
-        "longest": max(lengths),
+        **_lengths(filled, aggregates),
     }
     required = len(filled) == len(values)
     if not few:
         return Rule(name, "text", required=required, seen=seen)
-    order = np.argsort(-counts, kind="stable")
-    shares = {str(found[i]): round(float(counts[i]) / len(filled), 6) for i in order[:20]}
-    choices = tuple(sorted(str(c) for c in found))
-    return Rule(
-        name, "category", required=required, choices=choices, seen=seen | {"shares": shares}
-    )
+    kept = counts >= (LEAST if aggregates else 1)
+    order = [i for i in np.argsort(-counts, kind="stable") if kept[i]]
+    seen["shares"] = {
+        str(found[i]): round(float(counts[i]) / len(filled), 6) for i in order[:_MOST_SHARES]
+    }
+    choices = tuple(sorted(str(c) for c in found)) if kept.all() else ()
+    return Rule(name, "category", required=required, choices=choices, seen=seen)
+
+
+def _lengths(filled: Any, aggregates: bool) -> dict[str, int]:
+    """The fewest and the most characters of a text; none where too few rows hold any."""
+    lengths = np.array([len(v) for v in filled.tolist()] or [0], dtype=np.float64)
+    told = aggregated(lengths) if aggregates else lengths
+    if np.isnan(told).any():
+        return {}
+    return {"shortest": round(float(told.min())), "longest": round(float(told.max()))}

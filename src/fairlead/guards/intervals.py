@@ -51,9 +51,18 @@ class Intervals:
 
 
 def learn_intervals(values: Any, truths: Any) -> Intervals:
-    """Learns how far answers are off. Raises ValueError for too few rows or no numbers."""
-    errors = np.abs(np.asarray(values, dtype=np.float64) - np.asarray(truths, dtype=np.float64))
-    errors = np.sort(errors.reshape(-1))
+    """Learns how far answers are off.
+
+    values, truths: a number per row, (rows,) or (rows, 1); their shapes may differ.
+
+    Raises ValueError for too few rows, no numbers, or answers that are not one per truth.
+    """
+    # Flat before the difference: (rows, 1) less (rows,) would be every answer less every truth.
+    given = np.asarray(values, dtype=np.float64).reshape(-1)
+    true = np.asarray(truths, dtype=np.float64).reshape(-1)
+    if len(given) != len(true):
+        raise ValueError(f"there are {len(given)} answers for {len(true)} true values")
+    errors = np.sort(np.abs(given - true))
     if len(errors) < LEAST_ROWS:
         raise ValueError(f"{len(errors)} labelled rows are too few: {LEAST_ROWS} are the least")
     if not np.isfinite(errors).all():

@@ -30,20 +30,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-RESPONSES = {
-    "log": "the alarm is recorded, and nothing else happens",
-    "slow": "the key's answers are delayed and its limits lowered",
-    "coarse": "confidence is given in steps of a tenth, and no prediction sets",
-    "label": "only the label is given",
-    "suspend": "the key is refused until its owner has been asked",
-}
-"""What the owner may set to happen after an alarm, from mild to severe."""
-
 KINDS = ("novel", "copies", "boundary")
 RATE = 0.001
 """The chance of a false alarm among a thousand rows of a good client."""
 
-_FORMAT = 2
+_FORMAT = 3
 _POWERS: Floats = np.linspace(0.1, 0.9, 9)
 _SHARES = (0.1, 0.25, 0.5, 0.8, 0.95)
 _AT_ONCE = 0.5
@@ -51,14 +42,14 @@ _LATER = 0.5 / 1000
 """Half of the stake lies on a bet from the first row, half is spread over each thousand rows."""
 
 _REMEMBERED = 512
-_DIRECTIONS = 6
-_USUAL_SHARES, _LEAST_SHARE, _MOST_SHARE = (0.005, 0.05, 0.2), 0.02, 0.5
+_DIRECTIONS = 12
+_USUAL_SHARES, _LEAST_SHARE = (0.2, 0.05, 0.005), 0.02
 """Nearness is chosen so that this share of good rows is so near an earlier one."""
 
 _MOST_MARGINS = 2000
-_WIDEST, _NARROWEST = 4.0, 2.0**-12
+_GRAIN, _FARTHEST = 1024.0, 1e6
 Places = NDArray[np.int64]
-"""Where rows lie: a hash at each degree of nearness, and one of the row itself at the end."""
+"""Where rows lie: along a few directions in steps of 1/1024, and a hash of the row at the end."""
 
 _NOWHERE: Places = np.zeros((0, 0), np.int64)
 
@@ -206,8 +197,8 @@ class Misuse:
     """What good clients do, learnt from good rows.
 
     calibrated: rows behind the p-values, which are known only as exactly as those are many.
-    widths, usual: at each degree of nearness the size of a place, and how often a good row shares
-    one with an earlier row.
+    reaches, usual: at each degree of nearness how far two rows may be apart, and how often a good
+    row is so near an earlier one.
     margins: of good rows, in rising order; empty when the model's scores on them are not known.
     """
 
@@ -215,17 +206,14 @@ class Misuse:
         self,
         coordinates: int,
         calibrated: int,
-        widths: Sequence[float],
+        reaches: Sequence[float],
         usual: Sequence[float],
         margins: Sequence[float] = (),
     ) -> None:
         self.coordinates, self.calibrated = coordinates, calibrated
         self.margins: Floats = np.sort(np.asarray(margins, dtype=np.float64))
-        self.widths, self.usual = list(widths), list(usual)
-        ways = np.random.default_rng(20).normal(size=(coordinates, _DIRECTIONS))
-        self._ways = ways / np.sqrt((ways**2).sum(axis=0))
-        salts = np.random.default_rng(21).integers(1, 2**61, _DIRECTIONS, dtype=np.int64)
-        self._salts = salts | 1
+        self.reaches, self.usual = list(reaches), list(usual)
+        self._ways = _directions(coordinates)
         # What a row that is nearly an earlier one adds to each bet, and what any other adds.
         odds = [
             [(log(s / u), log((1.0 - s) / (1.0 - u))) if s > u else (0.0, 0.0) for s in _SHARES]
@@ -247,7 +235,8 @@ class Misuse:
             block.logs["boundary"] = _bet(p_margin, len(self.margins) or self.calibrated)
             block.near = int((np.asarray(p_margin) <= 0.05).sum())
         places = self.places(placed)
-        new, near = _nearness(places, account.recent)
+        new, apart = _nearest(places, account.recent)
+        near: Any = (apart[:, None] <= np.array(self.reaches)) & new[:, None]
         block.places = places[new][-_REMEMBERED:]
         block.copies = int(near[:, -1].sum())
         # By degree of nearness: what each near row and each other row adds to each bet.
@@ -256,6 +245,12 @@ class Misuse:
         logs = self._odds[..., 0] * counts[:, None] + self._odds[..., 1] * others[:, None]
         block.logs["copies"] = logs.reshape(-1).tolist()
         return block
+
+    def learn_margins(self, scores: Any) -> None:
+        """Learns how decided the model is on good rows. scores: a probability per class."""
+        margins = np.sort(margins_of(scores))
+        kept = np.linspace(0, len(margins) - 1, min(len(margins), _MOST_MARGINS)).astype(int)
+        self.margins = margins[kept]
 
     def p_margins(self, scores: Any) -> Floats | None:
         """The share of good rows on which the model is at least as undecided as on these.
@@ -269,30 +264,35 @@ class Misuse:
 
     def places(self, placed: Floats) -> Places:
         """Where each row lies."""
-        along = np.clip(placed @ self._ways, -1e9, 1e9)
-        found = np.empty((len(placed), len(self.widths) + 1), np.int64)
-        for degree, width in enumerate(self.widths):
-            steps = np.floor(along / width).astype(np.int64)
-            with np.errstate(over="ignore"):
-                found[:, degree] = (steps * self._salts).sum(axis=1) & 0x7FFFFFFF
-        found[:, -1] = [crc32(row.tobytes()) for row in np.ascontiguousarray(placed)]
-        return found
+        along = np.clip(placed @ self._ways, -_FARTHEST, _FARTHEST)
+        hashed = [crc32(row.tobytes()) for row in np.ascontiguousarray(placed)]
+        steps: Any = np.round(along * _GRAIN)
+        return np.column_stack([steps, hashed]).astype(np.int64)
 
     def to_json(self) -> dict[str, Any]:
         """What was learnt, as plain values."""
         return {
-            "format": 1,
+            "format": 2,
             "coordinates": self.coordinates,
             "calibrated": self.calibrated,
-            "widths": self.widths,
+            "reaches": self.reaches,
             "usual": self.usual,
             "margins": self.margins.tolist(),
         }
 
+    def to_bytes(self) -> bytes:
+        """What was learnt, as JSON."""
+        return json.dumps(self.to_json()).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Misuse:
+        """The inverse of `to_bytes`. Raises ValueError, KeyError or TypeError on anything else."""
+        return cls.from_json(json.loads(raw))
+
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Misuse:
         """The inverse of `to_json`. Raises ValueError, KeyError or TypeError on anything else."""
-        if told["format"] != 1:
+        if told["format"] != 2:
             raise ValueError(f"format {told['format']} is not known")
         return cls(**{key: value for key, value in told.items() if key != "format"})
 
@@ -300,40 +300,39 @@ class Misuse:
 def learn_misuse(placed: Floats, calibrated: int, seed: int = 0, scores: Any = None) -> Misuse:
     """Learns from good rows, as coordinates, how close to each other they come by themselves.
 
-    Places are as large as they can be while good rows share them as seldom as is wanted.
+    Nearness reaches as far as it can while good rows are as seldom so near each other as is wanted.
     calibrated: rows behind the novelty p-values. scores: the model's, on rows that it was not
     trained on; without them nobody is suspected of walking its boundary. To judge a group of
     clients by its own habits, give its rows.
     """
     order = np.random.default_rng(seed).permutation(len(placed))[: 4 * _REMEMBERED]
-    rows = placed[order]
-    widths: list[float] = []
-    usual: list[float] = []
-    width = _WIDEST
-    for wanted in reversed(_USUAL_SHARES):
-        share = _share_of_copies(rows, width)
-        while share > wanted and width > _NARROWEST:
-            width /= 2.0
-            share = _share_of_copies(rows, width)
-        widths.append(width)
-        # More than was seen, since what was seen is a sample, and clients differ.
-        usual.append(min(_MOST_SHARE, max(_LEAST_SHARE, 1.5 * share + 0.01)))
-    margins = () if scores is None else _sample(margins_of(scores))
-    return Misuse(placed.shape[1], calibrated, widths, usual, margins)
+    apart = _apart_from_earlier(placed[order])
+    reaches = [_reach(apart, share) for share in _USUAL_SHARES]
+    # More than was seen, since what was seen is a sample, and clients differ.
+    usual = [max(_LEAST_SHARE, 1.5 * float((apart <= r).mean()) + 0.01) for r in reaches]
+    found = Misuse(placed.shape[1], calibrated, reaches, [min(0.9, u) for u in usual])
+    if scores is not None:
+        found.learn_margins(scores)
+    return found
 
 
-def _sample(margins: Floats) -> list[float]:
-    """At most so many, spread evenly over all of them."""
-    kept = np.linspace(0, len(margins) - 1, min(len(margins), _MOST_MARGINS)).astype(int)
-    return np.sort(margins)[kept].tolist()
-
-
-def _share_of_copies(rows: Floats, width: float) -> float:
-    misuse = Misuse(rows.shape[1], len(rows), [width], [_LEAST_SHARE])
+def _apart_from_earlier(rows: Floats) -> Floats:
+    """How far each row is from the nearest of those remembered before it."""
+    misuse = Misuse(rows.shape[1], len(rows), [], [])
     account = Account()
+    found: list[Floats] = []
     for part in np.array_split(rows, max(1, len(rows) // 128)):
-        account.absorb(misuse.look(account, np.ones(len(part)), part))
-    return account.total.copies / max(1, account.total.seen)
+        places = misuse.places(part)
+        new, apart = _nearest(places, account.recent)
+        found.append(apart[new])
+        account.remember(places[new])
+    return np.concatenate(found)
+
+
+def _reach(apart: Floats, share: float) -> float:
+    """The largest distance within which at most this share of the rows lie."""
+    rank = int(share * len(apart))
+    return float(np.nextafter(np.sort(apart)[rank], 0.0)) if rank else 0.0
 
 
 def margins_of(scores: Any) -> Floats:
@@ -353,19 +352,38 @@ def _bet(p_values: Any, rows: int) -> list[float]:
     return (len(p) * np.log(_POWERS) + (_POWERS - 1.0) * steps).tolist()
 
 
-def _nearness(places: Places, earlier: Places) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which rows are no exact repetition, and of those at which degrees an earlier row is near.
+def _directions(coordinates: int) -> Floats:
+    """A few fixed directions at random, at right angles to each other where there is room.
+
+    Distances along them are, on average, those in all coordinates (Johnson and Lindenstrauss 1984).
+    """
+    drawn: Any = np.random.default_rng(20).normal(size=(coordinates, _DIRECTIONS))
+    if coordinates <= _DIRECTIONS:
+        return np.eye(coordinates)
+    straight: Any = np.linalg.qr(drawn)[0]
+    return straight * np.sqrt(coordinates / _DIRECTIONS)
+
+
+def _nearest(places: Places, earlier: Places) -> tuple[NDArray[np.bool_], Floats]:
+    """Which rows are no exact repetition, and how far each is from the nearest one before it.
 
     earlier: places before these, in any order. A repetition says nothing: clients ask again.
     """
-    before = np.tri(len(places), k=-1, dtype=bool)
-    same: Any = np.zeros(places.shape, dtype=bool)
-    for degree, column in enumerate(places.T):
-        same[:, degree] = ((column[:, None] == column) & before).any(axis=1)
-        if len(earlier):
-            same[:, degree] |= np.isin(column, earlier[:, degree])
-    new: Any = ~same[:, -1]
-    return new, same[:, :-1] & new[:, None]
+    here = places[:, :-1] / _GRAIN
+    before: Any = np.tri(len(places), k=-1, dtype=bool)
+    squares = np.where(before, _squares(here, here), np.inf)
+    again: Any = ((places[:, -1:] == places[:, -1]) & before).any(axis=1)
+    nearest: Any = squares.min(axis=1, initial=np.inf)
+    if len(earlier):
+        nearest = np.minimum(nearest, _squares(here, earlier[:, :-1] / _GRAIN).min(axis=1))
+        again |= np.isin(places[:, -1], earlier[:, -1])
+    return ~again, np.sqrt(np.maximum(nearest, 0.0))
+
+
+def _squares(left: Floats, right: Floats) -> Floats:
+    """Squared distances of all pairs."""
+    found: Any = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2.0 * left @ right.T
+    return found
 
 
 def merged(blocks: Iterable[Block]) -> Block:

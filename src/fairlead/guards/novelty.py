@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import json
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fairlead.guards.bends import Bends, learn_bends
 from fairlead.guards.bounds import assured_rank
 from fairlead.guards.columns import all_missing, as_columns, nothing
+from fairlead.guards.ellipsoid import Ellipsoid
 from fairlead.guards.nearest import Nearest
 from fairlead.guards.novelty_reasons import Shape, ranked, reasons
 from fairlead.guards.novelty_space import Space, learn_space
@@ -42,6 +43,8 @@ _MOST_WEIGHT = 1_000_000
 _MOST_ROWS, _MOST_VALUES = 100_000, 20_000_000
 _MOST_TAIL = 20_000
 _UNVETTED_NEIGHBOUR = 5
+_VERY_FEW, _FEW = 2, 8
+"""So many rows are faster judged, and looked up, one by one than by numpy."""
 
 
 class Novelty:
@@ -83,12 +86,20 @@ class Novelty:
     def scores_of(self, placed: Floats) -> Floats:
         """The scores of rows that are placed already; few numpy calls, for a row at a time."""
         shape = self._shape
-        if len(placed) == 1:
-            row = placed[0]
-            far = shape.far.of_one(shape.nearest.distance_of_one(shape.bends.rows(row)))
-            return np.array([max(far, shape.out.of_one(shape.ranges.excess_of_one(row)))])
-        far = shape.far.of(shape.nearest.distances(shape.bends.rows(placed)))
-        return np.maximum(far, shape.out.of(shape.ranges.excess(placed)))
+        if len(placed) <= _VERY_FEW:
+            return np.array([self._score_of_one(row) for row in placed])
+        distances = shape.nearest.distances(shape.bends.rows(placed))
+        excess = shape.ranges.excess(placed)
+        if len(placed) <= _FEW:
+            far_of, out_of = shape.far.of_one, shape.out.of_one
+            pairs = zip(distances.tolist(), excess.tolist(), strict=True)
+            return np.array([max(far_of(apart), out_of(beyond)) for apart, beyond in pairs])
+        return np.maximum(shape.far.of(distances), shape.out.of(excess))
+
+    def _score_of_one(self, row: Floats) -> float:
+        shape = self._shape
+        far = shape.far.of_one(shape.nearest.distance_of_one(shape.bends.rows(row)))
+        return max(far, shape.out.of_one(shape.ranges.excess_of_one(row)))
 
     def p_values(self, rows: Any) -> Floats:
         """The share of good rows that are at least as strange; small is novel."""
@@ -96,10 +107,10 @@ class Novelty:
 
     def p_of(self, scores: Floats) -> Floats:
         """The p-values of scores."""
-        count = len(self._sorted)
-        if len(scores) == 1:
-            above = count - bisect_left(self._sorted, float(scores[0]))
-            return np.array([(1.0 + above) / (count + 1)])
+        known, count = self._sorted, len(self._sorted)
+        if len(scores) <= _FEW:
+            given = scores.tolist()
+            return np.array([(1.0 + count - bisect_left(known, s)) / (count + 1) for s in given])
         above = count - np.searchsorted(self._calibration, scores, side="left")
         return (1.0 + above) / (count + 1)
 
@@ -121,15 +132,19 @@ class Novelty:
         )
         return float("inf") if rank < 1 else self._sorted[count - rank]
 
-    def explain(self, rows: Any, *, limits: bool = True) -> list[list[str]]:
+    def explain(
+        self, rows: Any, *, limits: bool = True, hidden: Collection[str] = ()
+    ) -> list[list[str]]:
         """For each row what is strange about it, the strangest first, in words with numbers.
 
-        limits: say what training rows held; False names the column only.
+        limits: say what training rows held; False names the column only, as it is with columns
+        that are hidden.
         """
         columns = self._columns(rows)
         placed = self.space.place(columns)
+        told = {n: v for n, v in columns.items() if n not in hidden} if limits else {}
         return [
-            reasons(self._shape, row, {n: v[i] for n, v in columns.items()} if limits else {})
+            reasons(self._shape, row, {n: v[i] for n, v in told.items()})
             for i, row in enumerate(placed)
         ]
 
@@ -167,7 +182,7 @@ class Novelty:
         np.savez_compressed(
             buffer,
             told=np.frombuffer(json.dumps(told).encode(), np.uint8),
-            core=shape.nearest.rows.astype(np.float32),
+            **_distance_arrays(shape.nearest),
             ranges=shape.ranges.table(),
             bends=shape.bends.table(),
             far=np.stack([shape.far.knots, shape.far.heights]),
@@ -185,7 +200,7 @@ class Novelty:
                 raise ValueError(f"the guard is of format {told['format']}, not {FORMAT}")
             shape = Shape(
                 Space.from_json(told["axes"]),
-                Nearest(arrays["core"].astype(np.float64), int(told["neighbour"])),
+                _distance_of(arrays, int(told["neighbour"])),
                 Bends.from_table(arrays["bends"]),
                 Ranges.of(*arrays["ranges"]),
                 Tail(arrays["far"][0], arrays["far"][1], float(told["slopes"][0])),
@@ -213,20 +228,39 @@ def learn_novelty(
 
     Raises ValueError for too few rows, an impossible rate, or what is no table.
     """
-    if not 0.0 < false_alarm_rate < 1.0:
+    fit, aside = parted(as_columns(rows, columns), false_alarm_rate, seed, LEAST_ROWS)
+    guard = Novelty(learn_shape(fit, vetted=vetted), np.zeros(0), false_alarm_rate)
+    guard.calibrate(guard.scores(aside))
+    return guard
+
+
+def parted(
+    table: Mapping[str, Any], rate: float, seed: int, least: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Rows to fit and rows kept aside. Raises ValueError for fewer than `least`."""
+    if not 0.0 < rate < 1.0:
         raise ValueError("false_alarm_rate must lie between 0 and 1")
-    table = as_columns(rows, columns)
     count = len(next(iter(table.values())))
-    if count < LEAST_ROWS:
-        raise ValueError(f"{count} rows are too few to learn from: {LEAST_ROWS} are the least")
+    if count < least:
+        raise ValueError(f"{count} rows are too few to learn from: {least} are the least")
     random = np.random.default_rng(seed)
     most = min(_MOST_ROWS, max(200, _MOST_VALUES // len(table)))
     order = random.permutation(count)[:most]
-    aside = _kept_aside(len(order), false_alarm_rate)
-    shape = learn_shape(_take(table, order[aside:]), vetted=vetted)
-    guard = Novelty(shape, np.zeros(0), false_alarm_rate)
-    guard.calibrate(guard.scores(_take(table, order[:aside])))
-    return guard
+    aside = _kept_aside(len(order), rate)
+    return _take(table, order[aside:]), _take(table, order[:aside])
+
+
+def _distance_arrays(nearest: Nearest | Ellipsoid) -> dict[str, Any]:
+    """What measures distances, for the disk; `_distance_of` takes it back."""
+    if isinstance(nearest, Ellipsoid):
+        return {"mean": nearest.mean, "whitening": nearest.whitening}
+    return {"core": nearest.rows.astype(np.float32)}
+
+
+def _distance_of(arrays: Any, neighbour: int) -> Nearest | Ellipsoid:
+    if "whitening" in arrays:
+        return Ellipsoid(arrays["mean"], arrays["whitening"])
+    return Nearest(arrays["core"].astype(np.float64), neighbour)
 
 
 def _kept_aside(count: int, rate: float) -> int:

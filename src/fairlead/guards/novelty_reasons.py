@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.guards.bends import Bends
+from fairlead.guards.ellipsoid import Ellipsoid
 from fairlead.guards.nearest import Nearest
 from fairlead.guards.novelty_space import Axis, Space
 from fairlead.guards.ranges import Ranges
@@ -18,6 +20,7 @@ from fairlead.guards.tails import Tail
 Floats = NDArray[np.float64]
 
 MOST_REASONS = 5
+COMBINED = "no single value is unusual, the combination is: "
 _MOST_TRIED = 32
 _FAR_ENOUGH = 1e4
 _ROUNDING = 1e-9
@@ -27,11 +30,12 @@ _ROUNDING = 1e-9
 class Shape:
     """What training rows look like.
 
-    far: how rare a distance to the nearest of them is; out: how rare an excess of their ranges.
+    nearest: measures the distance to the nearest of them, or to the middle of all.
+    far: how rare such a distance is; out: how rare an excess of their ranges.
     """
 
     space: Space
-    nearest: Nearest
+    nearest: Nearest | Ellipsoid
     bends: Bends
     ranges: Ranges
     far: Tail
@@ -47,39 +51,54 @@ def ranked(shape: Shape, row: Floats) -> list[Axis]:
     starts = [axis.start for axis in axes]
     excess = np.maximum.reduceat(shape.ranges.each(row), starts)
     bent = np.clip(shape.bends.rows(row), -_FAR_ENOUGH, _FAR_ENOUGH)
-    rows = shape.nearest.rows
-    squares = np.einsum("ij,ij->i", rows, rows) - 2.0 * (rows @ bent) + bent @ bent
-    nearest = int(squares.argmin())
-    apart = np.add.reduceat((rows[nearest] - bent) ** 2, starts)
+    parts = [slice(axis.start, axis.stop) for axis in axes]
+    apart, without = _apart(shape.nearest, bent, parts)
     order: list[int] = np.lexsort((-apart, -excess)).tolist()
     tried = order[: _MOST_TRIED // 2]
     tried += [i for i in np.argsort(-apart).tolist() if i not in tried][: _MOST_TRIED // 2]
     left: dict[int, float] = {}
     for i in tried:
-        part = slice(axes[i].start, axes[i].stop)
-        without = squares - ((rows[:, part] - bent[part]) ** 2).sum(axis=1)
-        far = shape.far.of_one(sqrt(max(float(without.min()), 0.0)))
+        far = shape.far.of_one(sqrt(max(without(i), 0.0)))
         others = float(np.delete(excess, i).max(initial=0.0))
         left[i] = max(far, shape.out.of_one(others))
     tried.sort(key=lambda i: (round(left[i], 9), -excess[i], -apart[i]))
     return [axes[i] for i in tried] + [axes[i] for i in order if i not in left]
 
 
+def _apart(
+    nearest: Nearest | Ellipsoid, row: Floats, parts: list[slice]
+) -> tuple[Floats, Callable[[int], float]]:
+    """How much each column adds to the squared distance, and what would be left without one."""
+    if isinstance(nearest, Ellipsoid):
+        whole, falls = nearest.parted(row, parts)
+        return falls, lambda i: whole - float(falls[i])
+    rows = nearest.rows
+    squares = np.einsum("ij,ij->i", rows, rows) - 2.0 * (rows @ row) + row @ row
+    closest = (rows[int(squares.argmin())] - row) ** 2
+
+    def without(i: int) -> float:
+        part = parts[i]
+        return float((squares - ((rows[:, part] - row[part]) ** 2).sum(axis=1)).min())
+
+    return np.add.reduceat(closest, [part.start for part in parts]), without
+
+
 def reasons(shape: Shape, row: Floats, values: dict[str, Any]) -> list[str]:
-    """Sentences, the strangest column first. values: of the row; empty to name columns only."""
+    """Sentences, the strangest column first. values: of the row, where more than names is said."""
     order = ranked(shape, row)
     excess = shape.ranges.each(row)
     outside = [a for a in order if excess[a.start : a.stop].max() > _ROUNDING]
     if outside:
         return [
             _outside(shape, axis, values[axis.name])
-            if values
+            if axis.name in values
             else f"{axis.name} is outside the accepted range"
             for axis in outside[:MOST_REASONS]
         ]
-    how = "the nearest training row differs most in " if values else "above all "
+    known = values and isinstance(shape.nearest, Nearest)
+    how = "the nearest training row differs most in " if known else "above all "
     names = ", ".join(axis.name for axis in order[:2])
-    return [f"no single value is unusual, the combination is: {how}{names}"]
+    return [f"{COMBINED}{how}{names}"]
 
 
 def _outside(shape: Shape, axis: Axis, value: Any) -> str:
@@ -94,6 +113,10 @@ def _outside(shape: Shape, axis: Axis, value: Any) -> str:
     mean, deviation = axis.mean[0], axis.deviation[0]
     high = shape.ranges.high[axis.start] * deviation + mean
     low = shape.ranges.low[axis.start] * deviation + mean
+    if isinstance(shape.nearest, Ellipsoid):
+        # Its ranges are averages over the outer training rows.
+        side, limit = ("above", high) if value > high else ("below", low)
+        return f"{axis.name} = {value:g} is {side} what training rows usually hold, {limit:g}"
     if value > high:
         return f"{axis.name} = {value:g} is above the training maximum {high:g}"
     return f"{axis.name} = {value:g} is below the training minimum {low:g}"

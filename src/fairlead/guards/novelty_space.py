@@ -31,6 +31,7 @@ _ABSENT = 1e6
 _FARTHEST = 1e15
 """No number stands farther out, so that nothing overflows."""
 
+_MOST_PRODUCT = 8192
 _LEAST_UNIT, _LEAST_TEXT_UNIT = 1e-3, 0.25
 """The least unit of excess: where many rows share the largest value it is a bound, not chance.
 One odd character more in a text is no such thing."""
@@ -120,9 +121,12 @@ class Space:
 
     def place_numbers(self, table: Vectors) -> Vectors:
         """As `place` for a table of numbers none of which training rows ever missed."""
-        placed = (table - self._mean) * self._scale
-        flat = placed.ravel()
-        if not isfinite(float(np.vdot(flat, flat))):
+        placed: Any = table - self._mean
+        placed *= self._scale
+        flat: Vectors = placed.reshape(-1)
+        # Finite only if every coordinate is; a longer product would wake the threads of BLAS.
+        few = len(flat) <= _MOST_PRODUCT
+        if not (isfinite(float(np.vdot(flat, flat))) if few else np.isfinite(flat).all()):
             placed[np.isnan(placed)] = _ABSENT
             np.clip(placed, -_FARTHEST, _FARTHEST, out=placed)
         if len(self._constant):

@@ -9,6 +9,7 @@ tail an exponential, a new largest value would exceed the old by one unit on ave
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,14 +49,20 @@ class Ranges:
 
     def excess(self, placed: Floats) -> Floats:
         """The largest excess of each row; 0 inside."""
-        above = (placed * self._slopes[0] + self._starts[0]).max(axis=1)
-        below = (placed * self._slopes[1] + self._starts[1]).max(axis=1)
-        most = np.maximum(above, below)
-        return np.where(most > _ROUNDING, most, 0.0)
+        beyond: Any = placed[:, None, :] * self._slopes
+        beyond += self._starts
+        rows, width = len(placed), 2 * len(self.low)
+        starts = np.arange(0, rows * width, width)
+        most = beyond.reshape(-1).take(starts + beyond.reshape(-1, width).argmax(axis=1))
+        most[most <= _ROUNDING] = 0.0
+        return most
 
     def excess_of_one(self, row: Floats) -> float:
-        """As `excess`, for a single row: few numpy calls."""
-        most = float((row * self._slopes + self._starts).max())
+        """As `excess`, bit by bit, for a single row: few numpy calls."""
+        beyond: Any = row * self._slopes
+        beyond += self._starts
+        # The place of the largest is found several times faster than numpy's maximum.
+        most: float = beyond.item(beyond.argmax())
         return most if most > _ROUNDING else 0.0
 
     def each(self, row: Floats) -> Floats:
