@@ -22,6 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import fairlead
 from fairlead import errors
+from fairlead.core.package import GuardChoice
 from fairlead.packing.pack import read_measured
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +44,25 @@ def flowers() -> tuple[Any, Any, Any]:
     rows, labels = load_iris(return_X_y=True)
     rows = rows.astype(np.float32)
     return rows, labels, LogisticRegression(max_iter=1000).fit(rows, labels)
+
+
+def test_goals_are_given_as_words_of_the_guards_and_answered_at_once(flowers, tmp_path):
+    rows, labels, model = flowers
+    steps: dict[str, str] = {}
+    package = fairlead.pack(
+        model,
+        name="flowers",
+        repository=tmp_path,
+        evaluation=(rows, labels),
+        novelty="warn",
+        error_goal=0.05,
+        say=lambda step, result: steps.update({step: result}),
+    )
+    assert package.guards == GuardChoice("warn", error_goal=0.05)
+    assert "of the evaluation rows are answered" in steps["goal"]
+    assert 0.9 < read_measured(package)["goal"]["coverage"] < 1.0
+    with pytest.raises(errors.PackageInvalid, match="error_goal must be between 0 and 1"):
+        fairlead.pack(model, name="flowers", repository=tmp_path, error_goal=0)
 
 
 def test_a_fitted_pipeline_takes_its_names_and_types_from_the_frame(people, tmp_path, serving):

@@ -23,6 +23,7 @@ from fairlead.packing.pack import Convert, Say, Wanted, pack_converted, silent
 from fairlead.packing.rows import Table, read, table_of
 
 _TARGET = "target"
+_GUARDS = ("false_alarm_rate", "novelty", "error_goal", "assurance", "embedding")
 _CONVERTERS = ("xgboost", "lightgbm", "catboost", "torch", "sklearn")
 
 
@@ -36,6 +37,12 @@ def pack(
     version: int | None = None,
     input_names: Sequence[str] = (),
     evidence: bool = True,
+    private: bool = False,
+    false_alarm_rate: float | None = None,
+    novelty: str | None = None,
+    error_goal: float | None = None,
+    assurance: float | None = None,
+    embedding: str | None = None,
     python: str | os.PathLike[str] = "",
     requirements: str | os.PathLike[str] = "",
     allow: Sequence[str] = (),
@@ -53,6 +60,9 @@ def pack(
     version:    the version to write, the next one when None.
     input_names: names for the model's inputs, in order.
     evidence:   keep the evaluation rows in the package.
+    private:    learn the guards from aggregates: the package holds no row, nor a value of one.
+    false_alarm_rate, novelty, error_goal, assurance, embedding: what the guards do, as [guards] of
+                model.toml has them; None leaves the default.
     python, requirements, allow, allow_code: for files and functions, as `fairlead pack` has them:
                 another interpreter, the file of what it must have installed, objects that a
                 pickle may hold, and whether TorchScript may run its code.
@@ -60,25 +70,32 @@ def pack(
 
     Raises FairleadError: what is wrong and how to fix it.
     """
-    rows = _table(reference) if reference is not None else None
+    chosen = (false_alarm_rate, novelty, error_goal, assurance, embedding)
     wanted = Wanted(
         name=name,
         repository=Path(repository),
         version=version,
-        reference=rows,
+        reference=_table(reference) if reference is not None else None,
         evaluation=_labelled(evaluation) if evaluation is not None else None,
         target=_TARGET if evaluation is not None else "",
         input_names=tuple(input_names),
         evidence=evidence,
+        private=private,
         python=os.fspath(python),
         requirements=requirements_text(os.fspath(requirements)),
+        guards={k: v for k, v in zip(_GUARDS, chosen, strict=True) if v is not None},
     )
     airlock = Airlock(python=wanted.python, allow=tuple(allow))
+    return _packed(model, wanted, airlock, say, allow_code=allow_code)
+
+
+def _packed(model: Any, wanted: Wanted, airlock: Airlock, say: Say, *, allow_code: bool) -> Package:
+    """By the way that fits the model: its file, its source, or the object where it is."""
     if _is_path(model):
         return pack_file(str(model), wanted, airlock, say, allow_code=allow_code)
     if inspect.isfunction(model) or (inspect.isclass(model) and hasattr(model, "predict")):
         return pack_file(_source_of(model), wanted, airlock, say)
-    if python:
+    if wanted.python:
         raise BadUsage(
             "a fitted object is converted where it is; another interpreter reads files only",
             fix="Leave python out, or save the model and give the file's path",

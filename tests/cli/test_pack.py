@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from tests import models
 
 from fairlead.cli.main import main
+from fairlead.core.package import GuardChoice
 from fairlead.packages.read import open_package, verify
 
 ROWS = "length,width,height,weight\n5,1,2,0.5\n1,5,2,0.5\n1,1,5,0.5\n"
@@ -96,6 +97,18 @@ def test_evaluation_rows_are_kept_unless_told_not_to(folder, capsys):
     assert not (folder / "models/m/2/evidence").exists()
 
 
+def test_what_the_guards_do_is_chosen_when_packing_and_written_into_model_toml(folder, capsys):
+    words = ["--reference", "rows.csv", "--novelty", "warn", "--false-alarm-rate", "0.05"]
+    assert pack(*words, "--error-goal", "0.02", "--assurance", "0.99") == 0
+    package = open_package(folder / "models/m/1")
+    assert package.guards == GuardChoice("warn", 0.05, error_goal=0.02, assurance=0.99)
+    goal = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("goal"))
+    assert "CANNOT BE KEPT (at most 0.02 wrong, with 0.99 assurance)" in goal
+    assert pack(*words, "--error-goal", "0.02", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["goal"]["threshold"], told["goal"]["error_goal"]) == (None, 0.02)
+
+
 @pytest.mark.parametrize(
     ("words", "id", "says"),
     [
@@ -119,6 +132,11 @@ def test_evaluation_rows_are_kept_unless_told_not_to(folder, capsys):
         (["--python", "/no/such/python"], "FRL-2004", "no interpreter /no/such/python"),
         (["--config", "absent.toml"], "FRL-2001", "absent.toml"),
         (["--config", "broken.toml"], "FRL-2005", "airlock.allow"),
+        (["--novelty", "stop"], "FRL-2201", "novelty must be one of reject, abstain, warn"),
+        (["--false-alarm-rate", "0"], "FRL-2201", "false_alarm_rate must be between 0 and 1"),
+        (["--false-alarm-rate", "1%"], "FRL-2004", "--false-alarm-rate"),
+        (["--error-goal", "2"], "FRL-2201", "error_goal must be between 0 and 1"),
+        (["--assurance", "0.4"], "FRL-2201", "assurance must be from 0.5 up to 1"),
         (["--name", "no/name"], "FRL-2004", "cannot name a model"),
         (["--repository", "rows.csv"], "FRL-2001", "cannot be written"),
     ],

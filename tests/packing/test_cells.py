@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.core.errors import RowsInvalid
-from fairlead.packing.cells import as_numbers, as_text, column, of_array, of_text
+from fairlead.packing.cells import as_numbers, column, of_array, of_text
+from fairlead.packing.converters.samples import as_text
 
 CELLS = st.text(st.characters(codec="utf-8"), max_size=12)
 

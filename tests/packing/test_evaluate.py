@@ -17,7 +17,7 @@ from tests import models
 from fairlead.core.errors import RowsInvalid
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import DTYPES
-from fairlead.packing.evaluate import evaluate, evidence, score
+from fairlead.packing.evaluate import answer, evaluate, evidence, score
 from fairlead.packing.pack import load_graph
 from fairlead.packing.rows import Table
 
@@ -99,7 +99,7 @@ def rows(label: Any) -> Table:
 
 def test_a_model_is_asked_about_the_rows_without_their_label(total):
     shape, model = total
-    found = evaluate(model, shape, rows([6.0, 6.0, 9.0]), "y")
+    found = evaluate(shape, answer(model, shape, rows([6.0, 6.0, 9.0]), "y"))
     assert found == {"rows": 3, "mean_absolute_error": 1.0, "r2": pytest.approx(-0.5)}
 
 
@@ -107,7 +107,7 @@ def test_a_model_is_asked_about_the_rows_without_their_label(total):
 def test_a_row_without_a_label_is_named(total, label):
     shape, model = total
     with pytest.raises(RowsInvalid, match="no label in 1 of 3 evaluation rows") as invalid:
-        evaluate(model, shape, rows(label), "y")
+        answer(model, shape, rows(label), "y")
     assert invalid.value.where == "row 2, column y"
 
 

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from fairlead.core.errors import FileUnreadable, MissingExtra, RowsInvalid
 from fairlead.packing import row_files
-from fairlead.packing.row_files import read_columns
 
 NUMBERS = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=8)
@@ -26,6 +25,11 @@ def written(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
+
+
+def read_columns(path):
+    """The columns alone."""
+    return row_files.read_columns(path)[0]
 
 
 def lines(found):
@@ -218,16 +222,45 @@ FILES = {
 def test_rows_columns_and_bytes_have_their_limits(kind, monkeypatch, tmp_path):
     path = FILES[kind](tmp_path)
     for limit, value, enough, message in (
-        ("MOST_ROWS", 3, 4, "more than 3 rows"),
         ("MOST_COLUMNS", 2, 3, "more than 2 columns"),
-        ("MOST_BYTES", 20, 1 << 20, "larger than 0 GiB"),
-    ):
+        (
+            "MOST_STREAMED" if kind in ("csv", "jsonl") else "MOST_BYTES",
+            20, 1 << 20, "larger than 0 GiB",
+        ),
+    ):  # fmt: skip
         monkeypatch.setattr(row_files, limit, value)
         with pytest.raises(RowsInvalid, match=message):
             read_columns(path)
         monkeypatch.setattr(row_files, limit, enough)
         assert len(read_columns(path)["a"]) == 4
         monkeypatch.undo()
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_of_more_rows_than_are_kept_a_sample_is_taken_and_counted(kind, monkeypatch, tmp_path):
+    monkeypatch.setattr(row_files, "MOST_ROWS", 50)
+    numbers = list(range(1000))
+    path = {
+        "csv": lambda: written(tmp_path, "r.csv", "a,b\n" + "".join(f"{n},{n}\n" for n in numbers)),
+        "jsonl": lambda: written(
+            tmp_path, "r.jsonl", "".join(f'{{"a": {n}, "b": {n}}}\n' for n in numbers)
+        ),
+        "npz": lambda: npz(tmp_path, a=np.array(numbers), b=np.array(numbers)),
+        "parquet": lambda: parquet(tmp_path, a=numbers, b=numbers),
+    }[kind]()
+    found, count = row_files.read_columns(path)
+    assert count == 1000
+    assert len(found["a"]) == 50
+    assert found["a"].tolist() == found["b"].tolist() == sorted(set(found["a"].tolist()))
+    assert 250 < found["a"].mean() < 750
+    assert row_files.read_columns(path)[0]["a"].tolist() == found["a"].tolist()
+
+
+def test_a_line_of_json_has_its_limit(monkeypatch, tmp_path):
+    monkeypatch.setattr(row_files, "_MOST_LINE", 100)
+    path = written(tmp_path, "r.jsonl", '{"a": 1}\n{"a": "' + "x" * 200 + '"}\n')
+    with pytest.raises(RowsInvalid, match="line 2 is longer than"):
+        read_columns(path)
 
 
 def test_what_unpacks_to_too_much_is_refused(monkeypatch, tmp_path):

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import asdict
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.core.package import Limits
+from fairlead.core.package import GuardChoice, Limits
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import DTYPES
-from fairlead.packages.read import read_words
+from fairlead.packages.read import guards_of, read_words
 from fairlead.packing.words import first_words
 
 NAMES = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=5, unique=True)
 
 
-def words(columns: list[str], classes: list[str]) -> str:
+def words(columns: list[str], classes: list[str], **chosen: object) -> str:
     shape = (-1, len(columns)) if len(columns) > 1 else (-1,)
     x = TensorSpec("x", DTYPES["FP32"], shape, columns=tuple(columns))
     label = TensorSpec("label", DTYPES["BYTES"], (-1,), role="label", classes=tuple(classes))
-    return first_words("m", Signature((x,), (label,)))
+    return first_words("m", Signature((x,), (label,)), chosen)
 
 
 def test_it_is_served_as_it_is_with_the_standard_limits():
@@ -39,3 +40,16 @@ def test_its_examples_are_valid_whatever_columns_and_labels_are_called(columns, 
     assert told["limits"] == {"max_rows": 10_000, "max_batch": 256, "time_budget_s": 30}
     read_words("\n".join(line.removeprefix("# ") for line in lines).encode(), "here")
     assert tomllib.loads(text)["limits"] == {}
+
+
+def test_what_the_owner_chose_of_the_guards_stands_there_and_nothing_else_does():
+    chosen = {"novelty": "warn", "false_alarm_rate": 1e-05, "error_goal": 0.02, "assurance": 0.9}
+    found, _ = read_words(words(["a"], ["yes"], **chosen).encode(), "here")
+    assert found["guards"] == chosen
+    assert guards_of(found, "here") == GuardChoice(**chosen)
+    assert read_words(words(["a"], ["yes"]).encode(), "here")[0]["guards"] == {}
+
+
+def test_every_key_of_the_guards_has_its_line():
+    text = words(["a"], ["yes"])
+    assert [k for k in asdict(GuardChoice()) if f"# {k} = " not in text] == []

@@ -11,6 +11,8 @@ from fairlead.cli.main import COMMANDS
 from fairlead.core.errors import BadUsage
 
 SUMMARY = COMMANDS["pack"]
+ACTIONS = "reject (default), abstain, warn, shadow or off"
+_GUARDS = ("false_alarm_rate", "novelty", "error_goal", "assurance", "embedding")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--name", required=True, metavar="NAME", help="the model's name")
     add("--repository", required=True, metavar="DIR", help="the folder of packed models")
     add("--version", type=int, metavar="N", help="the version to write; the next one if left out")
+    _add_rows(parser)
+    _add_reading(parser)
+    add("--config", metavar="FILE", help="settings file (default ./fairlead.toml)")
+    add("--json", action="store_true", help="print one JSON object about the package at the end")
+
+
+def _add_rows(parser: argparse.ArgumentParser) -> None:
+    """The owner's rows, and what the guards that are learnt from them do."""
+    add = parser.add_argument
     add(
         "--reference",
         metavar="ROWS",
@@ -28,6 +39,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--evaluation", metavar="ROWS", help="held-out rows with labels, in a file of their own")
     add("--target", metavar="COLUMN", help="the column of the evaluation rows that is the label")
     add("--no-evidence", action="store_true", help="do not keep the evaluation rows in the package")
+    add(
+        "--private",
+        action="store_true",
+        help="learn the guards from aggregates: the package holds no row, nor a value of one",
+    )
+    add(
+        "--false-alarm-rate",
+        type=float,
+        metavar="SHARE",
+        help="the share of good rows that may be called novel (default 0.01)",
+    )
+    add("--novelty", metavar="ACTION", help="for rows unlike the training rows: " + ACTIONS)
+    add("--error-goal", type=float, metavar="SHARE", help="wrong answers among those given")
+    add(
+        "--assurance",
+        type=float,
+        metavar="SHARE",
+        help="the confidence with which the error goal is kept (default 0.95)",
+    )
+    add("--embedding", metavar="OUTPUT", help="the output that shows what the model makes of a row")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """How the file is read, and by whom."""
+    add = parser.add_argument
     add("--input-names", metavar="A,B", default="", help="names for the model's inputs, in order")
     add("--signature", metavar="NAME", default="", help="which signature of a SavedModel is served")
     add(
@@ -55,8 +91,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read the file also where this machine cannot cut the airlock's network",
     )
-    add("--config", metavar="FILE", help="settings file (default ./fairlead.toml)")
-    add("--json", action="store_true", help="print one JSON object about the package at the end")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,8 +117,10 @@ def run(args: argparse.Namespace) -> int:
         input_names=tuple(n.strip() for n in args.input_names.split(",") if n.strip()),
         signature=args.signature,
         evidence=not args.no_evidence,
+        private=args.private,
         python=python,
         requirements=requirements_text(args.requirements),
+        guards={k: v for k in _GUARDS if (v := getattr(args, k)) is not None},
     )
     airlock = Airlock(
         python=python,

@@ -6,15 +6,18 @@ copied as it was verified.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from fairlead.core.errors import BadUsage, FileUnreadable, ModelNotFound, PackageInvalid
 from fairlead.core.package import Package, check_name, parse_version
 from fairlead.guards.contract import Contract
 from fairlead.guards.files import CONTRACT
-from fairlead.packages.read import WORDS, open_package, read_verified, read_words
+from fairlead.packages.read import WORDS, guards_of, open_package, read_verified, read_words
 from fairlead.packages.repository import committed
 from fairlead.packing import write
+from fairlead.packing.examples import FILE as EXAMPLES
+from fairlead.packing.examples import usual_value, without
 from fairlead.packing.words import FILE
 
 _MOST_BYTES = 1 << 20
@@ -34,9 +37,10 @@ def amend(
     }
     before = dict(files)
     if words is not None:
-        files[FILE] = _read_words(words)
+        files[FILE] = _read_words(words, package)
     if contract is not None:
         files[CONTRACT] = _read_contract(contract, package)
+        _hide(files, package)
     facts = {
         "runtime": package.runtime,
         "isolated": package.isolated,
@@ -49,6 +53,25 @@ def amend(
     if files == before:
         raise BadUsage("the files are those of that version already", fix="Edit them first")
     return write.commit(repository, package.name, None, facts, files)
+
+
+def _hide(files: dict[str, bytes | Path], package: Package) -> None:
+    """Takes what the contract calls private out of the example rows."""
+    contract, shown = files[CONTRACT], files.get(EXAMPLES)
+    assert isinstance(contract, bytes)
+    rules = [rule for rule in Contract.from_toml(contract.decode()).rules if rule.private]
+    if not rules or not isinstance(shown, bytes):
+        return
+    try:
+        usual = {rule.name: usual_value(rule) for rule in rules}
+    except (ValueError, TypeError, AttributeError):
+        raise PackageInvalid(
+            "contract: `seen` of a private column is not as it was learnt",
+            where=CONTRACT,
+            fix="Leave `seen` as it stands in the package",
+        ) from None
+    told = without(json.loads(shown), package.signature, usual)
+    files[EXAMPLES] = write.json_bytes(told)
 
 
 def find(repository: Path, model: str) -> Package:
@@ -95,9 +118,16 @@ def _read_contract(file: Path, package: Package) -> bytes:
     return raw
 
 
-def _read_words(words: Path) -> bytes:
+def _read_words(words: Path, package: Package) -> bytes:
     raw = _read(words)
     sections, _ = read_words(raw, str(words))
+    embedding = guards_of(sections, str(words)).embedding
+    if embedding not in ("", package.guards.embedding):
+        raise PackageInvalid(
+            f"the novelty guard has not learnt from the output {embedding!r}",
+            where=str(words),
+            fix=f"Pack the model again with --embedding {embedding}",
+        )
     for name in sections:
         if name not in WORDS:
             raise PackageInvalid(

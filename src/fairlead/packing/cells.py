@@ -80,18 +80,6 @@ def of_text(name: str, cells: Sequence[str]) -> Array:
     return array
 
 
-def as_text(values: Array) -> Array:
-    """A column as text: a whole number without a point, a missing one as nothing."""
-    if values.dtype.kind == "O":
-        return values
-    found: Array = np.empty(len(values), dtype=object)
-    for row, value in enumerate(values.tolist()):
-        if isinstance(value, float):
-            value = "" if value != value else int(value) if value.is_integer() else value
-        found[row] = str(value)
-    return found
-
-
 def as_numbers(name: str, values: Array, dtype: np.dtype[Any]) -> Array:
     """A column in a number type or as true and false, no value changed but by rounding floats.
 

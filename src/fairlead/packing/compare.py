@@ -48,6 +48,11 @@ class Comparison:
     def faithful(self) -> bool:
         return not self.failure
 
+    def to_json(self, *, worst: bool) -> dict[str, Any]:
+        """What was found, as plain values; worst: with the worst rows."""
+        left_out = {"failure"} if worst else {"failure", "worst"}
+        return {k: getattr(self, k) for k in self.__slots__ if k not in left_out}
+
     def line(self) -> str:
         """The result in one line for people."""
         rows = f"{self.rows} {'sampled' if self.sampled else 'reference'} rows"
@@ -111,9 +116,17 @@ def same_labels(mine: Array, theirs: Array) -> NDArray[np.bool_]:
 
 
 def _texts(labels: Array) -> NDArray[Any]:
-    if labels.dtype.kind == "f" and np.array_equal(labels, np.trunc(labels)):
-        labels = labels.astype(np.int64)
-    return labels.astype(str)
+    """Labels as text, a whole number as an integer whatever type it comes in."""
+    words: Array = np.empty(labels.size, dtype=object)
+    words[:] = [_word(value) for value in labels.reshape(-1).tolist()]
+    return words.reshape(labels.shape)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def _misshapen(spec: TensorSpec, mine: Array, theirs: Array, *, batched: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,25 @@ from fairlead.core.promises import LoadedModel
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
 from fairlead.packing import write
-from fairlead.packing.compare import run
+from fairlead.packing.compare import run, same_labels
 from fairlead.packing.rows import Table, inputs_of
 
 _ROWS, _TARGET = "evidence/evaluation.npz", "evidence/evaluation.json"
 
 
-def evaluate(
-    model: LoadedModel, signature: Signature, rows: Table, target: str
-) -> dict[str, float]:
-    """{"rows": count, and the scores} of the model on rows whose column `target` is the truth.
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the model answers to the evaluation rows.
+
+    truth: their labels; outputs: by name.
+    """
+
+    truth: Array
+    outputs: Mapping[str, Array]
+
+
+def answer(model: LoadedModel, signature: Signature, rows: Table, target: str) -> Answers:
+    """The model's answers to rows whose column `target` is the truth.
 
     Raises RowsInvalid for a row without a label.
     """
@@ -34,8 +44,12 @@ def evaluate(
             where=f"row {missing[0] + 1}, column {target}",
             fix="Leave those rows out",
         )
-    answers = run(model, signature, inputs_of(rows.without(target), signature))
-    return {"rows": rows.count, **score(signature, answers, truth)}
+    return Answers(truth, run(model, signature, inputs_of(rows.without(target), signature)))
+
+
+def evaluate(signature: Signature, answers: Answers) -> dict[str, float]:
+    """{"rows": count, and the scores} of the model."""
+    return {"rows": len(answers.truth), **score(signature, answers.outputs, answers.truth)}
 
 
 def _is_missing(value: Any) -> bool:
@@ -49,8 +63,7 @@ def score(signature: Signature, answers: Mapping[str, Array], truth: Array) -> d
         if given.shape != truth.shape:
             continue  # several values for a row, and one truth
         if spec.role == "label":
-            same = _as_text(given) == _as_text(truth)
-            return {"accuracy": float(same.mean())}
+            return {"accuracy": float(same_labels(given, truth).mean())}
         if spec.role == "value" and truth.dtype.kind in "biuf":
             return _errors(given.astype(np.float64), truth.astype(np.float64))
     return {}
@@ -66,21 +79,6 @@ def _errors(given: Array, true: Array) -> dict[str, float]:
             "r2": 1 - error / spread if spread else 0.0,
         }
     return {name: figure for name, figure in found.items() if np.isfinite(figure)}
-
-
-def _as_text(labels: Array) -> Array:
-    """Labels as text, a whole number as an integer whatever type it comes in."""
-    if labels.dtype.kind == "f" and np.isfinite(labels).all():
-        whole = labels.astype(np.int64)
-        labels = whole if np.array_equal(whole, labels) else labels
-    return np.array([_word(value) for value in labels.tolist()], dtype=object)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    whole = isinstance(value, float) and value.is_integer()
-    return str(int(value)) if whole else str(value)
 
 
 def evidence(rows: Table, target: str) -> dict[str, bytes | Path]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fairlead.core.signature import Signature
-from fairlead.core.tensor import Array
+from fairlead.core.tensor import Array, DType
+from fairlead.guards.aggregates import aggregated, frequent
+from fairlead.guards.contract import Rule
 from fairlead.packing.rows import Table, inputs_of
 
+FILE = "examples.json"
 _ROWS = 8
 
 
@@ -31,6 +35,70 @@ def examples(table: Table, signature: Signature) -> dict[str, Any]:
         for spec, array in zip(signature.inputs, one, strict=True)
     ]
     return {"rows": _rows(inputs, signature, head.count), "inputs": tensors}
+
+
+def typical(table: Table) -> Table:
+    """One row that nobody sent: the middle value of each column, or its most frequent text.
+
+    Ten rows stand behind every value; where no text has so many there is none.
+    """
+    return Table({name: _typical(values) for name, values in table.columns.items()})
+
+
+def _typical(values: Array) -> Array:
+    if values.dtype.kind == "O":
+        common = frequent(values)
+        return np.array([next(iter(common), "")], dtype=object)
+    if values.ndim > 1:
+        mean: Array = values.astype(np.float64).mean(axis=0, keepdims=True)
+        return mean.astype(values.dtype) if values.dtype.kind == "f" else _whole(mean, values.dtype)
+    numbers = aggregated(values)
+    known = np.sort(numbers[~np.isnan(numbers)])
+    if len(known) == 0:
+        return np.array([np.nan if values.dtype.kind == "f" else 0]).astype(values.dtype)
+    middle = known[len(known) // 2]
+    return np.array([middle if values.dtype.kind == "f" else round(middle)]).astype(values.dtype)
+
+
+def _whole(values: Array, dtype: Any) -> Array:
+    return np.round(values).astype(dtype)
+
+
+def usual_value(rule: Rule) -> str | float:
+    """What stands for a column: the median that was seen, or the most frequent category.
+
+    Raises ValueError, TypeError or AttributeError where the contract's `seen` is not as learnt.
+    """
+    if rule.kind in ("category", "text"):
+        shares: dict[str, float] = dict(rule.seen.get("shares", {}))
+        usual = "text" if rule.required else ""
+        return str(max(shares, key=shares.__getitem__, default=(*rule.choices, usual)[0]))
+    quantiles = tuple(rule.seen.get("quantiles", ()))
+    return float(quantiles[len(quantiles) // 2]) if quantiles else 0.0
+
+
+def without(
+    told: dict[str, Any], signature: Signature, values: Mapping[str, str | float]
+) -> dict[str, Any]:
+    """Examples as `examples` makes them, with these values in whole columns, by name."""
+    inputs = [{**tensor, "data": list(tensor["data"])} for tensor in told["inputs"]]
+    rows = [dict(row) for row in told["rows"]]
+    for column in signature.columns:
+        if column.name not in values:
+            continue
+        value = _sent(values[column.name], signature.inputs[column.input].dtype)
+        for row in rows:
+            row[column.name] = value
+        if inputs:
+            inputs[column.input]["data"][column.position or 0] = value
+    return {"rows": rows, "inputs": inputs}
+
+
+def _sent(value: str | float, dtype: DType) -> Any:
+    """A value as JSON holds one of this type."""
+    if isinstance(value, str) or dtype.is_float:
+        return value
+    return bool(round(value)) if dtype.letter == "?" else round(value)
 
 
 def _rows(inputs: list[Array], signature: Signature, count: int) -> list[Any]:

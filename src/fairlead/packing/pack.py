@@ -17,17 +17,22 @@ from typing import Any
 import numpy as np
 
 from fairlead.core.errors import ConversionFailed, FairleadError, RowsInvalid
-from fairlead.core.package import FileFact, Limits, Package, check_name
+from fairlead.core.package import FileFact, GuardChoice, Limits, Package, check_name
 from fairlead.core.promises import LoadedModel
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
 from fairlead.core.version import __version__
-from fairlead.packing import write
-from fairlead.packing.compare import Comparison, compare
+from fairlead.guards.drift import Watched
+from fairlead.packages.read import guards_of
+from fairlead.packing import goal, write
+from fairlead.packing.choices import Choices, choices_of
+from fairlead.packing.compare import Comparison, compare, run
 from fairlead.packing.converters import samples
-from fairlead.packing.evaluate import evaluate, evidence
-from fairlead.packing.examples import examples
-from fairlead.packing.learn import learn_answers, learn_inputs
+from fairlead.packing.evaluate import Answers, answer, evidence
+from fairlead.packing.examples import examples, typical
+from fairlead.packing.labelled import learn_labelled
+from fairlead.packing.learn import learn_inputs, look_at
+from fairlead.packing.learn_drift import learn_watch
 from fairlead.packing.rows import Table, inputs_of
 from fairlead.packing.words import FILE as WORDS
 from fairlead.packing.words import first_words
@@ -53,6 +58,8 @@ class Wanted:
     signature: which signature of a SavedModel is served, "" for its default one.
     python: the interpreter of an isolated model, ours when ""; requirements: what it must have,
     as the text of a requirements file.
+    guards: keys of [guards] in model.toml that are given already.
+    private: the package holds no reference or evaluation row, nor a value of one.
     """
 
     name: str
@@ -66,6 +73,8 @@ class Wanted:
     evidence: bool = True
     python: str = ""
     requirements: str = ""
+    guards: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    private: bool = False
 
 
 @dataclass(slots=True)
@@ -75,6 +84,7 @@ class Made:
     files: content, or a file or folder to copy, by path in the package.
     trained, about, versions: facts of the trained model, for its runtime, of its libraries.
     rows: the reference rows, or sampled ones; None when none could be made.
+    choices: by column the categories beyond which the model has no answer.
     """
 
     runtime: str
@@ -87,6 +97,7 @@ class Made:
     about: dict[str, Any] = field(default_factory=dict[str, Any])
     comparison: Comparison | None = None
     rows: Table | None = None
+    choices: dict[str, Choices] = field(default_factory=dict[str, Choices])
 
     @property
     def isolated(self) -> bool:
@@ -107,12 +118,18 @@ def pack_converted(
 def begin(wanted: Wanted) -> None:
     """Refuses at once what would be refused at the end."""
     check_name(wanted.name)
+    _choice(wanted)
     write.check_free(wanted.repository, wanted.name, wanted.version)
     if wanted.evaluation is not None and wanted.target not in wanted.evaluation.columns:
         raise RowsInvalid(
             f"the evaluation rows have no column {wanted.target!r}",
             fix=f"Name the label column with --target: {', '.join(wanted.evaluation.names[:20])}",
         )
+
+
+def _choice(wanted: Wanted) -> GuardChoice:
+    """What the owner wants of the guards. Raises PackageInvalid, as `amend` would."""
+    return guards_of({"guards": dict(wanted.guards)}, wanted.name)
 
 
 def _faithful(wanted: Wanted, convert: Convert, folder: Path, say: Say) -> Made:
@@ -174,6 +191,7 @@ def _attempt(
     made.versions = dict(facts["versions"])
     made.trained = {k: str(facts[k]) for k in ("framework", "class") if k in facts}
     made.about = dict(facts["about"])
+    made.choices = choices_of(facts)
     made.rows = _table(out / "rows.npz")
     if not options:
         _tell_drift(facts.get("trained_with", {}), made.versions, say)
@@ -281,37 +299,39 @@ def _environment(wanted: Wanted, made: Made) -> dict[str, Any]:
 
 def finish(wanted: Wanted, made: Made, trained: Mapping[str, Any], say: Say) -> Package:
     """Writes the package of what was made, and says where."""
+    choice = _choice(wanted)
     measured: dict[str, Any] = {
         "packed": datetime.now(UTC).isoformat(timespec="seconds"),
         "fairlead": __version__,
     }
     if made.comparison is not None:
-        measured["comparison"] = {
-            k: getattr(made.comparison, k) for k in Comparison.__slots__ if k != "failure"
-        }
+        measured["comparison"] = made.comparison.to_json(worst=not wanted.private)
+    _say_samples(wanted, say)
     files = dict(made.files)
     files["signature.json"] = write.json_bytes(made.signature.to_json())
-    files[WORDS] = first_words(wanted.name, made.signature).encode()
+    files[WORDS] = first_words(wanted.name, made.signature, wanted.guards).encode()
     if wanted.requirements:
         files["requirements.txt"] = wanted.requirements.encode()
     if made.rows is not None:
-        files["examples.json"] = write.json_bytes(examples(made.rows, made.signature))
-    reference = reference_of(wanted)
-    if reference is not None:
-        files |= learn_inputs(reference, made.signature, say)
+        shown = _shown(wanted, made, made.rows)
+        if shown is not None:
+            files["examples.json"] = write.json_bytes(examples(shown, made.signature))
+    known = look_at(reference_of(wanted), made.signature, made.choices, private=wanted.private)
+    files |= learn_inputs(
+        known, made.signature, say, choice, lambda: load(wanted, made), private=wanted.private
+    )
+    watched: list[Watched] = []
     if wanted.evaluation is not None:
-        model = load(wanted, made)
-        try:
-            found = evaluate(model, made.signature, wanted.evaluation, wanted.target)
-            labelled = wanted.evaluation
-            files |= learn_answers(model, made.signature, labelled, wanted.target, say)
-        finally:
-            model.close()
-        measured["evaluation"] = found
-        scores = [f"{k.replace('_', ' ')} {v:.4g}" for k, v in found.items() if k != "rows"]
-        say("evaluate", f"{found['rows']} rows: {', '.join(scores) or 'nothing to score'}")
-        if wanted.evidence:
+        answers = _answers(wanted, made, wanted.evaluation)
+        measured["evaluation"], watched = learn_labelled(made.signature, answers, files, say)
+        if wanted.evidence and not wanted.private:
             files |= evidence(wanted.evaluation, wanted.target)
+    if known.rows:
+        files |= learn_watch(known.watched, watched, say, private=wanted.private)
+    aimed = goal.reached(choice, files)
+    if aimed is not None:
+        measured["goal"] = aimed
+        say("goal", goal.words_of(aimed))
     files["measured.json"] = write.json_bytes(measured)
     facts = {
         "runtime": made.runtime,
@@ -324,6 +344,38 @@ def finish(wanted: Wanted, made: Made, trained: Mapping[str, Any], say: Say) -> 
     package = write.commit(wanted.repository, wanted.name, wanted.version, facts, files)
     say("write", f"{package.name} version {package.version} in {package.folder}")
     return package
+
+
+def _shown(wanted: Wanted, made: Made, rows: Table) -> Table | None:
+    """The rows to show as examples: the first ones, or one that nobody sent.
+
+    None where the model refuses the latter.
+    """
+    if not wanted.private or reference_of(wanted) is None:
+        return rows
+    row = typical(rows)
+    model = load(wanted, made)
+    try:
+        run(model, made.signature, inputs_of(row, made.signature))
+    except FairleadError:
+        return None
+    finally:
+        model.close()
+    return row
+
+
+def _say_samples(wanted: Wanted, say: Say) -> None:
+    for kind, rows in (("reference", wanted.reference), ("evaluation", wanted.evaluation)):
+        if rows is not None and rows.of:
+            say("rows", f"{rows.of} {kind} rows: {rows.count} of them, drawn at random, are used")
+
+
+def _answers(wanted: Wanted, made: Made, rows: Table) -> Answers:
+    model = load(wanted, made)
+    try:
+        return answer(model, made.signature, rows, wanted.target)
+    finally:
+        model.close()
 
 
 def silent(step: str, result: str) -> None:

@@ -1,5 +1,8 @@
 """The columns of CSV, JSON lines, NPZ and Parquet files, read within bounds.
 
+Of a file with more rows than are kept a sample is taken; CSV and JSON lines are read row by row, so
+that the sample is all that memory holds.
+
 Everything raises RowsInvalid, saying the row and column of what it cannot read, FileUnreadable or
 MissingExtra.
 """
@@ -19,9 +22,16 @@ import numpy as np
 from fairlead.core.errors import FileUnreadable, MissingExtra, RowsInvalid
 from fairlead.core.tensor import Array, element_count
 from fairlead.packing.cells import column, of_array, of_text
+from fairlead.packing.reservoir import Reservoir, sample
 
-MOST_ROWS = 1_000_000
+MOST_ROWS = 200_000
+"""So many are kept; guards learn from fewer."""
+
 MOST_BYTES = 2 << 30
+MOST_STREAMED = 64 << 30
+"""Bytes of a file that is read row by row."""
+
+_MOST_LINE = 16 << 20
 MOST_COLUMNS = 100_000
 _CELL = 8
 """Bytes of a cell in memory, however well the file packs it."""
@@ -29,8 +39,8 @@ _CELL = 8
 Columns = dict[str, Array]
 
 
-def read_columns(path: Path) -> Columns:
-    """The columns of a file, by its ending."""
+def read_columns(path: Path) -> tuple[Columns, int]:
+    """The columns of a file, by its ending, and how many rows the file has."""
     readers = {
         ".csv": _csv,
         ".parquet": _parquet,
@@ -47,17 +57,18 @@ def read_columns(path: Path) -> Columns:
         )
     try:
         size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise RowsInvalid(f"the file is larger than {MOST_BYTES >> 30} GiB", where=str(path))
-        found = reader(path)
+        most = MOST_STREAMED if reader in (_csv, _jsonl) else MOST_BYTES
+        if size > most:
+            raise RowsInvalid(f"the file is larger than {most >> 30} GiB", where=str(path))
+        found, count = reader(path)
     except OSError as error:
         raise FileUnreadable(f"{path} cannot be read: {error.strerror}") from error
     if not found or not len(next(iter(found.values()))):
         raise RowsInvalid("there are no rows", where=str(path))
-    return found
+    return found, count
 
 
-def _csv(path: Path) -> Columns:
+def _csv(path: Path) -> tuple[Columns, int]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader: Any = csv.reader(file, strict=True)
@@ -66,12 +77,16 @@ def _csv(path: Path) -> Columns:
             twice = {name for name in header if header.count(name) > 1} if header else ()
             if twice:
                 raise RowsInvalid(f"the column {min(twice)!r} is given twice", where=str(path))
-            cells = list(_csv_rows(reader, len(header), path))
+            kept: Reservoir[list[str]] = Reservoir(MOST_ROWS)
+            for row in _csv_rows(reader, len(header), path):
+                kept.add(row)
     except UnicodeDecodeError as error:
         raise RowsInvalid("the file is not UTF-8", where=str(path)) from error
     except csv.Error as error:
         raise RowsInvalid(f"the CSV cannot be read: {error}", where=str(path)) from error
-    return {name: of_text(name, [row[i] for row in cells]) for i, name in enumerate(header)}
+    cells = kept.items()
+    found = {name: of_text(name, [row[i] for row in cells]) for i, name in enumerate(header)}
+    return found, kept.seen
 
 
 def _csv_rows(reader: Iterable[list[str]], width: int, path: Path) -> Iterable[list[str]]:
@@ -85,21 +100,19 @@ def _csv_rows(reader: Iterable[list[str]], width: int, path: Path) -> Iterable[l
                 where=f"{path}, row {number}",
                 row=number,
             )
-        _check_count(number + 1, path)
         number += 1
         yield cells
 
 
-def _jsonl(path: Path) -> Columns:
+def _jsonl(path: Path) -> tuple[Columns, int]:
     names: list[str] = []
-    rows: list[dict[str, Any]] = []
+    kept: Reservoir[dict[str, Any]] = Reservoir(MOST_ROWS)
     with path.open(encoding="utf-8") as file:
         number = 0
         while line := _line(file, number, path):
             number += 1
             if not line.strip():
                 continue
-            _check_count(len(rows) + 1, path)
             row = _object(line, number, path)
             if not names:
                 names = list(row)
@@ -108,15 +121,20 @@ def _jsonl(path: Path) -> Columns:
                 odd = min(row.keys() ^ set(names))
                 what = "has no column" if odd in names else "has a new column"
                 raise RowsInvalid(f"line {number} {what} {odd!r}", where=str(path))
-            rows.append(row)
-    return {name: column(name, [row[name] for row in rows]) for name in names}
+            kept.add(row)
+    rows = kept.items()
+    return {name: column(name, [row[name] for row in rows]) for name in names}, kept.seen
 
 
 def _line(file: Any, number: int, path: Path) -> str:
     try:
-        return file.readline()
+        line: str = file.readline(_MOST_LINE)
     except UnicodeDecodeError as error:
         raise RowsInvalid(f"line {number + 1} is not UTF-8", where=str(path)) from error
+    if len(line) == _MOST_LINE:
+        what = f"line {number + 1} is longer than {_MOST_LINE >> 20} MiB"
+        raise RowsInvalid(what, where=str(path))
+    return line
 
 
 def _object(line: str, number: int, path: Path) -> dict[str, Any]:
@@ -137,7 +155,7 @@ def _object(line: str, number: int, path: Path) -> dict[str, Any]:
     return row
 
 
-def _npz(path: Path) -> Columns:
+def _npz(path: Path) -> tuple[Columns, int]:
     try:
         _check_sizes(path)
         with np.load(path, allow_pickle=False) as arrays:
@@ -150,13 +168,17 @@ def _npz(path: Path) -> Columns:
         listed = ", ".join(f"{name!r} {count}" for name, count in list(counts.items())[:5])
         what = f"the arrays differ in their number of rows: {listed}"
         raise RowsInvalid(what.replace(" -1", " none"), where=str(path))
-    _check_count(max(counts.values(), default=0), path)
+    count = max(counts.values(), default=0)
+    if count > MOST_ROWS:
+        chosen = sample(count, MOST_ROWS)
+        found = {name: array[chosen] for name, array in found.items()}
     if len(found) == 1:
         ((_, array),) = found.items()
         if array.ndim == 2:
             _check_width(array.shape[1], path)
-            return {str(i): of_array(str(i), array[:, i]) for i in range(array.shape[1])}
-    return {name: _whole(name, array) for name, array in found.items()}
+            wide = {str(i): of_array(str(i), array[:, i]) for i in range(array.shape[1])}
+            return wide, count
+    return {name: _whole(name, array) for name, array in found.items()}, count
 
 
 def _whole(name: str, array: Array) -> Array:
@@ -183,7 +205,7 @@ def _check_sizes(path: Path) -> None:
                 raise ValueError(f"{entry.filename} declares more than it holds")
 
 
-def _parquet(path: Path) -> Columns:
+def _parquet(path: Path) -> tuple[Columns, int]:
     try:
         parquet: Any = import_module("pyarrow.parquet")
     except ImportError as error:
@@ -199,15 +221,17 @@ def _parquet(path: Path) -> Columns:
         raise
     except Exception as error:
         raise RowsInvalid(f"the Parquet file cannot be read: {error}", where=str(path)) from error
-    _check_count(told.num_rows, path)
     _check_width(told.num_columns, path)
     if size > MOST_BYTES:
         raise RowsInvalid(f"it unpacks to more than {MOST_BYTES >> 30} GiB", where=str(path))
     try:
         arrow: Any = file.read()
+        if told.num_rows > MOST_ROWS:
+            arrow = arrow.take(sample(told.num_rows, MOST_ROWS))
     except Exception as error:
         raise RowsInvalid(f"the Parquet file cannot be read: {error}", where=str(path)) from error
-    return {name: column(name, _values(arrow.column(name))) for name in arrow.column_names}
+    found = {name: column(name, _values(arrow.column(name))) for name in arrow.column_names}
+    return found, told.num_rows
 
 
 def _values(chunks: Any) -> Any:
@@ -215,11 +239,6 @@ def _values(chunks: Any) -> Any:
     kind = str(chunks.type)
     plain = kind in ("float", "double") or kind.startswith(("int", "uint"))
     return chunks.to_numpy() if plain and not chunks.null_count else chunks.to_pylist()
-
-
-def _check_count(rows: int, path: Path) -> None:
-    if rows > MOST_ROWS:
-        raise RowsInvalid(f"there are more than {MOST_ROWS} rows", where=str(path))
 
 
 def _check_width(columns: int, path: Path) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 from fairlead.core.errors import RowsInvalid
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import Array, DType
-from fairlead.packing.cells import as_numbers, as_text, column
+from fairlead.packing.cells import as_numbers, column
+from fairlead.packing.converters.samples import as_text
 from fairlead.packing.row_files import read_columns
 
 
@@ -24,9 +25,11 @@ class Table:
     """Columns of equal length by name, in order; a column of rank above 1 is a whole input.
 
     Missing numbers are NaN, missing texts are "".
+    of: rows of the file, where these are a sample of them; 0 where they are all there are.
     """
 
     columns: Mapping[str, Array]
+    of: int = 0
 
     @property
     def count(self) -> int:
@@ -52,7 +55,9 @@ class Table:
 
 def read(path: Path) -> Table:
     """The rows of a file, by its ending. Raises FileUnreadable, RowsInvalid or MissingExtra."""
-    return Table(read_columns(path))
+    columns, count = read_columns(path)
+    found = Table(columns)
+    return Table(columns, count) if count > found.count else found
 
 
 def table_of(rows: Any) -> Table:
@@ -99,7 +104,7 @@ def inputs_of(table: Table, signature: Signature) -> list[Array]:
     more, leading axis. Raises RowsInvalid when a column is missing or is of another kind than the
     input.
     """
-    if not signature.columns:
+    if not signature.columns or _holds_inputs(table, signature):
         return _whole_inputs(table, signature)
     names = [column.name for column in signature.columns]
     if not all(name in table.columns for name in names):
@@ -120,11 +125,19 @@ def inputs_of(table: Table, signature: Signature) -> list[Array]:
     return found
 
 
+def _holds_inputs(table: Table, signature: Signature) -> bool:
+    """Whether there is an array for each input by name, some of several columns."""
+    held = [table.columns.get(spec.name) for spec in signature.inputs]
+    return all(array is not None for array in held) and any(
+        array is not None and array.ndim > 1 for array in held
+    )
+
+
 def _whole_inputs(table: Table, signature: Signature) -> list[Array]:
     first = signature.inputs[0]
     if len(signature.inputs) == 1 and len(table.columns) == 1:
         values = list(table.columns.values())
-    elif len(signature.inputs) == 1 and first.shape[1:] == (len(table.columns),):
+    elif len(signature.inputs) == 1 and first.shape[1:] in ((-1,), (len(table.columns),)):
         values = [np.stack(list(table.columns.values()), axis=1)]
     else:
         values = [table.columns.get(spec.name, np.empty(0)) for spec in signature.inputs]
@@ -132,6 +145,8 @@ def _whole_inputs(table: Table, signature: Signature) -> list[Array]:
     for spec, value in zip(signature.inputs, values, strict=True):
         if not signature.batched and value.ndim == len(spec.shape):
             value = _calls(value, spec)
+        if value.ndim == 1 and spec.shape[1:] == (1,):
+            value = value.reshape(-1, 1)
         if value.ndim != len(spec.shape) + (not signature.batched) or not len(value):
             raise RowsInvalid(
                 f"the rows hold no tensor for input {spec.name!r} of shape {list(spec.shape)}",

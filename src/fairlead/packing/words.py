@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from fairlead.core.package import GuardChoice, Limits
+from fairlead.core.package import Feedback, GuardChoice, Limits
 from fairlead.core.signature import Signature
 
 FILE = "model.toml"
 
 
-def first_words(name: str, signature: Signature) -> str:
-    """A model.toml for a fresh package, ready to be filled in and given to `fairlead amend`."""
-    limits, guards = Limits(), GuardChoice()
+def first_words(name: str, signature: Signature, chosen: Mapping[str, Any] | None = None) -> str:
+    """A model.toml for a fresh package, ready to be filled in and given to `fairlead amend`.
+
+    chosen: keys of [guards] that the owner gave already; the others stay comments.
+    """
+    limits, feedback = Limits(), Feedback()
     classes = next((s.classes for s in signature.outputs if s.role == "label"), ())
     columns = [c.name for c in signature.columns]
     return "\n".join(
@@ -37,15 +42,40 @@ def first_words(name: str, signature: Signature) -> str:
             f"# time_budget_s = {limits.time_budget_s:g}      # seconds for one execution",
             "",
             "[guards]       # what becomes of rows and answers that the guards doubt",
-            f'# novelty = "{guards.novelty}"         # or abstain, warn, shadow, off',
-            f"# false_alarm_rate = {guards.false_alarm_rate}  # of good rows, called novel",
-            "# error_goal = 0.02          # wrong answers among those given; none without a goal",
-            f'# unsure = "{guards.unsure}"         # or warn, shadow: answers below the goal',
-            f'# rows = "{guards.rows}"         # or mask, where no decision has a place',
-            f'# disclosure = "{guards.disclosure}"     # or full: say what training rows held',
+            *_guards(chosen or {}),
+            "",
+            "[feedback]     # for true labels that come later",
+            "# outcomes = true           # keep what was predicted for every row that is served",
+            f"# days = {feedback.days}                # for so long",
             "",
         ]
     )
+
+
+_NOTES = {
+    "novelty": "or abstain, warn, shadow, off",
+    "false_alarm_rate": "of good rows, called novel",
+    "assured": "true: hold that rate with 95 % confidence, not on average",
+    "error_goal": "wrong answers among those given; none without a goal",
+    "assurance": "the confidence with which the goal is kept",
+    "unsure": "or warn, shadow: answers below the goal",
+    "rows": "or mask, where no decision has a place",
+    "disclosure": "or full, banded, label, set",
+    "misuse": "or off, slow, coarse, label, suspend",
+    "embedding": "an output on which pack learns novelty",
+}
+_GOAL = 0.02
+"""An example of an error goal, of which there is none by default."""
+
+
+def _guards(chosen: Mapping[str, Any]) -> list[str]:
+    """The keys of [guards] with their meaning, those that were not chosen as comments."""
+    usual = asdict(GuardChoice()) | {"error_goal": _GOAL}
+    lines: list[str] = []
+    for key, note in _NOTES.items():
+        line = f"{key} = {json.dumps(chosen.get(key, usual[key]))}"
+        lines.append(f"{'' if key in chosen else '# '}{line:<28} # {note}")
+    return lines
 
 
 def _examples(keys: Sequence[str], what: str) -> list[str]:

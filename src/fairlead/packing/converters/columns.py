@@ -37,6 +37,8 @@ class Known:
     empty:   the empty text means "missing" to the step that sees it.
     centre, spread: where numbers lie.
     seen:    thresholds of trees.
+    strict:  an encoder that sees the column as it is refuses every other category.
+    placeholder: a text that means "missing" to the step that sees it.
     """
 
     categories: list[Any] | None = None
@@ -46,6 +48,8 @@ class Known:
     centre: float = 0.0
     spread: float = 1.0
     seen: list[float] = field(default_factory=list[float])
+    strict: bool = False
+    placeholder: str = ""
 
     @property
     def datatype(self) -> str:
@@ -69,6 +73,27 @@ def learn(model: Any, names: list[str]) -> dict[str, Known]:
             known.centre = float(np.mean(known.seen))
             known.spread = float(np.std(known.seen)) + 1e-6 if len(known.seen) > 1 else 1.0
     return found
+
+
+def choices(model: Any, names: list[str]) -> dict[str, dict[str, Any]]:
+    """The columns in which the model takes the categories that it knows, and nothing else.
+
+    {name: {"values": as texts, "missing": whether nothing is a value too}}
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, known in learn(model, names).items():
+        if not known.strict or not known.categories or known.datatype == "BOOL":
+            continue
+        values = [_as_written(v) for v in known.categories]
+        if known.placeholder:
+            values.append(known.placeholder)
+        found[name] = {"values": values, "missing": known.empty or known.number}
+    return found
+
+
+def _as_written(value: Any) -> str:
+    """A category as a contract writes it; a whole float is the integer that it is."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def wants_texts(model: Any) -> bool:
@@ -171,24 +196,28 @@ def _resolved(columns: Any, names: list[str]) -> list[str]:
     return [c if isinstance(c, str) else names[c] for c in chosen]
 
 
-def _walk(step: Any, names: list[str], found: dict[str, Known]) -> None:
-    """Notes what a step knows of the columns that it takes, and the steps inside it."""
+def _walk(step: Any, names: list[str], found: dict[str, Known], changed: bool = False) -> None:
+    """Notes what a step knows of the columns that it takes, and the steps inside it.
+
+    changed: an earlier step may have made other values of them.
+    """
     if isinstance(step, str) or step is None:
         return
     steps = _steps(step)
     if steps:
         for inner in steps:
-            _walk(inner, names, found)
+            _walk(inner, names, found, changed)
             if not _keeps(inner):
                 return
+            changed = changed or type(inner).__name__ not in ("SimpleImputer", "str", "NoneType")
         return
     if type(step).__name__ == "ColumnTransformer":
         for _, inner, columns in getattr(step, "transformers_", ()):
-            _walk(inner, _resolved(columns, names), found)
+            _walk(inner, _resolved(columns, names), found, changed)
         return
-    _note(step, [found[name] for name in names if name in found])
+    _note(step, [found[name] for name in names if name in found], changed)
     for inner in _inside(step)[:100]:
-        _walk(inner, names, found)
+        _walk(inner, names, found, changed)
 
 
 def _keeps(step: Any) -> bool:
@@ -200,7 +229,7 @@ def _keeps(step: Any) -> bool:
     return type(step).__name__ in _KEEPING
 
 
-def _note(step: Any, known: list[Known]) -> None:
+def _note(step: Any, known: list[Known], changed: bool) -> None:
     """Notes what one step has learnt of its columns, in order."""
     if type(step).__name__ in _VECTORIZERS:
         for one in known:
@@ -216,6 +245,7 @@ def _note(step: Any, known: list[Known]) -> None:
         listed: list[Any] = values.tolist()
         one.categories = [v for v in listed if not is_missing(v)]
         one.empty = one.empty or len(one.categories) < len(listed)
+        one.strict = not changed and getattr(encoder, "handle_unknown", "") == "error"
     if type(step).__name__ == "SimpleImputer":
         _note_imputer(step, known)
     _note_numbers(step, known)
@@ -227,6 +257,7 @@ def _note_imputer(step: Any, known: list[Known]) -> None:
         if text and isinstance(value, str):
             one.text = True
             one.empty = not isinstance(step.missing_values, str)
+            one.placeholder = "" if one.empty else step.missing_values
         elif isinstance(value, int | float) and np.isfinite(value):
             one.centre, one.number = float(value), True
 

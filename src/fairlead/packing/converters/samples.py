@@ -174,7 +174,7 @@ def _kind(known: Known, values: Any) -> str:
 def as_kind(name: str, values: Any, kind: str) -> Any:
     """Reference values of a column as the model knows them."""
     if kind == "BYTES":
-        return _as_text(values)
+        return as_text(values)
     if values.dtype.kind == "O":
         if kind != "BOOL":
             raise ValueError(f"column {name!r} holds text, and the model takes numbers there")
@@ -191,7 +191,7 @@ def as_kind(name: str, values: Any, kind: str) -> Any:
     return whole.astype(np.bool_ if kind == "BOOL" else np.int64)
 
 
-def _as_text(values: Any) -> Any:
+def as_text(values: Any) -> Any:
     """Text as it is; a number as people write it, a missing one as nothing."""
     if values.dtype.kind == "O":
         return values
@@ -244,7 +244,7 @@ def _texts(model: Any, reference: Rows, asked: list[str]) -> tuple[Plan, Rows]:
     column = texts[0] if texts else next(iter(reference), "text")
     name = asked[0] if asked else "text" if column == "0" else column
     inputs = [{"name": name, "datatype": "BYTES", "shape": [-1]}]
-    values = _as_text(reference[column]) if reference else _sampled_texts(model)
+    values = as_text(reference[column]) if reference else _sampled_texts(model)
     return Plan("text", False, inputs, [name], False), {name: values}
 
 

@@ -82,6 +82,7 @@ def convert(model: Any, job: dict[str, Any], out: Path) -> dict[str, Any]:
         "about": {},
         "framework": "scikit-learn",
         "class": f"{type(model).__module__}.{type(model).__qualname__}",
+        "choices": columns.choices(model, plan.names) if plan.kind != "text" else {},
     }
     if not facts["reason"]:
         try:
