@@ -1,22 +1,15 @@
 """The journal: one append for all calls of a batch, before any of their answers leaves.
 
-A frame is one `write` to a file opened for appending, so a killed process loses nothing that it
-acknowledged: the kernel has the bytes. A torn or damaged tail fails its checksum and ends the
-segment there. One segment has one writer, which holds a lock on it until it goes on to the next;
-the kernel lets go of the lock when the writer dies, so that `sealed` is never wrong.
-
-Frame: magic, kind, bytes, CRC-32 of what follows, wall clock ns, first sequence number, model id,
-version, count of calls, then a column each of rows, bytes in, bytes out, compute ns, status and
+It is kept in segments (segments.py). A frame holds wall clock ns, first sequence number, version,
+model id, count of calls, then a column each of rows, bytes in, bytes out, compute ns, status and
 decision: columns are packed in one call here and summed in one call by the bookkeeper.
 A frame of kind NAME gives a model id its name within the segment.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -25,8 +18,10 @@ from typing import Literal, NamedTuple
 
 from fairlead.core.clock import wall_ns
 from fairlead.core.errors import JournalUnavailable
+from fairlead.usage.segments import SUFFIX, begin, frame, frames
+from fairlead.usage.segments import sealed as sealed
+from fairlead.usage.segments import segments as segments
 
-_FRAME = struct.Struct("<HHII")  # magic, kind, bytes that follow, CRC-32 of them and the kind
 _BATCH = struct.Struct("<QQQHH")  # wall clock ns, first sequence, version, model id, calls
 _Letter = Literal["I", "Q", "B"]
 _COLUMNS: tuple[tuple[_Letter, int], ...] = (
@@ -35,10 +30,8 @@ _COLUMNS: tuple[tuple[_Letter, int], ...] = (
 _MOST_CALLS = 65_535
 _MOST_NAMES = 65_535
 _PACKERS_KEPT = 2048
-_MAGIC = 0xFA1E
 _KIND_BATCH, _KIND_NAME = 1, 2
 SEGMENT_BYTES = 16 << 20
-SUFFIX = ".segment"
 
 STATUS = ("ok", "failed", "abandoned")
 DECISION = ("serve", "warn", "abstain", "reject")
@@ -120,44 +113,49 @@ class Journal:
         self._packers: dict[int, Callable[..., bytes]] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def append(self, model: str, version: int, calls: Columns) -> None:
-        """Records the calls of one batch. Raises JournalUnavailable; then nothing is recorded."""
+    def append(self, model: str, version: int, calls: Columns) -> int:
+        """Records the calls of one batch; the first one's sequence number, the others follow.
+
+        Raises JournalUnavailable; then nothing is recorded.
+        """
         try:
             if self._handle < 0 or self._size >= SEGMENT_BYTES:
                 self._rotate()
             named = self._ids.get(model)
-            frame = b""
+            written = b""
             if named is None:
                 named = len(self._ids)
-                frame = _frame(_KIND_NAME, named.to_bytes(2, "little") + model.encode())
+                written = frame(_KIND_NAME, named.to_bytes(2, "little") + model.encode())
             count = len(calls.rows)
             if count <= _MOST_CALLS:
                 head = _BATCH.pack(wall_ns(), self._sequence, version, named, count)
-                frame += _frame(_KIND_BATCH, head + self._packed(count, calls))
+                written += frame(_KIND_BATCH, head + self._packed(count, calls))
             else:
-                frame += self._split(version, named, calls)
-            written = os.write(self._handle, frame)
+                written += self._split(version, named, calls)
+            size = os.write(self._handle, written)
         except OSError as error:
             raise JournalUnavailable(
                 f"the answer cannot be recorded: {error.strerror}", fix="Try again later"
             ) from error
-        if written != len(frame):
+        if size != len(written):
             # The tail is torn: seal it, so that the next append begins a clean segment.
             self._size = SEGMENT_BYTES
             raise JournalUnavailable("the answer cannot be recorded: disk full")
         self._ids.setdefault(model, named)
-        self._size += written if len(self._ids) < _MOST_NAMES else SEGMENT_BYTES
+        self._size += size if len(self._ids) < _MOST_NAMES else SEGMENT_BYTES
+        first = self._sequence
         self._sequence += count
+        return first
 
     def _split(self, version: int, named: int, calls: Columns) -> bytes:
         """More calls than a frame can count, as several frames for one write."""
-        frames: list[bytes] = []
+        parts: list[bytes] = []
         for start in range(0, len(calls.rows), _MOST_CALLS):
             part = Columns(*(column[start : start + _MOST_CALLS] for column in calls))
             count = len(part.rows)
             head = _BATCH.pack(wall_ns(), self._sequence + start, version, named, count)
-            frames.append(_frame(_KIND_BATCH, head + self._packed(count, part)))
-        return b"".join(frames)
+            parts.append(frame(_KIND_BATCH, head + self._packed(count, part)))
+        return b"".join(parts)
 
     def _packed(self, count: int, calls: Columns) -> bytes:
         pack = self._packers.get(count)
@@ -177,18 +175,7 @@ class Journal:
     def _rotate(self) -> None:
         self.close()
         self._number += 1
-        name = f"{self._writer}-{self._number:06d}{SUFFIX}"
-        hidden = self._folder / f".{name}"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        handle = os.open(hidden, flags, 0o600)
-        try:
-            # Locked before anyone can see it, so that none is taken for left by a dead writer.
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            hidden.rename(self._folder / name)
-        except OSError:
-            os.close(handle)
-            raise
-        self._handle = handle
+        self._handle = begin(self._folder, f"{self._writer}-{self._number:06d}{SUFFIX}")
         self._size = 0
         self._ids = {}
 
@@ -201,27 +188,6 @@ def new_writer(index: int) -> str:
     return f"{wall_ns() // 1_000_000:x}-{index}-{os.urandom(8).hex()}"
 
 
-def sealed(segment: Path) -> bool:
-    """Whether nothing will be added to a segment: its writer went on, or died."""
-    handle = os.open(segment, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(handle)
-    return True
-
-
-def segments(folder: Path) -> list[Path]:
-    """Every segment that can be read, oldest first within each writer."""
-    return sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
-
-
-def _frame(kind: int, content: bytes) -> bytes:
-    return _FRAME.pack(_MAGIC, kind, len(content), zlib.crc32(content, kind)) + content
-
-
 def read(
     path: Path, offset: int = 0, names: dict[int, str] | None = None
 ) -> Iterator[tuple[int, Batch | None]]:
@@ -231,24 +197,12 @@ def read(
     when reading goes on from an offset.
     """
     known = {} if names is None else names
-    with path.open("rb") as file:
-        file.seek(offset)
-        while True:
-            head = file.read(_FRAME.size)
-            if len(head) < _FRAME.size:
-                return
-            magic, kind, size, crc = _FRAME.unpack(head)
-            if magic != _MAGIC or size > SEGMENT_BYTES:
-                return
-            content = file.read(size)
-            if len(content) < size or zlib.crc32(content, kind) != crc:
-                return
-            offset += _FRAME.size + size
-            if kind == _KIND_NAME:
-                known[int.from_bytes(content[:2], "little")] = content[2:].decode()
-                yield offset, None
-            else:
-                yield offset, _batch(content, known)
+    for after, kind, content in frames(path, offset, SEGMENT_BYTES):
+        if kind == _KIND_NAME:
+            known[int.from_bytes(content[:2], "little")] = content[2:].decode()
+            yield after, None
+        else:
+            yield after, _batch(content, known)
 
 
 def _batch(content: bytes, names: dict[int, str]) -> Batch:

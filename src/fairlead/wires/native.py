@@ -6,7 +6,7 @@ Errors are RFC 9457 problems. Native addresses never lie below /v1 or /v2.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,8 +14,10 @@ from fairlead.core.call import PUBLIC, Head, Reply, Route
 from fairlead.core.errors import Code, FairleadError, MethodNotAllowed, ModelNotFound
 from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name, parse_version
+from fairlead.serving.disclosing import discreet_alarms
 from fairlead.serving.registry import LATEST, Registry, Served
 from fairlead.serving.warmup import example_inputs
+from fairlead.wires.native_feedback import Feedback, Keep, kept_nowhere
 from fairlead.wires.native_rows import rows_decoder
 
 STATUS: dict[Code, int] = {
@@ -83,10 +85,15 @@ class Native:
         ready: Callable[[], bool],
         metrics: Callable[[bool], str],
         limits: BodyLimits = STANDARD,
+        keep: Keep = kept_nowhere,
     ) -> None:
-        """metrics: the exposition of all workers, as OpenMetrics when given True."""
+        """metrics: the exposition of all workers, as OpenMetrics when given True.
+
+        keep: keeps the true labels that callers send.
+        """
         self._registry = registry
         self._decode = rows_decoder(limits)
+        self._feedback = Feedback(registry, keep, limits, error_reply)
         self._ready = ready
         self._metrics = metrics
         self._fixed: dict[str, Route] = {
@@ -108,6 +115,8 @@ class Native:
         wanted = "GET"
         if found is None and parts[0] == "predict" and len(parts) in (2, 4):
             found, wanted = self._predict(parts), "POST"
+        elif found is None and parts[0] == "feedback" and len(parts) == 2:
+            found, wanted = self._feedback.route(_name(parts[1])), "POST"
         elif found is None and parts[0] == "models" and len(parts) == 2:
             found = self._model(_name(parts[1]))
         if found is not None and method != wanted:
@@ -168,6 +177,7 @@ class Native:
                 "runtime": package.runtime,
                 "isolated": package.isolated,
                 "guards": served.guarding.about if served.guarding else "unlearnt",
+                "standing": _standing(served),
                 "inputs": [s.to_json() for s in package.signature.inputs],
                 "outputs": [s.to_json() for s in package.signature.outputs],
                 "columns": [c.name for c in package.signature.columns],
@@ -179,6 +189,17 @@ class Native:
             if package.reason:
                 about["native_because"] = package.reason
         return _json(about)
+
+
+def _standing(served: Served) -> dict[str, Any]:
+    """How its guards stand now, over all workers; who is suspected is the owner's to know."""
+    told: Mapping[str, Any] = served.watch.standing if served.watch is not None else {}
+    found = {key: value for key, value in told.items() if key != "suspects"}
+    if "drift" in found:
+        level, alarms = served.package.guards.disclosure, found["drift"]["alarms"]
+        alarms = discreet_alarms(level, served.private, alarms)
+        found["drift"] = {**found["drift"], "alarms": alarms}
+    return found | ({"suspects": len(served.suspects)} if told else {})
 
 
 def _example(served: Served) -> dict[str, Any]:

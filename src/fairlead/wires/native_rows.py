@@ -13,6 +13,7 @@ from fairlead.core.decision import UNGUARDED, Verdicts
 from fairlead.core.errors import (
     BadParameter,
     DuplicateName,
+    FairleadError,
     MediaTypeUnsupported,
     TooManyRows,
     UnknownName,
@@ -24,6 +25,7 @@ from fairlead.inputs.rows import listed, rows_of, rows_of_csv, tensors_of
 from fairlead.inputs.strict_json import loads
 from fairlead.serving.array_json import most_rows, nested, too_large
 from fairlead.serving.array_json import rows as text_rows
+from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import Served
 from fairlead.wires.native_tails import ADDED, Tails
 
@@ -68,7 +70,10 @@ def rows_decoder(limits: BodyLimits) -> Decode:
         return NativeModel(served, limits)
 
     def decode(call: Call, head: Head, body: bytes) -> None:
-        _decode(call, head, body, call.lease.derived("native", derive))
+        try:
+            _decode(call, head, body, call.lease.derived("native", derive))
+        except FairleadError as error:
+            raise discreet(call.lease.private, error) from None
 
     return decode
 

@@ -17,6 +17,7 @@ ADDED = ("confidence", "set", "p_novel", "interval")
 
 _DECISIONS = [f'"decision":"{name}","reasons":'.encode() for name in OUTCOMES]
 _SERVED = _DECISIONS[SERVED] + b"[]}"
+_SETS_KEPT, _P_VALUES_KEPT = 256, 8192
 
 
 class Tails:
@@ -33,6 +34,8 @@ class Tails:
         guarding = served.guarding
         assert guarding is not None
         self._named = named
+        self._sets: dict[tuple[str, ...], bytes] = {}
+        self._p_values: dict[float, bytes] = {}
         nulls = b"".join([orjson.dumps(key) + b":null," for key in keys])
         self._withheld = b"{" + nulls
         self._radius = guarding.radius
@@ -47,13 +50,14 @@ class Tails:
         if self._value is not None:
             columns.append(self._intervals(outputs[self._value]))
         marks = self._marks(verdicts)
-        if not verdicts.worst:
+        if not verdicts.worst and verdicts.hidden is None:
             return [b"{" + b"".join([c[i] for c in columns]) + m for i, m in enumerate(marks)]
-        codes: list[int] = verdicts.codes.tolist()
+        withheld = verdicts.codes >= ABSTAINED
+        if verdicts.hidden is not None:
+            withheld |= verdicts.hidden
         return [
-            (self._withheld if code >= ABSTAINED else b"{" + b"".join([c[i] for c in columns]))
-            + marks[i]
-            for i, code in enumerate(codes)
+            (self._withheld if gone else b"{" + b"".join([c[i] for c in columns])) + marks[i]
+            for i, gone in enumerate(withheld.tolist())
         ]
 
     def _intervals(self, values: Array) -> list[bytes]:
@@ -63,27 +67,43 @@ class Tails:
 
     def _marks(self, verdicts: Verdicts) -> list[bytes]:
         """Confidence, set, p-value, decision and reasons of each row."""
-        count = len(verdicts.codes)
         sure = None if verdicts.confidence is None else verdicts.confidence.tolist()
         novel = None if verdicts.p_novel is None else verdicts.p_novel.tolist()
         codes: list[int] = verdicts.codes.tolist()
         found: list[bytes] = []
-        for row in range(count):
+        for row, code in enumerate(codes):
             text = b""
-            if sure is not None and codes[row] < ABSTAINED:
+            if sure is not None and code < ABSTAINED:
                 text = b'"confidence":%b,"set":%b,' % (_number(sure[row]), self._set(verdicts, row))
             if novel is not None:
-                text += b'"p_novel":%b,' % _number(novel[row])
+                text += self._p_novel(novel[row])
             reasons = verdicts.reasons.get(row)
-            if codes[row] == SERVED and not reasons:
+            if code == SERVED and not reasons:
                 found.append(text + _SERVED)
             else:
-                found.append(text + _DECISIONS[codes[row]] + orjson.dumps(reasons or []) + b"}")
+                found.append(text + _DECISIONS[code] + orjson.dumps(reasons or []) + b"}")
+        return found
+
+    def _p_novel(self, value: float) -> bytes:
+        """There are only so many p-values as rows were kept aside, so each is written once."""
+        found = self._p_values.get(value)
+        if found is None:
+            if len(self._p_values) >= _P_VALUES_KEPT:
+                self._p_values.clear()
+            found = self._p_values[value] = b'"p_novel":%b,' % _number(value)
         return found
 
     def _set(self, verdicts: Verdicts, row: int) -> bytes:
-        names = verdicts.likely(row) if verdicts.likely is not None else []
-        return orjson.dumps([str(self._named.get(name, name)) for name in names])
+        names = verdicts.likely(row) if verdicts.likely is not None else ()
+        if names is None:
+            return b"null"
+        found = self._sets.get(names)
+        if found is None:
+            if len(self._sets) >= _SETS_KEPT:
+                self._sets.clear()
+            found = orjson.dumps([str(self._named.get(name, name)) for name in names])
+            self._sets[names] = found
+        return found
 
 
 def _number(value: float) -> bytes:

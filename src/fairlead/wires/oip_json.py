@@ -17,6 +17,7 @@ from fairlead.core.errors import (
     BadParameter,
     DtypeMismatch,
     DuplicateName,
+    FairleadError,
     MalformedBody,
     MissingField,
     ReservedParameter,
@@ -32,6 +33,7 @@ from fairlead.inputs.rows import listed
 from fairlead.inputs.strict_json import check_unique, parse
 from fairlead.serving.array_json import flat, most_rows, too_large
 from fairlead.serving.array_json import rows as text_rows
+from fairlead.serving.disclosing import discreet
 from fairlead.serving.guarding import said
 from fairlead.serving.registry import Served
 from fairlead.wires.oip_decisions import ADDED, added_by
@@ -79,7 +81,10 @@ def infer_decoder(limits: BodyLimits) -> Decode:
         return OipModel(served, limits)
 
     def decode(call: Call, head: Head, body: bytes) -> None:
-        _decode(call, head, body, call.lease.derived("oip", derive))
+        try:
+            _decode(call, head, body, call.lease.derived("oip", derive))
+        except FairleadError as error:
+            raise discreet(call.lease.private, error) from None
 
     return decode
 
