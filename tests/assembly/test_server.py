@@ -18,6 +18,7 @@ from fairlead.assembly.server import (
     check_paths,
     find_versions,
     listen,
+    one_thread_each,
     prepare,
     take_state,
 )
@@ -205,3 +206,14 @@ def test_saying_no_takes_less_than_two_seconds_of_work(tmp_path, words):
     assert done.stderr.count("\n") == 1
     spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     assert spent < 2
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "1"), ("4", "4")])
+def test_products_run_in_one_thread_unless_the_owner_says_otherwise(monkeypatch, given, kept):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", given or "")
+    if given is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    monkeypatch.setenv("SOMETHING", "else")
+    found = one_thread_each()
+    assert found["OPENBLAS_NUM_THREADS"] == kept
+    assert found["SOMETHING"] == "else"

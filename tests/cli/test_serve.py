@@ -31,7 +31,7 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "fairlead", "serve", *words],
         stdin=subprocess.DEVNULL,
@@ -39,6 +39,7 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
+        env=os.environ | environment,
         start_new_session=True,
     )
 
@@ -93,6 +94,22 @@ def test_flags_of_what_is_not_there_yet_are_taken_and_said(folder):
     server.communicate(timeout=60)
     assert "gRPC is not there yet" in notes[0]
     assert "the admin listener is not there yet" in notes[1]
+
+
+def test_a_model_that_is_to_be_isolated_and_is_not_served_is_said(folder):
+    (folder / "fairlead.toml").write_text('[models]\nisolate = ["total", "totals"]\n')
+    (folder / "home").mkdir()
+    server = start(folder, "models", "--port", "0", "--workers", "1", HOME=str(folder / "home"))
+    url = greeting(server)[-1].split()[1]
+    assert server.stdout
+    note = next(line for line in server.stdout if "note: " in line)
+    assert note == "  note: models.isolate names totals, which is not served here\n"
+    answer = httpx.post(f"{url}/predict/total", json={"a": 1, "b": 2, "c": 3})
+    assert answer.status_code == 200
+    server.terminate()
+    server.communicate(timeout=60)
+    # Nor has onnxruntime, here or in the runner, kept anything of its own.
+    assert list((folder / "home").rglob("*")) == []
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from fairlead.edge.service import HttpService
 from fairlead.wires import native
 
 TICK_S = 0.02
+WRITER = "18f3c-0-00ff00ff00ff00ff"
 
 
 class EchoWire:
@@ -80,6 +81,7 @@ class EchoPath:
         self.seen.append(body)
         self.patience.append(call.deadline - call.received)
         call.payload = body
+        call.usage = len(self.seen) - 1
         if head.path == "/held":
             call.payload = None
             self.held.append(call)
@@ -104,7 +106,7 @@ class Bench:
         self.path = EchoPath()
         self.logged: list[tuple[str, dict[str, object]]] = []
         kind = HttpService if memory else Forgetful
-        self.service = kind(Router([self.wire]), self.path, limits, self._log)
+        self.service = kind(Router([self.wire]), self.path, limits, self._log, WRITER)
         self.port = 0
 
     def _log(self, event: str, **fields: object) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.edge.parts import bench, refused
+from tests.edge.parts import WRITER, bench, refused
 from tests.processes import until
 from tests.raw import chunked, get, post
 
@@ -268,3 +268,31 @@ def test_connections_beyond_the_limit_are_closed():
             three.send(get("/plain"))
             assert three.read() is None
         assert one.ask(get("/plain")).status == 200
+
+
+# --- usage ids ------------------------------------------------------------------------------
+
+
+def test_every_recorded_call_has_a_usage_id_of_its_own(fresh):
+    """Also the last of a connection, and the one with an id of the caller's."""
+    with fresh.connect() as raw:
+        answers = [
+            raw.ask(post("/echo", b"a")),
+            raw.ask(post("/echo", b"a", "x-request-id: mine")),
+            *[raw.ask(post("/echo", b"a")) for _ in range(15)],
+            raw.ask(post("/echo", b"a", "connection: close")),
+        ]
+    ids = [answer.header("fairlead-usage-id") for answer in answers]
+    assert ids == [f"{WRITER}-{number:x}" for number in range(18)]
+
+
+@pytest.mark.parametrize("raw", [get("/plain"), post("/shut", b"x"), get("/nowhere")])
+def test_what_is_not_recorded_has_no_usage_id(edge, raw):
+    with edge.connect() as connection:
+        assert connection.ask(raw).header("fairlead-usage-id") == ""
+
+
+def test_a_usage_id_is_never_the_callers(fresh):
+    with fresh.connect() as raw:
+        answer = raw.ask(post("/echo", b"a", "fairlead-usage-id: forged"))
+    assert answer.header("fairlead-usage-id") == f"{WRITER}-0"

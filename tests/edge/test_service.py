@@ -29,7 +29,7 @@ class Caller:
 
 
 def service(**limits: int) -> HttpService:
-    return HttpService(Router([EchoWire()]), EchoPath(), HttpLimits(**limits), print)
+    return HttpService(Router([EchoWire()]), EchoPath(), HttpLimits(**limits), print, "w")
 
 
 def test_one_address_may_not_take_all_connections():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests import models
 
 from fairlead.core.errors import PackageInvalid
-from fairlead.core.package import FileFact, Package
+from fairlead.core.package import Feedback, FileFact, Package
 from fairlead.packages import manifest
 from fairlead.packages.read import open_package, read_verified, verify
 
@@ -239,7 +239,32 @@ def test_the_owners_limits_are_read_and_the_rest_have_defaults(package):
     assert (limits.max_rows, limits.time_budget_s, limits.max_batch) == (7, 2.0, 256)
 
 
-@pytest.mark.parametrize("words", ["limits = 3", "x = [", "\0", "a = 1\na = 2"])
+@pytest.mark.parametrize(
+    ("feedback", "says"),
+    [
+        ("outcomes = 1", r"\[feedback\] outcomes must be true or false"),
+        ("days = 0", "days must be a whole number from 1 to 366"),
+        ("days = 367", "from 1 to 366"),
+        ("days = 1.0", "from 1 to 366"),
+        ("days = true", "from 1 to 366"),
+        ("outcome = true", "outcome is not known"),
+    ],
+)
+def test_feedback_that_cannot_be_is_refused_with_its_name(package, feedback, says):
+    (package.folder / "model.toml").write_text(f"[feedback]\n{feedback}\n")
+    rewrite(package.folder)
+    with pytest.raises(PackageInvalid, match=says):
+        open_package(package.folder)
+
+
+def test_no_outcomes_are_kept_unless_the_owner_says_so(package):
+    assert open_package(package.folder).feedback == Feedback(outcomes=False, days=30)
+    (package.folder / "model.toml").write_text("[feedback]\noutcomes = true\ndays = 7\n")
+    rewrite(package.folder)
+    assert open_package(package.folder).feedback == Feedback(outcomes=True, days=7)
+
+
+@pytest.mark.parametrize("words", ["limits = 3", "feedback = true", "x = [", "\0", "a = 1\na = 2"])
 def test_a_model_toml_that_is_none_is_refused(package, words):
     (package.folder / "model.toml").write_text(words)
     rewrite(package.folder)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -171,3 +174,34 @@ def test_interrupting_a_thread_that_runs_nothing_does_nothing(tmp_path):
     model = load(models.total(tmp_path))
     model.interrupt(threading.get_ident())
     assert model.predict([np.ones((1, 3), np.float32)], (0,))[0].tolist() == [[3.0]]
+
+
+TELEMETRY = """
+import os, sys
+from pathlib import Path
+from fairlead.packages.read import open_package, read_verified
+from fairlead.runtimes.onnx import OnnxRuntime
+import numpy
+before = len(os.listdir("/proc/self/task"))
+package = open_package(Path(sys.argv[1]))
+model = OnnxRuntime().load(package, lambda name: read_verified(package, name))
+model.predict([numpy.zeros((1, 3), "f4")], (0,))
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_the_library_keeps_no_database_and_no_thread_that_reports_its_use(tmp_path):
+    package = models.total(tmp_path / "models")
+    home = tmp_path / "home"
+    home.mkdir()
+    known = {k: v for k, v in os.environ.items() if not k.startswith("ORT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", TELEMETRY, package.folder],
+        env=known | {"HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "0\n"
+    assert list(home.rglob("*")) == []

@@ -30,7 +30,7 @@ class Settled:
     def __call__(self, served, calls, answers) -> None:
         served.leases -= len(calls)
         self.together.append(len(calls))
-        for answered, outputs, verdicts in answers:
+        for answered, _, outputs, verdicts, _ in answers:
             answered[0].encoder.encode(answered, outputs, verdicts)
         self.calls += calls
 

@@ -29,7 +29,7 @@ def raising(x):
 def answers(results) -> dict:
     """What each answered call got, by identity."""
     found = {}
-    for calls, outputs, _ in results:
+    for calls, _, outputs, *_ in results:
         start = 0
         for one in calls:
             found[id(one)] = [output[start : start + one.rows].tolist() for output in outputs]

@@ -234,6 +234,19 @@ def test_calls_of_several_callers_keep_their_own_decisions(packed, serving, good
         assert [a["decision"] for a in found] == [wanted] * len(rows)
 
 
+def test_a_row_is_told_the_same_alone_and_among_others(packed, serving):
+    rows, _ = load_breast_cancer(return_X_y=True, as_frame=True)
+    asked = rows.iloc[:40, :8].to_dict("records")
+    asked[3]["mean area"] *= 1000
+    asked[7] = {name: value * 2 for name, value in asked[7].items()}
+    client = serving(packed)
+    together = ask(client, asked)
+    assert {answer["decision"] for answer in together} == {"serve", "reject"}
+    assert len({json.dumps(answer) for answer in together}) > 30
+    assert [answer for row in asked for answer in ask(client, [row])] == together
+    assert [a for i in range(0, 40, 5) for a in ask(client, asked[i : i + 5])] == together
+
+
 def test_words_that_make_no_sense_are_refused(packed, tmp_path):
     for words, says in (
         ('novelty = "block"', "must be one of reject, abstain, warn, shadow, off"),

@@ -118,7 +118,7 @@ def test_the_text_is_valid_and_says_what_was_counted(openmetrics):
         page(models={"m/1": {"state": "loading"}}, stats={"m/1": used().to_json()}, connections=4),
     ]
     samples = parse(
-        exposition(pages, merge(pages), openmetrics=openmetrics), openmetrics=openmetrics
+        exposition(pages, merge(pages), {}, openmetrics=openmetrics), openmetrics=openmetrics
     )
     m1 = {"model": "m", "version": "1"}
     assert sorted(samples["fairlead_calls_total"], key=str) == sorted(
@@ -154,7 +154,7 @@ def test_a_row_that_failed_has_no_decision_but_one_that_a_guard_refused_has():
 @pytest.mark.parametrize("openmetrics", [False, True])
 def test_a_server_that_has_done_nothing_has_a_valid_text_too(openmetrics):
     for pages in ([], [page()]):
-        text = exposition(pages, merge(pages), openmetrics=openmetrics)
+        text = exposition(pages, merge(pages), {}, openmetrics=openmetrics)
         parse(text, openmetrics=openmetrics)
 
 

@@ -4,10 +4,11 @@ import gc
 import weakref
 
 import pytest
+from tests.serving.parts import serve
 
 from fairlead.core.call import PUBLIC, Call, Route
 from fairlead.core.errors import FairleadError, MalformedBody
-from fairlead.serving.execute import Answered
+from fairlead.serving.answered import Answered
 from fairlead.serving.record import encode, refuse
 from fairlead.wires import native
 
@@ -60,9 +61,9 @@ def test_a_fault_of_an_encoder_is_the_fault_of_one_call_only(rows, capsys):
     calls = []
     for count in rows:
         call = Call(Route(PUBLIC, native.error_reply), 0.0, 1.0, 1, True, answered)
-        call.rows, call.encoder = count, Encoder()
+        call.rows, call.encoder, call.lease = count, Encoder(), serve(None)
         calls.append(call)
-    encode([Answered(calls, ["abcdefgh"], None)])
+    encode([Answered(calls, [], ["abcdefgh"], None)])
     for call in calls:
         assert (call.error is None) == (call.rows % 2 == 1)
         if call.error is not None:

@@ -11,6 +11,7 @@ import sys
 import textwrap
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -58,6 +59,13 @@ def sample(running: Running, name: str) -> float:
     status, body = running.get("/metrics")
     assert status == 200
     return sum(n for _, n in parse(body.decode(), openmetrics=False).get(name, []))
+
+
+def test_a_worker_multiplies_in_one_thread(lasting):
+    """Workers are as many as cores: threads of one would take the others' cores."""
+    found = Path(f"/proc/{lasting.workers[0]}/environ").read_bytes().split(b"\0")
+    wanted = os.environ.get("OPENBLAS_NUM_THREADS", "1")
+    assert f"OPENBLAS_NUM_THREADS={wanted}".encode() in found
 
 
 # --- ending -------------------------------------------------------------------------------

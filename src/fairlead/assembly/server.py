@@ -31,6 +31,7 @@ from fairlead.serving.machine import anonymous_file, usable_cores
 from fairlead.serving.supervisor import Orders
 
 _GRACE_S = 30.0
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 _PATIENCE_S, _STEP_S = 1.0, 0.02
 _BACKLOG = 1024
 _CACHE = "cache"
@@ -102,11 +103,24 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
     )
     handle = anonymous_file(json.dumps({f: getattr(orders, f) for f in Orders.__slots__}).encode())
     sys.stdout.flush()
-    os.execv(sys.executable, [*python, "fairlead.serving.supervisor", str(handle)])  # noqa: S606
+    command = [*python, "fairlead.serving.supervisor", str(handle)]
+    os.execve(sys.executable, command, one_thread_each())  # noqa: S606
+
+
+def one_thread_each() -> dict[str, str]:
+    """The environment of the serving processes: ours, with one thread for numpy's products.
+
+    Rows are few and workers as many as cores: threads that wait for each other's share of a product
+    halve the rate. Who sets another number keeps it.
+    """
+    return dict.fromkeys(_THREADS, "1") | dict(os.environ)  # noqa: TID251 - this is assembly
 
 
 def _greeting(prepared: Prepared) -> list[str]:
     lines = [f"  at {prepared.address}"]
+    served = {found.name for found in prepared.versions}
+    for name in sorted(set(prepared.settings.models.isolate) - served):
+        lines.append(f"  note: models.isolate names {name}, which is not served here")
     if prepared.settings.server.auth == "keys":
         lines.append("  open to every program on this machine: no keys exist")
     return lines

@@ -32,9 +32,12 @@ from fairlead.serving.log import configure, log
 from fairlead.serving.machine import usable_memory
 from fairlead.serving.memory import Memory
 from fairlead.serving.observe import exposition
+from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, Served
+from fairlead.serving.reporting import Reporting
 from fairlead.serving.status import StatusPages
+from fairlead.usage.feedback import FeedbackLog
 from fairlead.usage.journal import Journal, new_writer
 from fairlead.wires.native import Native
 from fairlead.wires.oip_rest import OipRest
@@ -56,16 +59,22 @@ class Worker:
         self._pipe = pipe
         self._pages = StatusPages(spec.status)
         self._registry = Registry()
-        self._journal = Journal(Path(spec.state) / JOURNAL, new_writer(index))
+        self._state = Path(spec.state)
+        self._writer = new_writer(index)
+        self._journal = Journal(self._state / JOURNAL, self._writer)
+        self._feedback = FeedbackLog(self._state, self._writer)
         self._path = PredictionPath(self._registry, self._journal)
         bodies = body_limits(spec.settings)
         wires = [OipRest(self._registry, self._ready, bodies), self._native(bodies)]
-        self._service = HttpService(Router(wires), self._path, limits(spec.settings), log)
+        self._service = HttpService(
+            Router(wires), self._path, limits(spec.settings), log, self._writer
+        )
         self._over = asyncio.Event()
         self._frozen = False
         self._accepting = False
         self._ticks = 0
         self._memory = Memory()
+        self._reporting = Reporting(Path(spec.state), asyncio.get_running_loop())
 
     async def run(self) -> None:
         """Serves until SIGTERM, or until the supervisor is gone."""
@@ -94,16 +103,25 @@ class Worker:
         server.close()
         os.close(self._spec.listener)
         await self._drain()
+        self._reporting.close()
         self._manager.unload()
         self._journal.close()
+        self._feedback.close()
+        for served in self._registry.served():
+            if served.outcomes is not None:
+                served.outcomes.close()
 
     def _native(self, bodies: BodyLimits) -> Native:
-        return Native(self._registry, self._ready, self._metrics, bodies)
+        return Native(self._registry, self._ready, self._metrics, bodies, self._feedback.add)
 
     def _batcher(self, served: Served, plan: Plan) -> Batcher:
         loop = asyncio.get_running_loop()
         limits = self._spec.settings.limits
         service = self._service
+        self._reporting.watch(served)
+        served.outcomes = outcomes_of(
+            served.package, served.guarding, served.stats, self._state, self._writer
+        )
         return Batcher(
             served,
             plan,
@@ -118,6 +136,7 @@ class Worker:
         """Four times a second to the end: the status page, overdue calls, slow connections."""
         self._ticks += 1
         self._pages.publish(self._index, self._status())
+        self._reporting.beat()
         for batcher in self._manager.batchers:
             batcher.tick()
             if batcher.stuck:
@@ -125,6 +144,10 @@ class Worker:
                 os._exit(1)
         if self._ticks % 4 == 0:
             self._service.tick()
+            self._feedback.rest()
+            for served in self._registry.served():
+                if served.outcomes is not None:
+                    served.outcomes.rest()
             if self._service.quiet:
                 self._memory.settle()
         if not self._frozen and self._settled():
@@ -166,7 +189,10 @@ class Worker:
 
     def _metrics(self, openmetrics: bool) -> str:
         self._pages.publish(self._index, self._status())
-        return exposition(self._pages.fresh(), self._pages.counts(), openmetrics=openmetrics)
+        standing = self._reporting.standing
+        return exposition(
+            self._pages.fresh(), self._pages.counts(), standing, openmetrics=openmetrics
+        )
 
     async def _others_answer(self) -> None:
         """Waits for the models while another worker is there to answer; alone, we say why not."""
@@ -240,9 +266,12 @@ def main(arguments: list[str]) -> int:
     raw = os.pread(handle, os.fstat(handle).st_size, 0)
     spec = WorkerSpec.from_json(json.loads(raw))
     configure(spec.settings.log.level, spec.settings.log.format)
-    worker = Worker(spec, index, pipe)
-    uvloop.run(worker.run())
+    uvloop.run(_run(spec, index, pipe))
     return 0
+
+
+async def _run(spec: WorkerSpec, index: int, pipe: int) -> None:
+    await Worker(spec, index, pipe).run()
 
 
 if __name__ == "__main__":

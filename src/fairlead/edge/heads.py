@@ -16,6 +16,8 @@ from fairlead.core.errors import (
 )
 
 REQUEST_ID, TIMEOUT = "x-request-id", "x-request-timeout"
+USAGE_ID = "fairlead-usage-id"
+"""The header of an answer that names the call in the journal; ours, never a caller's."""
 _ONCE = frozenset(
     (
         "host",

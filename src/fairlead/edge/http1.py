@@ -35,6 +35,7 @@ class Finished:
     """An answer that needed no model, waiting for its turn on the connection."""
 
     __slots__ = ("bare", "keep_alive", "payload", "reply")
+    usage = -1
 
     def __init__(self, reply: Reply, keep_alive: bool, bare: bool) -> None:
         self.reply = reply
@@ -261,6 +262,7 @@ class Http1(asyncio.Protocol):
             self._answer(head, service.plain(head, body))
             return
         call = Call(route, moment, moment + head.patience, len(body), head.keep_alive, self._done)
+        call.caller = self.peer
         if head.request_id:
             call.done = partial(self._done_with_id, head.request_id)
         self._pending.append(call)
@@ -307,10 +309,12 @@ class Http1(asyncio.Protocol):
         payload = done.payload or b""
         closing = not done.keep_alive or (service.draining and not self._pending)
         if done.reply is None and not closing:
-            transport.write(service.ok_head % len(payload) + payload)
+            # Only what was recorded is answered without a reply of its own, so it has an id.
+            transport.write(service.ok_head % (done.usage, len(payload)) + payload)
             return
         bare = isinstance(done, Finished) and done.bare
-        transport.write(service.head_of(done.reply, payload, closing) + (b"" if bare else payload))
+        head = service.head_of(done.reply, payload, closing, done.usage)
+        transport.write(head + (b"" if bare else payload))
         if closing:
             self._end_writing()
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from fairlead.core.call import Call, Head, Reply, Route
 from fairlead.core.clock import now
 from fairlead.core.errors import BadParameter, FairleadError, Internal
-from fairlead.edge.heads import HttpLimits, marked, without_marks
+from fairlead.edge.heads import USAGE_ID, HttpLimits, marked, without_marks
 from fairlead.edge.router import Router
 
 _HEADS_KEPT = 1024
@@ -49,6 +49,7 @@ class HttpService:
     """One worker's side of HTTP.
 
     log: called with (event, fields) for faults of ours.
+    writer: the first half of the usage ids that this worker gives.
     quiet: whether nothing was read from any connection shortly before the last tick.
     """
 
@@ -58,6 +59,7 @@ class HttpService:
         path: Path,
         limits: HttpLimits,
         log: Callable[..., None],
+        writer: str,
     ) -> None:
         self.router = router
         self.path = path
@@ -67,6 +69,7 @@ class HttpService:
         self.quiet = True
         self.refusals: dict[str, int] = {}
         self._log = log
+        self._writer = writer
         self._connections: set[Connection] = set()
         self._per_peer: dict[str, int] = {}
         self._date = b""
@@ -79,7 +82,8 @@ class HttpService:
         self.ok_head = (
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: "
             + self._date
-            + b"\r\ncontent-length: %d\r\n\r\n"
+            + f"\r\n{USAGE_ID}: {self._writer}-".encode()
+            + b"%x\r\ncontent-length: %d\r\n\r\n"
         )
         moment = now()
         latest = 0.0
@@ -180,8 +184,8 @@ class HttpService:
         """Counts a request that never became a call."""
         self.refusals[error.name] = self.refusals.get(error.name, 0) + 1
 
-    def head_of(self, reply: Reply | None, payload: bytes, closing: bool) -> bytes:
-        """Status line and headers of an answer."""
+    def head_of(self, reply: Reply | None, payload: bytes, closing: bool, usage: int = -1) -> bytes:
+        """Status line and headers of an answer; usage: the call's number in the journal."""
         reply = reply or Reply(200, payload)
         lines = [
             f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Error')}",
@@ -190,6 +194,8 @@ class HttpService:
             f"content-length: {len(payload)}",
             *(f"{name}: {value}" for name, value in reply.headers),
         ]
+        if usage >= 0:
+            lines.append(f"{USAGE_ID}: {self._writer}-{usage:x}")
         if closing:
             lines.append("connection: close")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -16,12 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.core.errors import PackageInvalid
-from fairlead.core.package import FileFact, GuardChoice, Limits, Package, is_name
+from fairlead.core.package import (
+    DISCLOSURES,
+    RESPONSES,
+    Feedback,
+    FileFact,
+    GuardChoice,
+    Limits,
+    Package,
+    is_name,
+)
 from fairlead.core.signature import Signature
 from fairlead.packages import manifest
 
 _AMEND = "A version never changes: use `fairlead amend` to make the next one"
-WORDS = ("words", "labels", "units", "limits", "guards")
+WORDS = ("words", "labels", "units", "limits", "guards", "feedback")
 """The sections of a model.toml."""
 
 _LIMIT_NAMES = {"max_rows": int, "time_budget_s": float, "max_batch": int}
@@ -58,6 +67,7 @@ def open_package(folder: Path) -> Package:
             words=words,
             limits=limits,
             guards=guards_of(words, where),
+            feedback=feedback_of(words, where),
         )
     except manifest.UNREADABLE as error:
         raise PackageInvalid(
@@ -175,6 +185,7 @@ def read_words(raw: bytes, where: str) -> tuple[dict[str, Any], Limits]:
         if not isinstance(words.get(section, {}), dict):
             raise PackageInvalid(f"model.toml: [{section}] must be a table", where=where)
     guards_of(words, where)
+    feedback_of(words, where)
     return words, _limits(words, where)
 
 
@@ -187,9 +198,16 @@ _GUARDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "assurance": ("from 0.5 up to 1", lambda v: _share(v) and v >= 0.5),
     "unsure": ("one of abstain, warn, shadow", lambda v: v in ("abstain", "warn", "shadow")),
     "rows": ("refuse or mask", lambda v: v in ("refuse", "mask")),
-    "disclosure": ("full or columns", lambda v: v in ("full", "columns")),
+    "disclosure": (f"one of {', '.join(DISCLOSURES)}", lambda v: v in DISCLOSURES),
+    "misuse": (f"one of {', '.join(RESPONSES)}", lambda v: v in RESPONSES),
+    "embedding": ("the name of an output", lambda v: isinstance(v, str)),
 }
 """The keys of [guards]: what each must be, in words, and whether a value is."""
+_FEEDBACK: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "outcomes": ("true or false", lambda v: isinstance(v, bool)),
+    "days": ("a whole number from 1 to 366", lambda v: type(v) is int and 1 <= v <= 366),
+}
+"""The keys of [feedback], likewise."""
 
 
 def _share(value: Any) -> bool:
@@ -198,18 +216,33 @@ def _share(value: Any) -> bool:
 
 def guards_of(words: dict[str, Any], where: str) -> GuardChoice:
     """What the owner wants of the guards. Raises PackageInvalid."""
-    given: dict[str, Any] = words.get("guards", {})
+    return GuardChoice(**_chosen(words, "guards", _GUARDS, where))
+
+
+def feedback_of(words: dict[str, Any], where: str) -> Feedback:
+    """What the owner lets be kept for true labels that come later. Raises PackageInvalid."""
+    return Feedback(**_chosen(words, "feedback", _FEEDBACK, where))
+
+
+def _chosen(
+    words: dict[str, Any],
+    section: str,
+    known: dict[str, tuple[str, Callable[[Any], bool]]],
+    where: str,
+) -> dict[str, Any]:
+    """The keys of one section, each known and of a value that it may have."""
+    given: dict[str, Any] = words.get(section, {})
     for key, value in given.items():
-        if key not in _GUARDS:
+        if key not in known:
             raise PackageInvalid(
-                f"model.toml: [guards] {key} is not known",
+                f"model.toml: [{section}] {key} is not known",
                 where=where,
-                fix=f"Known: {', '.join(_GUARDS)}",
+                fix=f"Known: {', '.join(known)}",
             )
-        wanted, accepts = _GUARDS[key]
+        wanted, accepts = known[key]
         if not accepts(value):
-            raise PackageInvalid(f"model.toml: [guards] {key} must be {wanted}", where=where)
-    return GuardChoice(**given)
+            raise PackageInvalid(f"model.toml: [{section}] {key} must be {wanted}", where=where)
+    return given
 
 
 def _limits(words: dict[str, Any], where: str) -> Limits:

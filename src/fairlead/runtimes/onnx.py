@@ -6,6 +6,7 @@ own thread pool halves the rate. Parallelism comes from several runs at once.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -17,6 +18,10 @@ from fairlead.core.errors import LoadFailed, MissingExtra, ModelError, ModelHung
 from fairlead.core.package import Package
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
+
+# onnxruntime 1.32 otherwise keeps a database under ~/.cache and a thread that reports use. It reads
+# this when it is imported; who sets it keeps what they set.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # noqa: TID251 - written, and before the import
 
 _TERMINATED = "terminate flag"
 

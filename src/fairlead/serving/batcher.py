@@ -17,7 +17,8 @@ from typing import Any
 from fairlead.core.call import Call
 from fairlead.core.clock import now
 from fairlead.core.errors import Internal, Overloaded
-from fairlead.serving.execute import Answered, drop_late, execute
+from fairlead.serving.answered import Answered
+from fairlead.serving.execute import drop_late, execute
 from fairlead.serving.log import log
 from fairlead.serving.registry import Served
 

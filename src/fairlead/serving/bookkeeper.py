@@ -1,20 +1,25 @@
-"""The bookkeeper: the one process that talks to the database.
+"""The bookkeeper: the one process that talks to the databases.
 
-It follows the workers' journals and rolls them up into the ledger. Workers never wait for it:
-when it is away the journals grow, and it catches up from the offsets that it committed.
+It follows the workers' journals and rolls them up into the ledger, and adds up what their guards
+have seen (office). Workers never wait for it: when it is away the journals grow, and it catches up
+from the offsets that it committed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
+from typing import Any
 
 from fairlead.serving.log import configure, log
+from fairlead.serving.office import Office
+from fairlead.usage.accuracy import LiveAccuracy
 from fairlead.usage.journal import sealed, segments
 from fairlead.usage.ledger import Ledger
 
@@ -50,8 +55,8 @@ class Bookkeeper:
         done = 0
         for segment in segments(self._folder):
             if segment.name not in self._finished:
-                done += self._careful(segment.name, lambda s=segment: self._roll_up(s))
-        self._careful("removing", self._remove_oldest)
+                done += self.careful(segment.name, lambda s=segment: self._roll_up(s))
+        self.careful("removing", self._remove_oldest)
         return done
 
     def close(self) -> None:
@@ -84,7 +89,7 @@ class Bookkeeper:
             self._finished.difference_update(segment.name for segment in surplus)
         return 0
 
-    def _careful(self, what: str, act: Callable[[], int]) -> int:
+    def careful(self, what: str, act: Callable[[], int]) -> int:
         """A fault of the disk or the database is told once, and tried again in the next round."""
         try:
             done = act()
@@ -105,37 +110,82 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def main(arguments: list[str]) -> int:
-    """Runs until SIGTERM, or until the supervisor's end of the pipe closes.
+class Following(Thread):
+    """Follows the journals in a thread of its own, so that workers are answered meanwhile.
 
-    arguments: the state folder, the descriptor of the pipe, and what `log.configure` takes.
+    The databases that it writes are opened and closed in it.
+
+    accuracy: how right the answers of each version were, as far as true labels have come.
     """
-    configure(*arguments[2:])
-    over = Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: over.set())
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(name="following", daemon=True)
+        self._state = state
+        self._over = Event()
+        self.accuracy: Mapping[tuple[str, int], Mapping[str, Any]] = {}
+
+    def run(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:
+            # The process goes with it, and the supervisor starts another.
+            log("bookkeeping_failed", what="following", error=repr(error))
+            os._exit(1)
+
+    def _run(self) -> None:
+        bookkeeper, accuracy = Bookkeeper(self._state), LiveAccuracy(self._state)
+        self.accuracy = accuracy.facts()
+
+        def follow() -> int:
+            joined = bookkeeper.careful("live accuracy", accuracy.follow)
+            if joined:
+                self.accuracy = accuracy.facts()
+            return bookkeeper.follow() + joined
+
+        while not self._over.is_set():
+            follow()
+            self._over.wait(_EVERY_S)
+        while follow():
+            pass
+        bookkeeper.close()
+        accuracy.close()
+
+    def end(self) -> None:
+        """Rolls up what is left, and returns when it is done."""
+        self._over.set()
+        self.join()
+
+
+async def serve(state: Path, pipe: int) -> int:
+    """Runs until SIGTERM, or until the supervisor's end of the pipe closes; the exit status."""
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    orphaned: list[bool] = []
+
+    def alone() -> None:
+        # The supervisor is gone: what is left to roll up is there for the next server.
+        orphaned.append(True)
+        loop.remove_reader(pipe)
+        over.set()
+
+    loop.add_signal_handler(signal.SIGTERM, over.set)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pipe = int(arguments[1])
-    os.set_blocking(pipe, False)
-    with suppress(OSError):
-        os.nice(_NICENESS)
-    bookkeeper = Bookkeeper(Path(arguments[0]))
-    while not over.is_set():
-        bookkeeper.follow()
-        over.wait(_EVERY_S)
-        if _closed(pipe):
-            # The supervisor is gone: what is left to roll up is there for the next server.
-            return 1
-    while bookkeeper.follow():
-        pass
-    bookkeeper.close()
+    loop.add_reader(pipe, alone)
+    following = Following(state)
+    following.start()
+    await Office(state, lambda: following.accuracy).run(over)
+    if orphaned:
+        os._exit(1)
+    await asyncio.to_thread(following.end)
     return 0
 
 
-def _closed(pipe: int) -> bool:
-    try:
-        return os.read(pipe, 1) == b""
-    except BlockingIOError:
-        return False
+def main(arguments: list[str]) -> int:
+    """arguments: the state folder, the descriptor of the pipe, and what `log.configure` takes."""
+    configure(*arguments[2:])
+    with suppress(OSError):
+        os.nice(_NICENESS)
+    return asyncio.run(serve(Path(arguments[0]), int(arguments[1])))
 
 
 if __name__ == "__main__":

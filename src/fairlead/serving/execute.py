@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from operator import attrgetter
 from time import perf_counter_ns
-from typing import NamedTuple
 
 import numpy as np
 
 from fairlead.core.call import Call, Encoder
 from fairlead.core.clock import now
-from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
     ContractBroken,
     DeadlineExceeded,
@@ -29,17 +27,10 @@ from fairlead.core.errors import (
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, join
 from fairlead.guards.contract import REFUSE, Breach
+from fairlead.serving.answered import Answered
 from fairlead.serving.registry import Served
 
 _rows = attrgetter("rows")
-
-
-class Answered(NamedTuple):
-    """Calls with the outputs of their joined rows, and what the guards decided of them."""
-
-    calls: Sequence[Call]
-    outputs: list[Array]
-    verdicts: Verdicts | None
 
 
 def execute(
@@ -67,7 +58,9 @@ def execute(
         begin()
     started = perf_counter_ns()
     try:
-        outputs = served.model.predict(inputs, served.wanted(encoder.outputs))
+        wanted = served.wanted(encoder.outputs)
+        outputs = served.model.predict(inputs, wanted)
+        outputs, predicted = _told_apart(served, encoder.outputs, wanted, outputs)
         if guarding is not None and verdicts is not None:
             outputs = guarding.after(verdicts, encoder.outputs, outputs)
         check_answer(encoder.specs, outputs, rows if signature.batched else -1)
@@ -79,7 +72,17 @@ def execute(
     share = (perf_counter_ns() - started) // max(1, rows)
     for call in calls:
         call.compute_ns = share * call.rows
-    return [Answered(calls, outputs, verdicts)]
+    return [Answered(calls, inputs, outputs, verdicts, predicted)]
+
+
+def _told_apart(
+    served: Served, asked: tuple[int, ...], wanted: tuple[int, ...], outputs: list[Array]
+) -> tuple[list[Array], Array | None]:
+    """The outputs for callers and guards, and the one that the outcome log keeps, if any."""
+    if served.outcomes is None or len(outputs) != len(wanted):
+        return outputs, None
+    kept = outputs[wanted.index(served.outcomes.source)]
+    return (outputs if served.guarding is not None else outputs[: len(asked)]), kept
 
 
 def drop_late(calls: Sequence[Call], moment: float, since: float = 0.0) -> list[Call]:

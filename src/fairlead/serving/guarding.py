@@ -26,9 +26,23 @@ from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
 from fairlead.guards.confidence import Confidence
 from fairlead.guards.contract import CLIP, REFUSE, Breach, Contract
-from fairlead.guards.files import CONFIDENCE, CONTRACT, INTERVALS, NOVELTY
+from fairlead.guards.drift import PREDICTED, Drift, answer_columns
+from fairlead.guards.files import (
+    CONFIDENCE,
+    CONTRACT,
+    DRIFT,
+    EMBEDDING,
+    INTERVALS,
+    MISUSE,
+    NOVELTY,
+    SEEN,
+)
 from fairlead.guards.intervals import Intervals
+from fairlead.guards.misuse import Misuse
 from fairlead.guards.novelty import Novelty
+from fairlead.guards.screen import screens
+from fairlead.guards.seen import Seen, UnseenShape, explain, seen_of
+from fairlead.serving.embedding import Embedding
 from fairlead.serving.log import log
 
 _CODES = {"reject": REJECTED, "abstain": ABSTAINED, "warn": WARNED, "shadow": SERVED}
@@ -36,6 +50,7 @@ MOST_EXPLAINED = 16
 """Rows of one execution whose strangeness is explained: each costs as much as judging hundreds."""
 
 UNEXPLAINED = "the row is unlike the training rows"
+_SETS_KEPT = 1024
 COVERAGE = 0.9
 """Of the prediction set and the interval that an answer carries."""
 
@@ -43,8 +58,10 @@ COVERAGE = 0.9
 class Guarding:
     """The guards of one loaded version.
 
-    scores: position of the output whose scores confidence needs, None without confidence.
+    scores: position of the output that confidence and drift need; None when neither does.
+    drift, misuse: what many rows are held against, None where it has not been learnt.
     radius: half the width of the interval around a regression's answer, None without one.
+    private: columns whose values are told to nobody.
     about:  what was learnt and what becomes of doubtful rows, for people.
     """
 
@@ -56,28 +73,46 @@ class Guarding:
         novelty: Novelty | None,
         confidence: Confidence | None,
         intervals: Intervals | None,
+        drift: Drift | None = None,
+        misuse: Misuse | None = None,
+        seen: Seen | None = None,
+        embedding: Novelty | None = None,
     ) -> None:
         self._signature = signature
+        self._seen = seen or seen_of(signature)
+        self.drift, self.misuse = drift, misuse if choice.misuse != "off" else None
         self.choice = choice
         self._contract = contract if contract is not None and contract.bites else None
+        self._screens = screens(contract, signature) if contract is not None else []
+        rules = contract.rules if contract is not None else []
+        self.private = frozenset(rule.name for rule in rules if rule.private)
         self._clips = contract is not None and any(r.otherwise == CLIP for r in contract.rules)
         self._novelty = novelty if choice.novelty != "off" else None
         self._confidence = confidence
-        self._plain = _plain_table(signature, self._novelty)
+        self._sets: dict[bytes, tuple[str, ...]] = {}
+        self._plain = self._seen.plain and _plain_table(signature, self._novelty)
         self._limit, self._code = np.inf, SERVED
-        if self._novelty is not None:
-            self._novelty.false_alarm_rate = choice.false_alarm_rate
-            self._limit = self._novelty.threshold(assured=choice.assured)
+        # Both are calibrated on the same scores, and so have one threshold.
+        self._decides = self._novelty or (embedding if choice.novelty != "off" else None)
+        if self._decides is not None:
+            self._decides.false_alarm_rate = choice.false_alarm_rate
+            self._limit = self._decides.threshold(assured=choice.assured)
             self._code = _CODES[choice.novelty]
             if not np.isfinite(self._limit):
                 # Too few rows for the owner's rate: nothing is refused that it would not cover.
-                self._novelty.false_alarm_rate = self._novelty.smallest_rate
-                self._limit = self._novelty.threshold()
+                self._decides.false_alarm_rate = self._decides.smallest_rate
+                self._limit = self._decides.threshold()
                 self._code = min(self._code, WARNED)
+        self._embedding: Embedding | None = None
+        if embedding is not None and self._decides is not None:
+            self._embedding = Embedding(embedding, signature, self._limit, self._code)
         if confidence is not None:
             confidence.aim(choice.error_goal, choice.assurance)
-        self.scores = _scores_of(signature) if confidence is not None else None
+        asked = confidence is not None or (drift is not None and drift.watches(PREDICTED))
+        self.scores = signature.answer if asked else None
         self._classes = signature.outputs[self.scores].classes if self.scores is not None else ()
+        looked_at = self._embedding.place if self._embedding is not None else None
+        self._needs = [place for place in (self.scores, looked_at) if place is not None]
         radius = intervals.radius(COVERAGE) if intervals is not None else np.inf
         self.radius = radius if np.isfinite(radius) else None
         self.about = self._described(contract, intervals)
@@ -86,13 +121,18 @@ class Guarding:
         about: dict[str, Any] = {}
         if contract is not None:
             about["contract"] = {"columns": len(contract.rules), "rows": contract.rows}
-        if self._novelty is not None:
-            about["novelty"] = {
+        if self._decides is not None:
+            novelty: dict[str, Any] = {
                 "unlike_rows": self.choice.novelty,
                 "false_alarm_rate": self.choice.false_alarm_rate,
-                "smallest_rate": round(self._novelty.smallest_rate, 6),
+                "smallest_rate": round(self._decides.smallest_rate, 6),
                 "assured": self.choice.assured,
             }
+            if not self._seen.plain:
+                novelty["sees"] = self._seen.described()
+            if self._embedding is not None:
+                novelty["embedding"] = self._embedding.name
+            about["novelty"] = novelty
         if self._confidence is not None:
             guard = self._confidence
             about["confidence"] = {"calibration": guard.method, "rows": guard.rows}
@@ -113,9 +153,18 @@ class Guarding:
         """What breaks the contract, by row. Clipped values are changed in `inputs`."""
         if self._contract is None:
             return []
+        doubtful = [i for i, s in enumerate(self._screens) if not s.passes(inputs[i])]
+        if not doubtful:
+            return []
         if self._clips:
             inputs[:] = [array.copy() for array in inputs]
-        return self._contract.check(self._columns(inputs))
+        asked: dict[str, Any] = {}
+        for column in self._signature.columns:
+            if column.input in doubtful:
+                array, place = inputs[column.input], column.position
+                found = array.reshape(len(array)) if place is None else array[:, place]
+                asked[column.name] = found
+        return self._contract.check(asked)
 
     def before(self, inputs: Sequence[Array], rows: int, breaches: Sequence[Breach]) -> Verdicts:
         """The verdicts on rows that the model is about to see."""
@@ -140,31 +189,54 @@ class Guarding:
         if self._plain:
             placed = novelty.space.place_numbers(inputs[0])
         else:
-            placed = novelty.space.place(self._columns(inputs))
+            try:
+                placed = novelty.space.place(self._seen.columns(inputs))
+            except UnseenShape as error:
+                self._refuse(str(error), novelty.smallest_rate, verdicts)
+                return
         scores = novelty.scores_of(placed)
+        verdicts.placed = placed
         verdicts.p_novel = novelty.p_of(scores)
+        # The place of the largest is found several times faster than numpy's `any`.
+        if scores.item(scores.argmax()) <= self._limit:
+            return
         verdicts.novel = scores > self._limit
         rows: list[int] = np.flatnonzero(verdicts.novel).tolist()
-        if not rows:
-            return
         first = rows[:MOST_EXPLAINED]
-        columns = {name: values[first] for name, values in self._columns(inputs).items()}
-        explained = novelty.explain(columns, limits=self.choice.disclosure == "full")
+        some = [array[first] for array in inputs]
+        full = self.choice.disclosure == "full"
+        explained = explain(novelty, self._seen, some, limits=full, hidden=self.private)
         for row, words in zip(first, explained, strict=True):
             verdicts.set(row, self._code, words)
         for row in rows[MOST_EXPLAINED:]:
             verdicts.set(row, self._code, [UNEXPLAINED])
 
+    def _refuse(self, words: str, p_novel: float, verdicts: Verdicts) -> None:
+        """Rows that no training row can be held against are as strange as can be."""
+        rows = len(verdicts.codes)
+        verdicts.p_novel, verdicts.novel = np.full(rows, p_novel), np.ones(rows, bool)
+        for row in range(rows):
+            verdicts.set(row, self._code, [words])
+
+    def wanted(self, asked: tuple[int, ...]) -> tuple[int, ...]:
+        """The outputs to compute: those asked for, and those that guards look at."""
+        return asked + tuple([place for place in self._needs if place not in asked])
+
     def after(
         self, verdicts: Verdicts, asked: Sequence[int], outputs: Sequence[Array]
     ) -> list[Array]:
         """Adds what the model's scores say, and gives the outputs that were asked for."""
-        if self.scores is not None and len(outputs) >= len(asked):
-            place = asked.index(self.scores) if self.scores in asked else len(asked)
-            try:
-                self._weigh(outputs[place], verdicts)
-            except Exception as error:
-                self._failed(verdicts, error)
+        if not self._needs:
+            return list(outputs[: len(asked)])
+        given = dict(zip(self.wanted(tuple(asked)), outputs, strict=False))
+        try:
+            if self.scores in given:
+                verdicts.scores = given[self.scores]
+                self._weigh(verdicts.scores, verdicts)
+            if self._embedding is not None and self._embedding.place in given:
+                self._embedding.judge(given[self._embedding.place], verdicts)
+        except Exception as error:
+            self._failed(verdicts, error)
         return list(outputs[: len(asked)])
 
     def _weigh(self, scores: Array, verdicts: Verdicts) -> None:
@@ -172,10 +244,10 @@ class Guarding:
         rows = len(verdicts.codes)
         if guard is None or scores.ndim != 2 or len(scores) != rows or scores.dtype.kind != "f":
             return
-        sure = verdicts.confidence = guard.calibrate(scores, trusted=True).max(axis=1)
-        inside = guard.sets(scores, COVERAGE, trusted=True)
-        verdicts.likely = lambda row: [self._classes[i] for i in np.flatnonzero(inside[row])]
-        if guard.threshold is None:
+        sure, inside = guard.weigh(scores, COVERAGE)
+        verdicts.confidence = sure
+        verdicts.likely = lambda row: self._named(inside[row])
+        if guard.threshold is None or sure.item(sure.argmin()) >= guard.threshold:
             return
         code = _CODES[self.choice.unsure]
         for row in np.flatnonzero(sure < guard.threshold).tolist():
@@ -183,25 +255,38 @@ class Guarding:
             goal = f"which keeps the goal of at most {guard.error_goal:.1%} errors"
             verdicts.set(row, code, [f"{words}, {goal}"])
 
-    def _columns(self, inputs: Sequence[Array]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for column in self._signature.columns:
-            array = inputs[column.input]
-            found[column.name] = (
-                array[:, column.position]
-                if column.position is not None
-                else array.reshape(len(array))
-            )
+    def _named(self, inside: Array) -> tuple[str, ...]:
+        """The classes of a prediction set; few sets are ever asked for, so they are kept."""
+        key = inside.tobytes()
+        found = self._sets.get(key)
+        if found is None:
+            if len(self._sets) >= _SETS_KEPT:
+                self._sets.clear()
+            found = tuple([self._classes[i] for i in np.flatnonzero(inside)])
+            self._sets[key] = found
         return found
+
+    @property
+    def calibrated(self) -> int:
+        """Rows behind the novelty p-values, 0 when there are none."""
+        return self._decides.calibrated if self._decides is not None else 0
+
+    def counted(self, inputs: Sequence[Array], scores: Array | None) -> list[Array] | None:
+        """How these rows fill the bins of what is watched for drift; None when nothing is."""
+        if self.drift is None:
+            return None
+        try:
+            columns = self._seen.columns(inputs)
+        except UnseenShape:
+            return None  # of another shape than all training rows: rejected, and no part of drift
+        if scores is not None:
+            columns |= answer_columns(scores, self._classes)
+        return self.drift.count(columns)
 
 
 def _plain_table(signature: Signature, novelty: Novelty | None) -> bool:
     """Whether the one input is the guard's table as it is."""
     return novelty is not None and novelty.space.plain and len(signature.inputs) == 1
-
-
-def _scores_of(signature: Signature) -> int | None:
-    return next((i for i, s in enumerate(signature.outputs) if s.role == "scores"), None)
 
 
 def _contract(raw: bytes) -> Contract:
@@ -218,6 +303,10 @@ def load_guards(package: Package, read: Callable[[str], bytes]) -> Guarding | No
         NOVELTY: Novelty.from_bytes,
         CONFIDENCE: Confidence.from_bytes,
         INTERVALS: Intervals.from_bytes,
+        DRIFT: Drift.from_bytes,
+        MISUSE: Misuse.from_bytes,
+        SEEN: Seen.from_bytes,
+        EMBEDDING: Novelty.from_bytes,
     }
     loaded = [make(read(n)) if n in package.files else None for n, make in found.items()]
     if not any(guard is not None for guard in loaded):
@@ -274,4 +363,6 @@ def said(name: str, verdicts: Verdicts) -> Array:
         words[:] = [OUTCOMES[int(code)] for code in verdicts.codes]
         return words
     known = verdicts.p_novel if name == "p_novel" else verdicts.confidence
-    return np.zeros(count, np.float32) if known is None else known.astype(np.float32)
+    if known is None:
+        return np.zeros(count, np.float32)
+    return np.nan_to_num(known.astype(np.float32))

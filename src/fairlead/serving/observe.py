@@ -7,7 +7,8 @@ worker can answer for all. Labels are models, versions and outcomes: never clien
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from fairlead.core.call import Call
@@ -27,6 +28,7 @@ class Stats:
 
     outcomes: answers by "ok" or the error's name.
     seconds:  answers per latency bucket, from the last byte read to the answer's bytes.
+    outcomes_lost: served rows that the outcome log could not take.
     """
 
     __slots__ = (
@@ -36,6 +38,7 @@ class Stats:
         "compute_ns",
         "decisions",
         "outcomes",
+        "outcomes_lost",
         "rows",
         "seconds",
         "total",
@@ -51,6 +54,7 @@ class Stats:
         self.bytes_in = 0
         self.bytes_out = 0
         self.compute_ns = 0
+        self.outcomes_lost = 0
 
     def refuse(self, outcome: str) -> None:
         """Counts a call that was refused or failed before it had an answer."""
@@ -99,16 +103,22 @@ _FAMILIES = (
     ("fairlead_batches", "batches", "Executions, each over the joined rows of several calls."),
     ("fairlead_request_bytes", "bytes_in", "Bytes of request bodies."),
     ("fairlead_response_bytes", "bytes_out", "Bytes of answer bodies."),
+    ("fairlead_outcomes_lost", "outcomes_lost", "Rows that the outcome log could not take."),
 )
 
 
 def exposition(
-    pages: Sequence[Mapping[str, Any]], counts: Mapping[str, Any], *, openmetrics: bool
+    pages: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, Any],
+    standing: Mapping[str, Mapping[str, Any]],
+    *,
+    openmetrics: bool,
 ) -> str:
     """All metrics of all workers as Prometheus text 0.0.4 or OpenMetrics 1.0.
 
     pages:  of the workers with a fresh heartbeat: what is now.
     counts: the merged counts of every worker there ever was: what has been.
+    standing: how the guards of each version stand, by "model/version".
     """
     merged: list[tuple[str, dict[str, Any]]] = sorted(counts["stats"].items())
     lines: list[str] = []
@@ -132,6 +142,7 @@ def exposition(
     for key, stats in merged:
         lines.append(f"fairlead_compute_seconds_total{_labels(key)} {stats['compute_ns'] / 1e9!r}")
     _histogram(lines, merged)
+    _standing(lines, sorted(standing.items()), openmetrics)
     _processes(lines, pages)
     if openmetrics:
         lines.append("# EOF")
@@ -157,6 +168,38 @@ def _histogram(lines: list[str], merged: list[tuple[str, dict[str, Any]]]) -> No
             lines.append(f"{name}_bucket{_labels(key, le=shown)} {seen}")
         lines.append(f"{name}_sum{_labels(key)} {stats['total']!r}")
         lines.append(f"{name}_count{_labels(key)} {seen}")
+
+
+_STANDING: tuple[tuple[str, str, Callable[[Mapping[str, Any]], Any]], ...] = (
+    ("fairlead_drift_columns", "Columns that have moved, by the last windows of each size.",
+     lambda told: len(told["drift"]["alarms"])),
+    ("fairlead_strangeness_alarm", "Whether rows are stranger than good rows would be.",
+     lambda told: int(told["strangeness"]["alarm"])),
+    ("fairlead_suspects", "Callers suspected of copying or probing the model.",
+     lambda told: len(told.get("suspects", ()))),
+    ("fairlead_live_accuracy", "Share of right answers among those with a true label.",
+     lambda told: told["accuracy"]["accuracy"]),
+)  # fmt: skip
+"""Gauges of what the guards know over all workers; a version lacks those it has not learnt."""
+
+
+def _standing(
+    lines: list[str], standing: Sequence[tuple[str, Mapping[str, Any]]], openmetrics: bool
+) -> None:
+    _counter(lines, "fairlead_watched_rows", "Rows looked at for drift.", openmetrics)
+    for key, told in standing:
+        if "drift" in told:
+            lines.append(f"fairlead_watched_rows_total{_labels(key)} {told['drift']['rows']}")
+    _counter(lines, "fairlead_drift_alarms", "Alarms raised for drift, a column each.", openmetrics)
+    for key, told in standing:
+        if "drift" in told:
+            lines.append(f"fairlead_drift_alarms_total{_labels(key)} {told['drift']['raised']}")
+    for name, meaning, value in _STANDING:
+        lines.append(f"# HELP {name} {meaning}")
+        lines.append(f"# TYPE {name} gauge")
+        for key, told in standing:
+            with suppress(KeyError):
+                lines.append(f"{name}{_labels(key)} {value(told)}")
 
 
 def _processes(lines: list[str], pages: Sequence[Mapping[str, Any]]) -> None:

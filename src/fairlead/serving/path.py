@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from fairlead.core.call import Call, Head, Route
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, Internal
-from fairlead.serving.execute import Answered
+from fairlead.serving.answered import Answered
 from fairlead.serving.log import log
-from fairlead.serving.record import encode, refuse, too_many_rows, write_down
+from fairlead.serving.record import encode, note, refuse, too_many_rows, write_down
 from fairlead.serving.registry import Registry, Served
 from fairlead.usage.journal import Journal
 
@@ -35,6 +35,8 @@ class PredictionPath:
         """Takes a call whose body has arrived; `call.done` is called once, now or later."""
         try:
             served = call.lease = self._registry.lease(call.route.model, call.route.version)
+            if served.watch is not None and served.watch.suspects:
+                served.watch.restrain(call.caller)
             call.route.decode(call, head, body)  # type: ignore[misc] - prediction routes decode
             if call.rows > call.encoder.most_rows:
                 raise too_many_rows(call, served)
@@ -50,9 +52,7 @@ class PredictionPath:
         encode(answers)
         write_down(self._journal, served, calls)
         served.stats.answered(calls, now())
-        for answer in answers:
-            if answer.verdicts is not None and answer.verdicts.worst:
-                served.stats.decided(answer.verdicts.counts())
+        note(served, answers)
         served.leases -= len(calls)
         for call in calls:
             call.done(call)

@@ -13,7 +13,8 @@ from fairlead.core.errors import (
     JournalUnavailable,
     TooManyRows,
 )
-from fairlead.serving.execute import Answered
+from fairlead.serving.answered import Answered
+from fairlead.serving.disclosing import disclose
 from fairlead.serving.guarding import decide
 from fairlead.serving.log import log
 from fairlead.serving.registry import Served, release
@@ -48,10 +49,11 @@ def too_many_rows(call: Call, served: Served) -> FairleadError:
 
 def encode(answers: Sequence[Answered]) -> None:
     """Sets the payload of every answered call; one that cannot be encoded gets its error."""
-    for calls, outputs, verdicts in answers:
+    for calls, inputs, outputs, verdicts, _ in answers:
         encoder: Encoder = calls[0].encoder
         if verdicts is not None and verdicts.worst:
             outputs = decide(calls, outputs, verdicts, encoder.decides)
+        outputs, verdicts = disclose(calls, outputs, verdicts)
         try:
             encoder.encode(calls, outputs, verdicts)
         except Exception as error:
@@ -64,7 +66,7 @@ def encode(answers: Sequence[Answered]) -> None:
                 part = [output[start:stop] for output in outputs]
                 mine = None if verdicts is None else verdicts.part(start, stop)
                 start = stop
-                encode([Answered([call], part, mine)])
+                encode([Answered([call], inputs, part, mine)])
 
 
 def _as_ours(call: Call, error: Exception) -> FairleadError:
@@ -93,11 +95,25 @@ def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
     )
     package = served.package
     try:
-        journal.append(package.name, package.version, columns)
+        first = journal.append(package.name, package.version, columns)
     except JournalUnavailable as error:
         for call in calls:
             _set_error(call, error)
+    else:
+        for number, call in enumerate(calls, first):
+            call.usage = number
     served.stats.batch(columns)
+
+
+def note(served: Served, answers: Sequence[Answered]) -> None:
+    """Counts what the guards decided, and keeps the rows for a look at many of them."""
+    for answer in answers:
+        if answer.verdicts is not None and answer.verdicts.worst:
+            served.stats.decided(answer.verdicts.counts())
+    if served.watch is not None:
+        served.watch.note(answers)
+    if served.outcomes is not None:
+        served.outcomes.note(answers)
 
 
 def _set_error(call: Call, error: FairleadError) -> None:

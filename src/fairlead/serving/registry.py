@@ -5,7 +5,7 @@ The registry is read on every call and changed only from the event loop, by the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from fairlead.core.errors import FairleadError, ModelNotFound, ModelNotReady
@@ -13,6 +13,8 @@ from fairlead.core.package import Package
 from fairlead.core.promises import LoadedModel
 from fairlead.serving.guarding import Guarding
 from fairlead.serving.observe import Stats
+from fairlead.serving.outcomes import Outcomes
+from fairlead.serving.watching import Watch
 
 WAITING, LOADING, WARMING, READY = "waiting", "loading", "warming", "ready"
 DRAINING, UNLOADED, FAILED = "draining", "unloaded", "failed"
@@ -30,7 +32,8 @@ class Served:
     submit: hands a decoded call to the version's batcher.
     example: the package's examples.json as read, {} when it has none.
     positions: of all inputs; finite: of those that take finite numbers only.
-    guarding: its guards, None when it has learnt none.
+    guarding: its guards, None when it has learnt none; watch: of what goes through it;
+    outcomes: what it predicts, kept for true labels; None unless the owner wants it.
     """
 
     __slots__ = (
@@ -41,10 +44,12 @@ class Served:
         "key",
         "leases",
         "model",
+        "outcomes",
         "package",
         "positions",
         "stats",
         "submit",
+        "watch",
     )
 
     def __init__(
@@ -64,13 +69,27 @@ class Served:
         self.finite = [i for i, s in enumerate(inputs) if s.dtype.is_float and not s.missing]
         self.stats = Stats()
         self.leases = 0
+        self.watch: Watch | None = None
+        self.outcomes: Outcomes | None = None
         self.submit: Callable[[Any], None] = _not_ready
         self._derived: dict[str, Any] = {}
 
     def wanted(self, outputs: tuple[int, ...]) -> tuple[int, ...]:
-        """The outputs to compute: those asked for, and the scores that confidence needs."""
-        scores = self.guarding.scores if self.guarding is not None else None
-        return outputs if scores is None or scores in outputs else (*outputs, scores)
+        """The outputs to compute: those asked for, those that guards look at, the outcome."""
+        if self.guarding is not None:
+            outputs = self.guarding.wanted(outputs)
+        source = self.outcomes.source if self.outcomes is not None else None
+        return outputs if source is None or source in outputs else (*outputs, source)
+
+    @property
+    def suspects(self) -> Mapping[str, Any]:
+        """The callers that are suspected of misuse."""
+        return self.watch.suspects if self.watch is not None else {}
+
+    @property
+    def private(self) -> Collection[str]:
+        """Columns whose values are told to nobody."""
+        return self.guarding.private if self.guarding is not None else ()
 
     def derived(self, name: str, make: Callable[[Served], _T]) -> _T:
         """What a wire computed once from this version, made at first use."""

@@ -171,7 +171,7 @@ def test_neighbours_in_the_batch_are_answered_and_few_runners_are_spent(loading,
     served = Served(parts.package(time_budget_s=0.2)[0], model, {})
     calls = [call(served, what if n == bad else 100.0 + n) for n in range(16)]
     found = {}
-    for answered, (output,), *_ in execute(served, calls):
+    for answered, _, (output,), *_ in execute(served, calls):
         found.update(zip(map(id, answered), output.tolist(), strict=True))
     assert isinstance(calls[bad].error, ModelFailed)
     for n, one in enumerate(calls):

@@ -60,6 +60,7 @@ def _environment(home: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",
+        "ORT_DISABLE_TELEMETRY": "1",
         "JOBLIB_MULTIPROCESSING": "0",
         "TORCHINDUCTOR_CACHE_DIR": str(home),
         "MPLCONFIGDIR": str(home),

@@ -1,0 +1,137 @@
+"""How much of an answer a caller is given: the owner's level, or less for whom is suspected.
+
+Nothing is added to an answer here, only taken away, and only from the rows of those calls; an
+output keeps its name, type and shape, so that no client breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fairlead.core.call import Call
+from fairlead.core.decision import Verdicts
+from fairlead.core.errors import DtypeMismatch, DtypeRange, FairleadError, NotFinite
+from fairlead.core.package import DISCLOSURES
+from fairlead.core.signature import TensorSpec
+from fairlead.core.tensor import Array
+
+WHOLE = ("full", "columns")
+"""The levels at which every output is given as it is."""
+
+_RANKS = {level: rank for rank, level in enumerate(DISCLOSURES)}
+_BY_RESPONSE = {"coarse": "banded", "label": "label"}
+_BANDS = 10
+_DIGITS = 2
+
+
+_VALUED = (DtypeMismatch, DtypeRange, NotFinite)
+"""Errors that show the value which is wrong."""
+
+
+def discreet(private: Collection[str], error: FairleadError) -> FairleadError:
+    """The error without the value, where that may be one of a private column."""
+    if not private or not isinstance(error, _VALUED) or error.row is None:
+        return error
+    if error.column is not None and error.column not in private:
+        return error
+    return type(error)(
+        "the value is not one that the model takes there",
+        where=error.where,
+        fix=error.fix,
+        row=error.row,
+        column=error.column,
+    )
+
+
+def discreet_alarms(
+    disclosure: str, private: Collection[str], alarms: Sequence[Mapping[str, str]]
+) -> list[str]:
+    """Alarms of drift in words; below `full`, and of private columns, only which column it is."""
+    return [
+        alarm["words"]
+        if disclosure == "full" and alarm["column"] not in private
+        else f"{alarm['column']}: has moved"
+        for alarm in alarms
+    ]
+
+
+def level_of(call: Call) -> str:
+    """How much this caller is given of this version's answers."""
+    served = call.lease
+    level: str = served.package.guards.disclosure
+    if call.caller in served.suspects:
+        less = _BY_RESPONSE.get(served.package.guards.misuse, level)
+        level = max(level, less, key=_RANKS.__getitem__)
+    return level
+
+
+def disclose(
+    calls: Sequence[Call], outputs: list[Array], verdicts: Verdicts | None
+) -> tuple[list[Array], Verdicts | None]:
+    """The outputs and verdicts of the joined rows, with what some callers are not given gone."""
+    served = calls[0].lease
+    if served.package.guards.disclosure in WHOLE and not served.suspects:
+        return outputs, verdicts
+    start = 0
+    copied = False
+    for call in calls:
+        rows = slice(start, start + call.rows)
+        start += call.rows
+        level = level_of(call)
+        if level in WHOLE:
+            continue
+        if not copied:
+            copied = True
+            outputs = [array.copy() for array in outputs]
+            verdicts = _copy(verdicts)
+        for spec, array in zip(calls[0].encoder.specs, outputs, strict=True):
+            array[rows] = _reduced(spec, array[rows], level)
+        if verdicts is not None:
+            _reduce(verdicts, rows, level)
+    return outputs, verdicts
+
+
+def _reduced(spec: TensorSpec, values: Array, level: str) -> Array:
+    if level == "set" or (level == "label" and spec.role not in ("scores", "label", "value")):
+        return np.full_like(values, "" if values.dtype.kind in "OUST" else 0)
+    if spec.role == "scores":
+        if level == "banded":
+            return np.round(values * _BANDS) / _BANDS
+        certain: Array = np.eye(values.shape[-1], dtype=values.dtype)
+        return certain[values.argmax(axis=-1)]
+    return _rounded(values) if values.dtype.kind == "f" else values
+
+
+def _rounded(values: Array) -> Array:
+    """Numbers with two digits that count."""
+    size = np.where(values == 0, 1.0, np.abs(values))
+    step = 10.0 ** (np.floor(np.log10(size)) - _DIGITS + 1)
+    return np.round(values / step) * step
+
+
+def _copy(verdicts: Verdicts | None) -> Verdicts | None:
+    """Verdicts of which shares may be changed; others go on looking at the first ones."""
+    if verdicts is None:
+        return None
+    return replace(
+        verdicts,
+        confidence=None if verdicts.confidence is None else verdicts.confidence.copy(),
+        p_novel=None if verdicts.p_novel is None else verdicts.p_novel.copy(),
+        hidden=np.zeros(len(verdicts.codes), dtype=bool),
+    )
+
+
+def _reduce(verdicts: Verdicts, rows: slice, level: str) -> None:
+    for shares in (verdicts.confidence, verdicts.p_novel):
+        if shares is not None:
+            known = np.round(shares[rows] * _BANDS) / _BANDS
+            shares[rows] = known if level == "banded" else np.nan
+    if verdicts.hidden is not None:
+        verdicts.hidden[rows] = level == "set"
+    likely = verdicts.likely
+    if level != "set" and likely is not None:
+        there = range(rows.start, rows.stop)
+        verdicts.likely = lambda row: None if row in there else likely(row)

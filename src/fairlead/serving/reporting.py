@@ -1,0 +1,96 @@
+"""A worker's side of the line to the bookkeeper: what was seen goes there, what came of it back.
+
+Predictions never wait for it. Without a bookkeeper what was seen is kept, up to a point, and sent
+when there is one again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+from fairlead.serving.exchange import Line, Message, connect
+from fairlead.serving.registry import Served
+from fairlead.serving.watching import Watch
+
+_LOOK_S, _NEXT_S = 0.05, 0.002
+"""Seconds until the first look at what was answered, and between looks while there is more."""
+
+
+class Reporting:
+    """All watches of one worker, and its line.
+
+    standing: what the bookkeeper said last of all versions, by "model/version".
+    """
+
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self._folder = folder
+        self._loop = loop
+        self._watches: dict[str, Watch] = {}
+        self._line: Line | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._armed = False
+        self.standing: Mapping[str, Mapping[str, Any]] = {}
+
+    def watch(self, served: Served) -> None:
+        """From now on looks at what goes through this version."""
+        package = served.package
+        if served.guarding is None:
+            return
+        watch = Watch(package.name, package.version, str(package.folder), served.guarding, self.arm)
+        watch.told(self.standing.get(served.key, {}))
+        served.watch = self._watches[served.key] = watch
+
+    def arm(self) -> None:
+        """Something waits to be looked at."""
+        if not self._armed:
+            self._armed = True
+            self._loop.call_later(_LOOK_S, self._look)
+
+    def _look(self) -> None:
+        more = [watch.look() for watch in self._watches.values()]
+        if any(more):
+            self._loop.call_later(_NEXT_S, self._look)
+        else:
+            self._armed = False
+
+    def beat(self) -> None:
+        """Several times a second: sends what has been seen."""
+        if self._line is None:
+            if self._connecting is None:
+                self._connecting = self._loop.create_task(self._connect())
+            return
+        for watch in self._watches.values():
+            messages = watch.messages()
+            if messages and all([self._line.send(message) for message in messages]):
+                watch.sent()
+
+    def close(self) -> None:
+        """Sends the last, and ends the line."""
+        while any([watch.look() for watch in self._watches.values()]):
+            pass
+        if self._line is not None:
+            self.beat()
+            self._line.close()
+
+    async def _connect(self) -> None:
+        with suppress(OSError):
+            self._line = await connect(self._folder, self._heard, self._lost)
+            self._line.send({"kind": "hello"})
+        self._connecting = None
+
+    def _lost(self, line: Line) -> None:
+        self._line = None
+
+    def _heard(self, line: Line, message: Message) -> None:
+        with suppress(KeyError, TypeError, ValueError):
+            if message["kind"] == "standing":
+                self.standing = cast("Mapping[str, Mapping[str, Any]]", message["versions"])
+                for key, watch in self._watches.items():
+                    watch.told(self.standing.get(key, {}))
+            elif message["kind"] == "places":
+                watch = self._watches[message["key"]]
+                watch.remember(message["caller"], message["places"])

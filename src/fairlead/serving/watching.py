@@ -1,0 +1,352 @@
+"""What only many rows can tell: has the world moved, is a caller copying the model?
+
+A worker notes what went through a version as it answers, and looks at it a moment later, a few
+hundred rows at a time, so that no answer waits. What it has seen goes to the bookkeeper, which adds
+up all workers (`standing`). Under load not every row is looked at: a bounded number a second of
+each version, and of each caller. Which ones is decided before they are seen, so that every promise
+about rates holds for those that are.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fairlead.core.call import Call
+from fairlead.core.clock import now
+from fairlead.core.decision import Verdicts
+from fairlead.core.errors import CallerSuspended, ResourceExhausted
+from fairlead.core.tensor import Array
+from fairlead.guards.misuse import Account, Block, as_places
+from fairlead.serving.answered import Answered
+from fairlead.serving.guarding import Guarding
+from fairlead.serving.log import log
+
+AT_ONCE = 256
+"""Rows looked at in one go: about a millisecond."""
+
+VERSION_BURST, VERSION_RATE = 16_384, 1024.0
+CALLER_BURST, CALLER_RATE = 1024, 64.0
+"""Rows that are looked at in any case, and a second from then on, of a version and of a caller."""
+
+MOST_CALLERS = 512
+_MOST_NOTED, _MOST_BYTES = 4096, 8 << 20
+_MOST_UNSENT = 64
+
+
+class Allowance:
+    """So many rows, and so many a second from then on."""
+
+    __slots__ = ("_burst", "_left", "_moment", "_rate")
+
+    def __init__(self, burst: int, rate: float, moment: float) -> None:
+        self._burst, self._rate = burst, rate
+        self._left, self._moment = float(burst), moment
+
+    def take(self, rows: int, moment: float) -> int:
+        """How many of so many rows may be looked at; they count as looked at."""
+        left = min(self._burst, self._left + (moment - self._moment) * self._rate)
+        taken = min(rows, int(left))
+        self._left, self._moment = left - taken, moment
+        return taken
+
+
+@dataclass(slots=True)
+class Caller:
+    """What this worker knows of one caller of a version.
+
+    asked: the bookkeeper has been asked for what else is known.
+    """
+
+    allowance: Allowance
+    account: Account
+    asked: bool = False
+
+
+class Rows(NamedTuple):
+    """Some rows of one execution that wait to be looked at.
+
+    inputs: the model's input arrays; empty where only the others are wanted. placed, p_novel: what
+    the novelty guard made of the rows. scores: the model's. None where it is not known.
+    """
+
+    inputs: Sequence[Array]
+    placed: Array | None
+    p_novel: Array | None
+    scores: Array | None
+
+    @property
+    def length(self) -> int:
+        return len(next(array for array in (*self.inputs, *self[1:]) if array is not None))
+
+    @property
+    def size(self) -> int:
+        """Bytes that it keeps from being freed."""
+        return sum([array.nbytes for array in (*self.inputs, *self[1:]) if array is not None])
+
+    def part(self, rows: Any) -> Rows:
+        """These of the rows."""
+        rest = [None if array is None else array[rows] for array in self[1:]]
+        return Rows([array[rows] for array in self.inputs], *rest)
+
+
+class Watch:
+    """One version's rows that wait to be looked at, and what has been seen since the last message.
+
+    standing: what the bookkeeper said last of this version, over all workers.
+    suspects: the callers that are suspected of misuse, with what is known of them.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        version: int,
+        folder: str,
+        guarding: Guarding,
+        wake: Callable[[], None],
+    ) -> None:
+        """folder: of the package. wake: called when something waits to be looked at."""
+        self.model, self.version = model, version
+        self.standing: Mapping[str, Any] = {}
+        self.suspects: Mapping[str, Mapping[str, Any]] = {}
+        self._folder = folder
+        self._guarding = guarding
+        self._wake = wake
+        self._random = np.random.default_rng()
+        self._allowance = Allowance(VERSION_BURST, VERSION_RATE, now())
+        self._callers: OrderedDict[str, Caller] = OrderedDict()
+        self._counting: deque[Rows] = deque()
+        self._suspecting: deque[tuple[str, Rows]] = deque()
+        self._bytes = 0
+        self._paces: dict[str, Allowance] = {}
+        self._failed = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._chunks: list[tuple[int, list[Array]]] = []
+        self._p_values: list[float] = []
+        self._blocks: dict[str, Block] = {}
+
+    # --- on the path ------------------------------------------------------------------------
+
+    def note(self, answers: Sequence[Answered]) -> None:
+        """Keeps what was answered for a later look."""
+        for answer in answers:
+            full = len(self._counting) + len(self._suspecting) >= _MOST_NOTED
+            if answer.verdicts is not None and not full and self._bytes < _MOST_BYTES:
+                self._note(answer.calls, answer.inputs, answer.verdicts)
+        if self._counting or self._suspecting:
+            self._wake()
+
+    def _note(self, calls: Sequence[Call], inputs: Sequence[Array], verdicts: Verdicts) -> None:
+        moment = now()
+        known = (verdicts.placed, verdicts.p_novel, verdicts.scores)
+        count = len(verdicts.codes)
+        each = max(1, sum([array.nbytes for array in inputs]) // count)
+        wanted = self._allowance.take(min(count, _MOST_BYTES // each), moment)
+        if wanted:
+            rows = Rows(inputs, *known)
+            self._counting.append(rows if wanted == count else rows.part(self._some(count, wanted)))
+            self._bytes += self._counting[-1].size
+        if verdicts.placed is None or self._guarding.misuse is None:
+            return
+        rows = Rows((), *known)
+        first = calls[0].caller
+        if len(calls) == 1 or all([call.caller == first for call in calls]):
+            # Nearly every execution of a busy caller: its rows need not be picked out.
+            wanted = self._caller(first, moment).allowance.take(count, moment)
+            chosen = {first: self._some(count, wanted)} if wanted else {}
+        else:
+            chosen = self._by_caller(calls, moment)
+        for caller, positions in chosen.items():
+            mine = rows if len(positions) == count else rows.part(positions)
+            self._suspecting.append((caller, mine))
+            self._bytes += mine.size
+
+    def _by_caller(self, calls: Sequence[Call], moment: float) -> dict[str, Array]:
+        """The positions of the rows of each caller that may still be looked at."""
+        found: dict[str, list[Array]] = {}
+        start = 0
+        for call in calls:
+            wanted = self._caller(call.caller, moment).allowance.take(call.rows, moment)
+            if wanted:
+                found.setdefault(call.caller, []).append(start + self._some(call.rows, wanted))
+            start += call.rows
+        return {caller: np.concatenate(rows) for caller, rows in found.items()}
+
+    def _some(self, count: int, wanted: int) -> Array:
+        """So many positions out of `count`, spread evenly; where they begin is chance."""
+        if wanted == count:
+            return np.arange(count)
+        return ((np.arange(wanted) + self._random.random()) * (count / wanted)).astype(np.intp)
+
+    def _caller(self, name: str, moment: float) -> Caller:
+        found = self._callers.get(name)
+        if found is None:
+            found = Caller(Allowance(CALLER_BURST, CALLER_RATE, moment), Account())
+            self._callers[name] = found
+            if len(self._callers) > MOST_CALLERS:
+                self._callers.popitem(last=False)
+        elif len(self._callers) > 1:
+            self._callers.move_to_end(name)
+        return found
+
+    # --- a moment later ---------------------------------------------------------------------
+
+    def look(self) -> bool:
+        """Looks at a few hundred of the rows that wait; whether more do."""
+        try:
+            self._count()
+            self._suspect()
+        except Exception as error:
+            # A guard that fails is our fault: said once, and no caller's matter.
+            if not self._failed:
+                self._failed = True
+                log("guard_failed", model=f"{self.model}/{self.version}", error=repr(error))
+        return bool(self._counting or self._suspecting)
+
+    def _count(self) -> None:
+        pieces: list[Rows] = []
+        room = AT_ONCE
+        while self._counting and room and _alike(pieces, self._counting[0]):
+            rows = self._counting.popleft()
+            self._bytes -= rows.size
+            if rows.length > room:
+                self._counting.appendleft(rows.part(slice(room, None)))
+                self._bytes += self._counting[0].size
+                rows = rows.part(slice(room))
+            room -= rows.length
+            pieces.append(rows)
+        if not pieces or len(self._chunks) >= _MOST_UNSENT:
+            return
+        rows = _joined(pieces)
+        counts = self._guarding.counted(rows.inputs, rows.scores)
+        if counts is not None:
+            self._add(rows.length, counts)
+        if rows.p_novel is not None:
+            self._p_values += rows.p_novel.tolist()
+
+    def _add(self, rows: int, counts: list[Array]) -> None:
+        """Joins counts to the last ones, as long as they are of few enough rows together."""
+        if self._chunks and self._chunks[-1][0] + rows <= AT_ONCE:
+            before, sums = self._chunks.pop()
+            rows, counts = before + rows, [a + b for a, b in zip(sums, counts, strict=True)]
+        self._chunks.append((rows, counts))
+
+    def _suspect(self) -> None:
+        by_caller: dict[str, list[Rows]] = {}
+        count = 0
+        while self._suspecting and count < AT_ONCE:
+            caller, rows = self._suspecting.popleft()
+            self._bytes -= rows.size
+            count += rows.length
+            by_caller.setdefault(caller, []).append(rows)
+        for caller, pieces in by_caller.items():
+            rows = _joined(pieces)
+            for start in range(0, rows.length, AT_ONCE):
+                self._look_at(caller, rows.part(slice(start, start + AT_ONCE)))
+
+    def _look_at(self, caller: str, rows: Rows) -> None:
+        misuse = self._guarding.misuse
+        if misuse is None or rows.placed is None or rows.p_novel is None:
+            return
+        scored = rows.scores is not None and rows.scores.ndim == 2
+        margins = misuse.p_margins(rows.scores) if scored else None
+        account = self._caller(caller, now()).account
+        block = misuse.look(account, rows.p_novel, rows.placed, margins)
+        account.remember(block.places)
+        self._blocks.setdefault(caller, Block()).add(block)
+
+    # --- to and from the bookkeeper ---------------------------------------------------------
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What has been seen since the last time; forget it once it is `sent`."""
+        about = {"model": self.model, "version": self.version}
+        found: list[dict[str, Any]] = []
+        if self._chunks or self._p_values:
+            found.append(
+                {
+                    "kind": "seen",
+                    **about,
+                    "folder": self._folder,
+                    "calibrated": self._guarding.calibrated,
+                    "chunks": [
+                        {"rows": rows, "counts": [c.tolist() for c in counts]}
+                        for rows, counts in self._chunks
+                    ],
+                    "p_values": self._p_values,
+                }
+            )
+        for caller, block in self._blocks.items():
+            known = self._callers.get(caller)
+            # What it sent to others, or to earlier servers, is not known here yet.
+            new = known is not None and not known.asked
+            found.append(
+                {"kind": "looked", **about, "caller": caller, "block": block.to_json(), "new": new}
+            )
+        return found
+
+    def sent(self) -> None:
+        """The messages are on their way."""
+        for caller in self._blocks:
+            if caller in self._callers:
+                self._callers[caller].asked = True
+        self._forget()
+
+    def remember(self, caller: str, places: Any) -> None:
+        """Notes where rows lay that a caller sent to other workers, or to earlier servers."""
+        self._caller(caller, now()).account.remember(as_places(places))
+
+    def restrain(self, caller: str) -> None:
+        """Refuses a suspected caller, as far as the owner wants it.
+
+        Raises CallerSuspended, or ResourceExhausted for one that is slowed down.
+        """
+        response = self._guarding.choice.misuse
+        if caller not in self.suspects:
+            return
+        if response == "suspend":
+            raise CallerSuspended(
+                "these calls look like copying or probing the model, and are suspended",
+                fix="Ask the owner of this service to look",
+            )
+        if response == "slow" and not self._pace(caller).take(1, now()):
+            raise ResourceExhausted(
+                "these calls look like copying or probing the model: one a second is answered",
+                fix="Send one a second, or ask the owner of this service to look",
+            )
+
+    def _pace(self, caller: str) -> Allowance:
+        found = self._paces.get(caller)
+        if found is None:
+            found = self._paces[caller] = Allowance(1, 1.0, now())
+        return found
+
+    def told(self, standing: Mapping[str, Any]) -> None:
+        """Takes what the bookkeeper knows of this version."""
+        self.standing = standing
+        self.suspects = standing.get("suspects", {})
+        self._paces = {name: pace for name, pace in self._paces.items() if name in self.suspects}
+
+
+def _alike(pieces: Sequence[Rows], rows: Rows) -> bool:
+    """Whether rows are of the shape of those: images, say, may come in every size."""
+    return not pieces or all(
+        [a.shape[1:] == b.shape[1:] for a, b in zip(pieces[0].inputs, rows.inputs, strict=True)]
+    )
+
+
+def _joined(pieces: Sequence[Rows]) -> Rows:
+    """Rows of several executions as those of one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    inputs = [np.concatenate(arrays) for arrays in zip(*(p.inputs for p in pieces), strict=True)]
+    rest: list[Array | None] = []
+    for arrays in zip(*(piece[1:] for piece in pieces), strict=True):
+        known: list[Array] = [array for array in arrays if array is not None]
+        rest.append(np.concatenate(known) if len(known) == len(arrays) else None)
+    return Rows(inputs, *rest)

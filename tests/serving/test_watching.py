@@ -1,0 +1,254 @@
+"""What a worker has seen of many rows: bounded, chosen before it is seen, at nobody's cost."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from tests.serving.parts import call, serve
+
+from fairlead.core.decision import Verdicts
+from fairlead.core.errors import CallerSuspended, ResourceExhausted
+from fairlead.core.package import GuardChoice
+from fairlead.core.signature import Column
+from fairlead.guards import learn_drift, learn_novelty
+from fairlead.guards.misuse import Block, learn_misuse
+from fairlead.serving import watching
+from fairlead.serving.answered import Answered
+from fairlead.serving.guarding import Guarding
+from fairlead.serving.watching import Allowance, Watch
+
+NAMES = ("x[0]", "x[1]")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return np.random.default_rng(0).normal(size=(4000, 2))
+
+
+@pytest.fixture(scope="module")
+def guards(rows):
+    table = {name: rows[:2000, i] for i, name in enumerate(NAMES)}
+    novelty = learn_novelty(table)
+    placed = novelty.space.place(table)
+    return novelty, learn_drift(table), learn_misuse(placed, novelty.calibrated)
+
+
+class World:
+    """A watched version: real guards, calls of any caller, and the clock in our hands."""
+
+    def __init__(self, guards, monkeypatch, **choice) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(watching, "now", lambda: self.now)
+        novelty, drift, misuse = guards
+        self.novelty = novelty
+        self.served = serve(None)
+        signature = self.served.package.signature
+        object.__setattr__(
+            signature, "columns", tuple(Column(n, 0, i) for i, n in enumerate(NAMES))
+        )
+        self.woken = 0
+        guarding = Guarding(
+            signature, GuardChoice(**choice), None, novelty, None, None, drift, misuse
+        )
+        self.watch = Watch("m", 1, "folder", guarding, self.wake)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def answered(self, *parts) -> None:
+        """Rows of several callers in one execution: (caller, rows)…"""
+        calls = [call(self.served, *np.float32(rows), caller=caller) for caller, rows in parts]
+        joined = np.concatenate([rows for _, rows in parts])
+        placed = self.novelty.space.place({n: joined[:, i] for i, n in enumerate(NAMES)})
+        p_novel = self.novelty.p_of(self.novelty.scores_of(placed))
+        verdicts = Verdicts(np.zeros(len(joined), np.uint8), p_novel=p_novel, placed=placed)
+        self.watch.note([Answered(calls, [joined], [], verdicts)])
+
+    def seen(self) -> dict:
+        """Everything that waits is looked at: rows counted, p-values, and rows by caller."""
+        while self.watch.look():
+            pass
+        messages = self.watch.messages()
+        self.watch.sent()
+        counted = [m for m in messages if m["kind"] == "seen"]
+        looked = {
+            m["caller"]: Block.from_json(m["block"]) for m in messages if m["kind"] == "looked"
+        }
+        json.dumps(messages)
+        return {
+            "chunks": [c["rows"] for m in counted for c in m["chunks"]],
+            "p_values": sum(len(m["p_values"]) for m in counted),
+            "callers": {caller: block.seen for caller, block in looked.items()},
+            "new": {m["caller"]: m["new"] for m in messages if m["kind"] == "looked"},
+        }
+
+
+@pytest.fixture
+def world(guards, monkeypatch):
+    return World(guards, monkeypatch)
+
+
+def test_every_row_is_counted_once_and_by_its_caller(world, rows):
+    world.answered(("a", rows[:3]), ("b", rows[3:4]), ("a", rows[4:9]))
+    world.answered(("b", rows[9:10]))
+    assert world.woken == 2
+    found = world.seen()
+    assert found["chunks"] == [10]
+    assert found["p_values"] == 10
+    assert found["callers"] == {"a": 8, "b": 2}
+    assert world.seen() == {"chunks": [], "p_values": 0, "callers": {}, "new": {}}
+
+
+def test_a_large_request_is_looked_at_a_few_hundred_rows_at_a_time(world, rows):
+    world.answered(("a", rows[:1000]))
+    looks = 1
+    while world.watch.look():
+        looks += 1
+    assert looks == 4
+    assert world.seen()["chunks"] == [256, 256, 256, 232]
+
+
+def test_what_it_counts_is_what_the_drift_guard_counts(world, rows, guards):
+    world.answered(("a", rows[:700]))
+    while world.watch.look():
+        pass
+    (message,) = (m for m in world.watch.messages() if m["kind"] == "seen")
+    sums = [sum(np.array(c["counts"][i]) for c in message["chunks"]) for i in range(2)]
+    whole = guards[1].count({name: rows[:700, i] for i, name in enumerate(NAMES)})
+    assert [s.tolist() for s in sums] == [w.tolist() for w in whole]
+
+
+def test_under_load_a_bounded_number_of_rows_a_second_is_looked_at(world, rows):
+    for _ in range(40):
+        world.answered(("a", rows[:1000]))
+        while world.watch.look():
+            pass
+    found = world.seen()
+    assert found["callers"]["a"] == watching.CALLER_BURST
+    assert sum(found["chunks"]) <= watching.VERSION_BURST
+    world.now += 1.0
+    world.answered(("a", rows))
+    found = world.seen()
+    assert sum(found["chunks"]) == watching.VERSION_RATE
+    assert found["callers"]["a"] == watching.CALLER_RATE
+
+
+def test_a_flood_of_one_caller_does_not_hide_another(world, rows):
+    for _ in range(30):
+        world.answered(("flood", rows[:2000]))
+        world.seen()
+    world.answered(("flood", rows[:200]), ("thief", rows[200:203]))
+    assert world.seen()["callers"] == {"thief": 3}
+
+
+def test_which_rows_of_many_are_looked_at_is_chance(world):
+    picks = [set((world.watch._some(1000, 10)).tolist()) for _ in range(50)]
+    assert len(set().union(*picks)) > 100
+    assert all(len(pick) == 10 and max(pick) < 1000 for pick in picks)
+
+
+def test_what_waits_is_bounded_in_number_and_in_bytes(world, rows, monkeypatch):
+    monkeypatch.setattr(watching, "_MOST_NOTED", 5)
+    for _ in range(20):
+        world.answered(("a", rows[:1]))
+    assert world.seen()["callers"] == {"a": 3}  # two entries each, and one too many
+    monkeypatch.setattr(watching, "_MOST_BYTES", 100)
+    world.answered(("a", rows[:50]))
+    world.answered(("a", rows[:50]))
+    assert world.seen()["chunks"] == [6]
+
+
+def test_without_a_bookkeeper_what_was_seen_stays_bounded(world, rows, monkeypatch):
+    monkeypatch.setattr(watching, "_MOST_UNSENT", 3)
+    for _ in range(10):
+        world.answered(("a", rows[:200]))
+        while world.watch.look():
+            pass
+    assert world.seen()["chunks"] == [200, 200, 200]
+
+
+def test_callers_are_bounded_and_the_latest_are_kept(world, rows, monkeypatch):
+    monkeypatch.setattr(watching, "MOST_CALLERS", 3)
+    for caller in "abcdea":
+        world.answered((caller, rows[:1]))
+        world.seen()
+    assert list(world.watch._callers) == ["d", "e", "a"]
+
+
+def test_a_caller_is_new_until_its_past_has_been_asked_for(world, rows):
+    world.answered(("a", rows[:1]))
+    assert world.seen()["new"] == {"a": True}
+    world.answered(("a", rows[1:2]))
+    assert world.seen()["new"] == {"a": False}
+
+
+def test_rows_that_other_workers_saw_count_as_seen_before(world, rows):
+    world.answered(("a", rows[:20]))
+    while world.watch.look():
+        pass
+    places = next(m for m in world.watch.messages() if m["kind"] == "looked")["block"]["places"]
+    other = World((world.novelty, world.watch._guarding.drift, world.watch._guarding.misuse),
+                  pytest.MonkeyPatch())  # fmt: skip
+    other.watch.remember("a", places)
+    other.answered(("a", rows[:20] + 1e-7))
+    while other.watch.look():
+        pass
+    (message,) = (m for m in other.watch.messages() if m["kind"] == "looked")
+    assert message["block"]["copies"] >= 18
+
+
+def test_a_guard_that_fails_is_said_once_and_harms_nobody(world, rows, monkeypatch, capsys):
+    monkeypatch.setattr(world.watch._guarding, "counted", lambda *_: 1 / 0)
+    for _ in range(3):
+        world.answered(("a", rows[:1]))
+        while world.watch.look():
+            pass
+    assert capsys.readouterr().err.count("guard_failed") == 1
+
+
+def test_nobody_is_watched_for_misuse_where_the_owner_turned_it_off(guards, monkeypatch, rows):
+    world = World(guards, monkeypatch, misuse="off")
+    world.answered(("a", rows[:5]))
+    found = world.seen()
+    assert found["chunks"] == [5]
+    assert found["callers"] == {}
+
+
+@pytest.mark.parametrize("response", ["log", "coarse", "label"])
+def test_these_responses_refuse_nobody(guards, monkeypatch, response):
+    world = World(guards, monkeypatch, misuse=response)
+    world.watch.told({"suspects": {"thief": {}}})
+    world.watch.restrain("thief")
+
+
+def test_a_suspended_caller_is_refused_and_only_it(guards, monkeypatch):
+    world = World(guards, monkeypatch, misuse="suspend")
+    world.watch.told({"suspects": {"thief": {}}})
+    world.watch.restrain("client")
+    with pytest.raises(CallerSuspended, match="copying or probing"):
+        world.watch.restrain("thief")
+    world.watch.told({})
+    world.watch.restrain("thief")
+
+
+def test_a_slowed_caller_is_answered_once_a_second(guards, monkeypatch):
+    world = World(guards, monkeypatch, misuse="slow")
+    world.watch.told({"suspects": {"thief": {}}})
+    answered = 0
+    for _ in range(100):
+        world.now += 0.1
+        try:
+            world.watch.restrain("thief")
+        except ResourceExhausted:
+            continue
+        answered += 1
+    assert answered in (10, 11)
+
+
+def test_an_allowance_never_gives_more_than_it_may():
+    allowance = Allowance(10, 2.0, 0.0)
+    assert [allowance.take(4, 0.0) for _ in range(4)] == [4, 4, 2, 0]
+    assert allowance.take(4, 1.0) == 2
+    assert allowance.take(100, 1e6) == 10
