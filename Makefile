@@ -23,6 +23,7 @@ help:
 	@echo 'make test             the whole suite'
 	@echo 'make check            lint, formatting, types, floors, budgets, docs'
 	@echo 'make test-frameworks  the suite of torch and TensorFlow, each in its own environment'
+	@echo 'make test-oracles     the guards against PyOD, crepes, MAPIE, scikit-learn, SciPy and river'
 	@echo 'make bench            every promise about speed, measured beside the peers (some minutes)'
 	@echo 'make reference        write the generated pages of docs/reference again'
 	@echo 'make clean            remove every environment and everything the above left behind'
@@ -33,7 +34,7 @@ demo: .venv/demo-$(KEY)
 
 .PHONY: test
 test: .venv/test-$(KEY)
-	@.venv/bin/python -m pytest -q -n 2 --dist loadfile --ignore tests/frameworks
+	@.venv/bin/python -m pytest -q -n 2 --dist loadfile --ignore tests/frameworks --ignore tests/oracles
 
 .PHONY: check
 check: .venv/test-$(KEY)
@@ -47,6 +48,10 @@ check: .venv/test-$(KEY)
 test-frameworks: .venvs/torch/ready-$(KEY) .venvs/tensorflow/ready-$(KEY)
 	@.venvs/torch/bin/python -m pytest -q -m frameworks -k torch tests/frameworks
 	@.venvs/tensorflow/bin/python -m pytest -q -m frameworks -k tensorflow tests/frameworks
+
+.PHONY: test-oracles
+test-oracles: .venvs/oracles/ready-$(KEY)
+	@.venvs/oracles/bin/python -m pytest -q -m oracles tests/oracles
 
 .PHONY: bench
 bench: .venv/test-$(KEY)
@@ -85,5 +90,8 @@ endef
 
 .venvs/tensorflow/ready-$(KEY):
 	$(call install,.venvs/tensorflow,--editable '.[tensorflow]' '$(TENSORFLOW)' --group pytest)
+
+.venvs/oracles/ready-$(KEY):
+	$(call install,.venvs/oracles,--editable '.[onnx]' --group oracles)
 
 comma := ,

@@ -75,7 +75,8 @@ PUBLIC = {
     "errors": None,
     "pack": (
         "model", "name", "repository", "reference", "evaluation", "version", "input_names",
-        "evidence", "python", "requirements", "allow", "allow_code", "say",
+        "evidence", "private", "false_alarm_rate", "novelty", "error_goal", "assurance",
+        "embedding", "python", "requirements", "allow", "allow_code", "say",
     ),
     "serve": ("paths", "name", "host", "port", "workers", "state", "config"),
 }  # fmt: skip

@@ -30,6 +30,10 @@ DOCS = ROOT / "docs"
 WALKS = [
     ("tutorials/first-service.md", "how-to/amend-a-model.md"),
     ("how-to/pack-each-format.md",),
+    ("how-to/watch-for-drift.md",),
+    ("tutorials/guarded-classification.md",),
+    ("tutorials/guarded-regression.md",),
+    ("tutorials/guarded-embedding.md",),
 ]
 _BLOCK = re.compile(r"^( *)```(\w+)([^\n`]*)\n(.*?)^\1```$", re.M | re.S)
 _NUMBER = re.compile(r"-?\d+(\.\d+)*(e[-+]?\d+)?")

@@ -14,10 +14,11 @@ PLACES = {
     "httptools": ["edge/http1.py"],
     "numpy": [
         "core/tensor.py", "guards/*", "inputs/*", "packing/*", "runtimes/*",
-        "serving/execute.py", "serving/guarding.py", "serving/warmup.py",
+        "serving/disclosing.py", "serving/embedding.py", "serving/execute.py",
+        "serving/guarding.py", "serving/standing.py", "serving/warmup.py", "serving/watching.py",
     ],
     "onnxruntime": ["packing/pack_onnx.py", "runtimes/onnx.py"],
-    "orjson": ["inputs/*", "serving/array_json.py", "wires/*"],
+    "orjson": ["inputs/*", "serving/array_json.py", "serving/exchange.py", "wires/*"],
     "uvloop": ["assembly/worker.py"],
     # what packs and converts, and the runners that know one framework each
     "catboost": ["packing/converters/catboost*.py", "runtimes/catboost.py"],
@@ -36,7 +37,10 @@ PLACES = {
     # parts of the standard library that are not for everywhere
     "ctypes": ["runtimes/runner/*", "serving/memory.py"],
     "pickle": ["packing/airlock/*"],
-    "sqlite3": ["usage/ledger.py"],
+    "sqlite3": [
+        "serving/guard_state.py", "serving/standing.py", "usage/accuracy.py", "usage/ledger.py",
+        "usage/stores/*",
+    ],
     # a module whose name is made at run time
     "?": [
         "__init__.py", "cli/main.py", "notebook.py", "packing/airlock/*",
@@ -102,7 +106,7 @@ def _top(names: set[str] | frozenset[str]) -> set[str]:
     [
         ("fairlead", {"numpy", "onnxruntime", "asyncio", "argparse"}),
         ("fairlead.serving.supervisor", {"numpy", "onnxruntime", "asyncio", "sqlite3", "orjson"}),
-        ("fairlead.serving.bookkeeper", {"numpy", "onnxruntime", "asyncio", "orjson"}),
+        ("fairlead.serving.bookkeeper", {"numpy", "onnxruntime", "uvloop"}),
         ("fairlead.assembly.config", {"numpy", "onnxruntime", "asyncio", "sqlite3"}),
         ("fairlead.assembly.handle", {"numpy", "onnxruntime", "sqlite3"}),
     ],

@@ -86,7 +86,7 @@ def test_the_page_says_of_an_error_what_the_code_does(error):
 
 
 def test_every_metric_has_its_heading_and_no_other_is_there():
-    text = exposition([], merge([]), openmetrics=False)
+    text = exposition([], merge([]), {}, openmetrics=False)
     families = re.findall(r"^# TYPE (\S+) ", text, re.M)
     assert sorted(headings("metrics")) == sorted(families)
 
@@ -169,7 +169,7 @@ def _template(address: str) -> str:
         before = parts[number - 1] if number else ""
         if before == "versions" and part.isdigit():
             parts[number] = "{version}"
-        elif before in ("models", "predict") and part:
+        elif before in ("feedback", "models", "predict") and part:
             parts[number] = "{model}"
     return "/".join(parts)
 
