@@ -119,3 +119,18 @@ def test_a_tensor_that_contradicts_itself_is_refused(bad):
 def test_a_document_that_is_no_signature_is_refused(document):
     with pytest.raises((KeyError, TypeError, ValueError)):
         Signature.from_json(document)
+
+
+@pytest.mark.parametrize(
+    ("roles", "place"),
+    [
+        (["label", "scores"], 1),
+        (["label", "", "value"], 2),
+        (["", "label"], 1),
+        (["value", "scores"], 1),
+        ([""], None),
+    ],
+)
+def test_the_answer_is_the_output_that_says_most(roles, place):
+    outputs = [spec(f"y{i}", "FP32", (-1, 1), role=role) for i, role in enumerate(roles)]
+    assert Signature((spec("x", "FP32", (-1, 1)),), tuple(outputs)).answer == place

@@ -144,6 +144,8 @@ class Call:
     reply:    the whole reply when it is not a plain 200 with JSON.
     done:     gives the finished call back to its connection.
     gone:     the caller has left; nothing more is sent.
+    caller:   who asks: the key, or the address it came from where there are no keys.
+    usage:    its number in this worker's journal, the second half of its usage id; -1 without one.
     """
 
     # Defaults stand on the class: a call is made for every request, and most stay as they are.
@@ -159,6 +161,8 @@ class Call:
     decision: int = SERVED
     compute_ns: int = 0
     gone: bool = False
+    caller: str = ""
+    usage: int = -1
 
     def __init__(
         self,

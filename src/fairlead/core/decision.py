@@ -32,20 +32,28 @@ class Verdicts:
     """What the guards decided of the joined rows of one execution.
 
     codes:      a position in OUTCOMES for each row; `worst` is the largest.
-    novel:      whether each row is unlike the training rows; None without a novelty guard.
+    novel:      whether each row is unlike the training rows; None when none is.
     p_novel:    the share of good rows that are as strange; None without a novelty guard.
     confidence: the calibrated probability of each row's answer; None without one.
-    likely:     for each row the names of its prediction set, made when asked for.
+    likely:     for each row the names of its prediction set, made when asked for; None when it is
+                kept from the caller.
     reasons:    words for the rows that are not simply served, by row.
+    placed:     each row's coordinates, as the novelty guard sees it; None without one.
+    scores:     the model's answer on each row as a number or a probability per class, where guards
+                need it.
+    hidden:     rows whose outputs are kept from the caller although they are served.
     """
 
     codes: Array
     worst: int = SERVED
     p_novel: Array | None = None
     confidence: Array | None = None
-    likely: Callable[[int], list[str]] | None = None
+    likely: Callable[[int], tuple[str, ...] | None] | None = None
     reasons: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
     novel: Array | None = None
+    placed: Array | None = None
+    scores: Array | None = None
+    hidden: Array | None = None
 
     def set(self, row: int, code: int, words: list[str]) -> None:
         """Makes a row's decision at least this severe, and says why."""
@@ -65,6 +73,7 @@ class Verdicts:
             None if likely is None else lambda row: likely(start + row),
             {row - start: words for row, words in self.reasons.items() if start <= row < stop},
             None if self.novel is None else self.novel[start:stop],
+            hidden=None if self.hidden is None else self.hidden[start:stop],
         )
 
     def counts(self) -> Mapping[str, int]:

@@ -25,57 +25,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fairlead.core.access_errors import CallerSuspended as CallerSuspended
+from fairlead.core.access_errors import KeyExpired as KeyExpired
+from fairlead.core.access_errors import KeyMalformed as KeyMalformed
+from fairlead.core.access_errors import KeyReplaced as KeyReplaced
+from fairlead.core.access_errors import KeyRevoked as KeyRevoked
+from fairlead.core.access_errors import KeyUnknown as KeyUnknown
+from fairlead.core.access_errors import NetworkRefused as NetworkRefused
+from fairlead.core.access_errors import PermissionDenied as PermissionDenied
+from fairlead.core.access_errors import ResourceExhausted as ResourceExhausted
+from fairlead.core.access_errors import Unauthenticated as Unauthenticated
 from fairlead.core.failure import CATALOGUE as CATALOGUE
 from fairlead.core.failure import Code as Code
 from fairlead.core.failure import FairleadError as FairleadError
-from fairlead.core.setup_errors import (
-    AirlockFailed as AirlockFailed,
-)
-from fairlead.core.setup_errors import (
-    AirlockWeak as AirlockWeak,
-)
-from fairlead.core.setup_errors import (
-    BadSetting as BadSetting,
-)
-from fairlead.core.setup_errors import (
-    BadUsage as BadUsage,
-)
-from fairlead.core.setup_errors import (
-    BindRefused as BindRefused,
-)
-from fairlead.core.setup_errors import (
-    ConversionFailed as ConversionFailed,
-)
-from fairlead.core.setup_errors import (
-    FileUnreadable as FileUnreadable,
-)
-from fairlead.core.setup_errors import (
-    FormatUnknown as FormatUnknown,
-)
-from fairlead.core.setup_errors import (
-    LoadFailed as LoadFailed,
-)
-from fairlead.core.setup_errors import (
-    MissingExtra as MissingExtra,
-)
-from fairlead.core.setup_errors import (
-    PackageInvalid as PackageInvalid,
-)
-from fairlead.core.setup_errors import (
-    RowsInvalid as RowsInvalid,
-)
-from fairlead.core.setup_errors import (
-    SetupError as SetupError,
-)
-from fairlead.core.setup_errors import (
-    UnsafeFile as UnsafeFile,
-)
-from fairlead.core.setup_errors import (
-    VersionDrift as VersionDrift,
-)
-from fairlead.core.setup_errors import (
-    VersionExists as VersionExists,
-)
+from fairlead.core.setup_errors import AirlockFailed as AirlockFailed
+from fairlead.core.setup_errors import AirlockWeak as AirlockWeak
+from fairlead.core.setup_errors import BadSetting as BadSetting
+from fairlead.core.setup_errors import BadUsage as BadUsage
+from fairlead.core.setup_errors import BindRefused as BindRefused
+from fairlead.core.setup_errors import ConversionFailed as ConversionFailed
+from fairlead.core.setup_errors import FileUnreadable as FileUnreadable
+from fairlead.core.setup_errors import FormatUnknown as FormatUnknown
+from fairlead.core.setup_errors import LoadFailed as LoadFailed
+from fairlead.core.setup_errors import MissingExtra as MissingExtra
+from fairlead.core.setup_errors import NothingWatched as NothingWatched
+from fairlead.core.setup_errors import PackageInvalid as PackageInvalid
+from fairlead.core.setup_errors import RowsInvalid as RowsInvalid
+from fairlead.core.setup_errors import SetupError as SetupError
+from fairlead.core.setup_errors import StateInvalid as StateInvalid
+from fairlead.core.setup_errors import UnsafeFile as UnsafeFile
+from fairlead.core.setup_errors import VersionDrift as VersionDrift
+from fairlead.core.setup_errors import VersionExists as VersionExists
 
 # --- the caller's input -----------------------------------------------------------------
 
@@ -184,6 +164,12 @@ class AnswerUnsure(Declined):
     id, name = "FRL-1016", "ANSWER_UNSURE"
 
 
+class KeyFieldInvalid(InvalidArgument):
+    """A scope, limit, network or other field of a key that cannot be taken."""
+
+    id, name = "FRL-1017", "KEY_FIELD_INVALID"
+
+
 class OutOfSize(FairleadError):
     code = Code.OUT_OF_SIZE
 
@@ -226,21 +212,13 @@ class UrlTooLong(HeadTooLarge):
     id, name = "FRL-1106", "URL_TOO_LONG"
 
 
-# --- who may, and where -----------------------------------------------------------------
+class AboveLimit(OutOfSize):
+    """One request asks for more than a limit ever allows at once."""
+
+    id, name = "FRL-1107", "ABOVE_LIMIT"
 
 
-class Unauthenticated(FairleadError):
-    """No caller is known."""
-
-    code = Code.UNAUTHENTICATED
-    id, name = "FRL-1201", "UNAUTHENTICATED"
-
-
-class PermissionDenied(FairleadError):
-    """The caller may not do this."""
-
-    code = Code.PERMISSION_DENIED
-    id, name = "FRL-1202", "PERMISSION_DENIED"
+# --- what is not here, or not in that state ----------------------------------------------
 
 
 class NotFound(FairleadError):
@@ -275,11 +253,22 @@ class Conflict(FairleadError):
     code = Code.CONFLICT
 
 
-class ResourceExhausted(FairleadError):
-    """The caller's own limit is used up."""
+class FeedbackOff(Conflict):
+    """The model keeps no outcomes that true labels could be joined with."""
 
-    code = Code.RESOURCE_EXHAUSTED
-    id, name = "FRL-1401", "LIMIT_REACHED"
+    id, name = "FRL-1304", "FEEDBACK_OFF"
+
+
+class KeyNotFound(NotFound):
+    """No key has this id or fits this pattern."""
+
+    id, name = "FRL-1305", "KEY_NOT_FOUND"
+
+
+class KeyRetired(Conflict):
+    """A key that is revoked, expired or replaced already cannot be rotated."""
+
+    id, name = "FRL-1306", "KEY_RETIRED"
 
 
 # --- we, and the model ------------------------------------------------------------------
@@ -311,6 +300,18 @@ class JournalUnavailable(Unavailable):
     """The answer could not be recorded, so it is not given."""
 
     id, name = "FRL-1504", "JOURNAL_UNAVAILABLE"
+
+
+class FeedbackUnavailable(Unavailable):
+    """The labels could not be recorded, so they are not taken."""
+
+    id, name = "FRL-1505", "FEEDBACK_UNAVAILABLE"
+
+
+class StateUnavailable(Unavailable):
+    """The database of keys cannot be read or written now."""
+
+    id, name = "FRL-1506", "STATE_UNAVAILABLE"
 
 
 class DeadlineExceeded(FairleadError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fairlead.core.disclosure import DISCLOSURES as DISCLOSURES
 from fairlead.core.errors import BadUsage, ModelNotFound
 from fairlead.core.signature import Signature
 
@@ -62,6 +63,29 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Feedback:
+    """What is kept so that true labels can be joined later (`[feedback]` in model.toml).
+
+    outcomes: the predicted label and the confidence of every served row go to the outcome log.
+    days:     how long they are kept.
+    """
+
+    outcomes: bool = False
+    days: int = 30
+
+
+RESPONSES = {
+    "off": "nobody is suspected",
+    "log": "the suspicion is recorded, and nothing else happens",
+    "slow": "the caller is answered once a second",
+    "coarse": "the caller's answers are banded",
+    "label": "the caller is given labels only",
+    "suspend": "the caller is refused until the owner has looked",
+}
+"""What becomes of a caller who is suspected of misuse, from mild to severe."""
+
+
+@dataclass(frozen=True, slots=True)
 class GuardChoice:
     """What the owner wants of the guards (`[guards]` in model.toml).
 
@@ -74,7 +98,11 @@ class GuardChoice:
     unsure:     what becomes of an answer below the goal's threshold: "abstain", "warn", "shadow".
     rows:       where an answer has no room for a decision per row: "refuse" the whole request or
                 "mask" the rows.
-    disclosure: "full" says what training rows held, "columns" only which column is at fault.
+    disclosure: how much is said: one of DISCLOSURES.
+    misuse:     what becomes of a caller who is suspected of copying or probing the model: one of
+                RESPONSES.
+    embedding:  the output in which the model shows what it makes of a row, on which novelty is
+                learnt at pack; "" leaves the choice to pack.
     """
 
     novelty: str = "reject"
@@ -85,6 +113,8 @@ class GuardChoice:
     unsure: str = "abstain"
     rows: str = "refuse"
     disclosure: str = "columns"
+    misuse: str = "log"
+    embedding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +144,7 @@ class Package:
     words: dict[str, Any] = field(default_factory=dict[str, Any])
     limits: Limits = Limits()
     guards: GuardChoice = GuardChoice()
+    feedback: Feedback = Feedback()
 
     @property
     def graph_path(self) -> Path:

@@ -100,3 +100,15 @@ class LoadFailed(SetupError):
     """A version could not be loaded."""
 
     id, name = "FRL-2203", "LOAD_FAILED"
+
+
+class NothingWatched(SetupError):
+    """Nothing has been seen yet that a report could be about."""
+
+    id, name = "FRL-2204", "NOTHING_WATCHED"
+
+
+class StateInvalid(SetupError):
+    """A state file that is damaged, open to others, or of a format that is newer than this."""
+
+    id, name = "FRL-2301", "STATE_INVALID"

@@ -89,6 +89,13 @@ class Signature:
         object.__setattr__(self, "batched", batched)
         object.__setattr__(self, "columns", _columns(self.inputs) if batched else ())
 
+    @property
+    def answer(self) -> int | None:
+        """The position of the output that says most: the scores, else the value, else the label."""
+        roles = [spec.role for spec in self.outputs]
+        known = (roles.index(role) for role in ("scores", "value", "label") if role in roles)
+        return next(known, None)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
