@@ -8,7 +8,17 @@ import time
 from collections.abc import Callable
 
 from benchmarks import machine
-from benchmarks.guards import confidence, cost, drift, misuse, mixed, novelty, private, served
+from benchmarks.guards import (
+    confidence,
+    cost,
+    drift,
+    misuse,
+    mixed,
+    novelty,
+    private,
+    served,
+    workers,
+)
 from benchmarks.places import Missing
 from benchmarks.report import Part, summary
 
@@ -37,6 +47,7 @@ def main() -> int:
         "windows": lambda: drift.windows(100 // less),
         "betting": lambda: drift.betting(100 // less),
         "misuse": lambda: misuse.run(60 // less, options.seed),
+        "workers": lambda: workers.run(20 // less, options.seed),
     }
     unknown = set(options.only or ()) - set(parts)
     if unknown:
