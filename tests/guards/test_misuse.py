@@ -208,3 +208,25 @@ def test_margins_are_ranked_among_those_of_good_rows():
     assert found.tolist() == pytest.approx([2 / 5, 2 / 5, 1.0])
     assert Misuse.from_json(misuse.to_json()).p_margins([[0.7, 0.3]]).tolist() == [3 / 5]
     assert Misuse(2, 50, [1.0], [0.02]).p_margins(scores) is None
+
+
+@pytest.mark.parametrize("count", [20, 60, 285])
+def test_few_reference_rows_make_no_suspects_of_good_clients(count):
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        misuse = learn_misuse(random.normal(size=(count, 5)), 10**6)
+        account = Account()
+        for _ in range(20):
+            rows = random.normal(size=(50, 5))
+            account.absorb(misuse.look(account, random.random(50), rows))
+        assert account.evidence() == []
+
+
+def test_few_reference_rows_still_show_a_walk():
+    random = np.random.default_rng(0)
+    misuse = learn_misuse(random.normal(size=(285, 8)), 10**6)
+    account, at = Account(), random.normal(size=8)
+    for _ in range(100):
+        at = at + 0.02 * random.normal(size=8)
+        account.absorb(misuse.look(account, random.random(1), at[None]))
+    assert account.evidence()[0].kind == "copies"

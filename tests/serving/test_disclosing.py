@@ -231,14 +231,18 @@ def test_every_number_of_its_type_has_two_digits_that_count(size, kind):
 
 def test_whole_numbers_that_a_regression_answers_have_two_digits_too():
     made = served("banded", signature=one_value(np.dtype(np.int64)))
-    (found,), _ = disclose([call(made, [0.0, 0.0])], [np.array([123456])], None)
-    assert found.tolist() == [120000]
+    largest = np.iinfo(np.int64).max
+    calls = [call(made, [0.0, 0.0], [0.0, 0.0])]
+    (found,), _ = disclose(calls, [np.array([123456, largest])], None)
+    assert found.tolist() == [120000, pytest.approx(9.2e18, rel=0.01)]
 
 
 def test_a_label_that_is_a_large_number_stays_itself():
     labels = Signature((spec("x", "FP32", (-1, 2)),), (spec("y", "FP32", (-1,), role="label"),))
     (found,), _ = disclose(
-        [call(served("label", signature=labels), [0.0, 0.0])], [np.array([1234.0], np.float32)], None
+        [call(served("label", signature=labels), [0.0, 0.0])],
+        [np.array([1234.0], np.float32)],
+        None,
     )
     assert found.tolist() == [1234.0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 
 import numpy as np
@@ -204,3 +205,34 @@ def _saved(state) -> str:
 def test_what_cannot_be_meant_is_said(arguments, says, tmp_path, capsys):
     assert main(["misuse", *arguments, "--state", str(tmp_path)]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_damaged_database_of_the_guards_ends_no_bookkeeper(server, table, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "guards.sqlite").write_bytes(b"no database at all" * 500)
+    running = server()
+    steal(running, table)
+    until(lambda: running.events("misuse_suspected"), 10)
+    assert running.events("guard_state_dropped")
+    assert not running.events("process_died")
+
+
+def test_a_thief_is_refused_at_every_version_of_the_model(packed, table, tmp_path):
+    models = tmp_path / "models"
+    shutil.copytree(packed, models)
+    file = tmp_path / "model.toml"
+    words = (models / "tumour" / "2" / "model.toml").read_text()
+    file.write_text(words.replace("# days = 30", "days = 31"))
+    amend(models, "tumour", file, None)
+    arguments = (models, "--port", "0", "--state", tmp_path / "state")
+    running = Running(*arguments, environ={"FAIRLEAD_MODELS__VERSIONS": "all"}).greeted()
+    line = running.connect()
+    try:
+        steal(running, table)
+        until(lambda: refused(running, table), 10)
+        line.request("POST", "/predict/tumour/versions/2", json.dumps([table.iloc[0].to_dict()]))
+        assert line.getresponse().status == 403
+    finally:
+        line.close()
+        running.end()

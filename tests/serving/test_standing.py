@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -14,6 +16,7 @@ import fairlead
 from fairlead.guards.drift import Drift
 from fairlead.guards.files import DRIFT
 from fairlead.guards.misuse import Block
+from fairlead.packages.manifest import NAME
 from fairlead.packages.read import open_package, read_verified
 from fairlead.serving import standing
 from fairlead.serving.guard_state import FILE
@@ -219,3 +222,59 @@ def test_the_state_can_be_read_beside_the_server(world, opened, tmp_path):
     with closing(sqlite3.connect(f"file:{tmp_path / FILE}?mode=ro", uri=True)) as database:
         kinds = database.execute("SELECT kind FROM guard_state ORDER BY kind").fetchall()
     assert kinds == [("about",), ("bet",), ("drift",)]
+
+
+@pytest.mark.parametrize("damage", [b"no database at all" * 500, None])
+def test_a_damaged_database_is_set_aside_and_what_follows_is_kept(tmp_path, capsys, damage):
+    file = tmp_path / FILE
+    whole = Standing(file)
+    whole.looked(looked())
+    whole.close()
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw = file.read_bytes()
+    for part in ("-wal", "-shm"):
+        file.with_name(FILE + part).unlink(missing_ok=True)
+    file.write_bytes(damage or raw[:4096] + b"x" * (len(raw) - 4096))
+    broken = Standing(file)
+    assert broken.suspects() == []
+    broken.looked(looked("another"))
+    broken.close()
+    assert "guard_state_dropped" in capsys.readouterr().err
+    assert file.with_name(f"{FILE}.damaged").exists()
+    again = Standing(file)
+    assert [s["caller"] for s in again.suspects()] == ["another"]
+    again.close()
+
+
+def test_of_many_callers_the_one_that_waits_longest_is_written_first(tmp_path, opened):
+    state = opened()
+    state.looked(looked("z"))
+    for _ in range(3):
+        for number in range(standing._SAVED_AT_ONCE):
+            state.looked(looked(f"a{number}"))
+        state.save()
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        assert database.execute("SELECT 1 FROM account WHERE caller = 'z'").fetchone()
+
+
+def test_a_bet_outlives_the_server_also_where_no_column_is_watched(world, opened, tmp_path):
+    folder, rows = world
+    bare = tmp_path / "bare"
+    shutil.copytree(folder, bare)
+    told_of = json.loads((bare / NAME).read_text())
+    del told_of["files"][DRIFT]
+    (bare / DRIFT).unlink()
+    (bare / NAME).write_text(json.dumps(told_of))
+    opened().seen(seen(folder, rows[:0], p_values=[0.2] * 3) | {"folder": str(bare)})
+    again = opened()
+    again.seen(seen(folder, rows[:0], p_values=[0.2] * 4) | {"folder": str(bare)})
+    assert told(again)["strangeness"]["rows"] == 7
+
+
+def test_a_package_that_cannot_be_read_is_said_once(world, opened, tmp_path, capsys):
+    folder, rows = world
+    state = opened()
+    for _ in range(3):
+        state.seen(seen(folder, rows[:10]) | {"folder": str(tmp_path / "gone")})
+    assert capsys.readouterr().err.count("bookkeeping_failed") == 1

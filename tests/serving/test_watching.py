@@ -71,7 +71,8 @@ class World:
         while self.watch.look():
             pass
         messages = self.watch.messages()
-        self.watch.sent()
+        for message in messages:
+            self.watch.sent(message)
         counted = [m for m in messages if m["kind"] == "seen"]
         looked = {
             m["caller"]: Block.from_json(m["block"]) for m in messages if m["kind"] == "looked"
@@ -252,3 +253,39 @@ def test_an_allowance_never_gives_more_than_it_may():
     assert [allowance.take(4, 0.0) for _ in range(4)] == [4, 4, 2, 0]
     assert allowance.take(4, 1.0) == 2
     assert allowance.take(100, 1e6) == 10
+
+
+def test_what_is_on_its_way_is_never_sent_again_and_what_is_not_is_kept(world, rows):
+    world.answered(("a", rows[:3]), ("b", rows[3:5]))
+    while world.watch.look():
+        pass
+    first, *rest = world.watch.messages()
+    world.watch.sent(first)
+    assert world.watch.messages() == rest != []
+    world.answered(("a", rows[5:6]))
+    found = world.seen()
+    assert found["chunks"] == [1]
+    assert found["callers"] == {"a": 4, "b": 2}
+
+
+def test_while_nobody_takes_it_no_more_is_kept_than_fits(guards, rows, monkeypatch):
+    world = World((guards[0], None, guards[2]), monkeypatch)
+    monkeypatch.setattr(watching, "MOST_CALLERS", 5)
+    for number in range(80):
+        world.now += 60.0
+        world.answered((f"caller {number}", rows[:500]))
+        while world.watch.look():
+            pass
+    found = world.seen()
+    assert found["p_values"] <= watching._MOST_UNSENT * watching.AT_ONCE + watching.AT_ONCE
+    assert len(found["callers"]) == 5
+
+
+def test_what_waits_for_the_bookkeeper_fits_one_message(guards, rows, monkeypatch):
+    monkeypatch.setattr(watching, "_MOST_CELLS", 3 * sum(w.bins for w in guards[1].watched))
+    world = World(guards, monkeypatch)
+    for _ in range(10):
+        world.answered(("a", rows[:256]))
+        while world.watch.look():
+            pass
+    assert world.seen()["chunks"] == [256] * 3

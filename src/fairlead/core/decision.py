@@ -37,7 +37,8 @@ class Verdicts:
     confidence: the calibrated probability of each row's answer; None without one.
     likely:     for each row the names of its prediction set, made when asked for; None when it is
                 kept from the caller.
-    reasons:    words for the rows that are not simply served, by row.
+    reasons:    words for the rows that are not simply served, by row; less: the same for callers
+                who are given less than the whole answer.
     placed:     each row's coordinates, as the novelty guard sees it; None without one.
     scores:     the model's answer on each row as a number or a probability per class, where guards
                 need it.
@@ -54,13 +55,18 @@ class Verdicts:
     placed: Array | None = None
     scores: Array | None = None
     hidden: Array | None = None
+    less: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
 
-    def set(self, row: int, code: int, words: list[str]) -> None:
-        """Makes a row's decision at least this severe, and says why."""
+    def set(self, row: int, code: int, words: list[str], less: list[str] | None = None) -> None:
+        """Makes a row's decision at least this severe, and says why.
+
+        less: the words for callers who are given less than the whole answer, where they differ.
+        """
         if code > self.codes[row]:
             self.codes[row] = code
         self.worst = max(self.worst, code)
         self.reasons.setdefault(row, []).extend(words)
+        self.less.setdefault(row, []).extend(words if less is None else less)
 
     def part(self, start: int, stop: int) -> Verdicts:
         """The verdicts on some of the rows."""
@@ -71,9 +77,10 @@ class Verdicts:
             None if self.p_novel is None else self.p_novel[start:stop],
             None if self.confidence is None else self.confidence[start:stop],
             None if likely is None else lambda row: likely(start + row),
-            {row - start: words for row, words in self.reasons.items() if start <= row < stop},
+            _part(self.reasons, start, stop),
             None if self.novel is None else self.novel[start:stop],
             hidden=None if self.hidden is None else self.hidden[start:stop],
+            less=_part(self.less, start, stop),
         )
 
     def counts(self) -> Mapping[str, int]:
@@ -89,3 +96,7 @@ class Verdicts:
     def of(self, row: int) -> Decision:
         """One row's decision."""
         return Decision(OUTCOMES[int(self.codes[row])], tuple(self.reasons.get(row, ())))
+
+
+def _part(words: Mapping[int, list[str]], start: int, stop: int) -> dict[int, list[str]]:
+    return {row - start: said for row, said in words.items() if start <= row < stop}

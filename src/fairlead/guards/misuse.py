@@ -28,6 +28,15 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from fairlead.guards.nearness import (
+    GRAIN,
+    Places,
+    apart_from_earlier,
+    nearest,
+    reach_of,
+    usual_share,
+)
+
 Floats = NDArray[np.float64]
 
 KINDS = ("novel", "copies", "boundary")
@@ -47,9 +56,7 @@ _USUAL_SHARES, _LEAST_SHARE = (0.2, 0.05, 0.005), 0.02
 """Nearness is chosen so that this share of good rows is so near an earlier one."""
 
 _MOST_MARGINS = 2000
-_GRAIN, _FARTHEST = 1024.0, 1e6
-Places = NDArray[np.int64]
-"""Where rows lie: along a few directions in steps of 1/1024, and a hash of the row at the end."""
+_FARTHEST = 1e6
 
 _NOWHERE: Places = np.zeros((0, 0), np.int64)
 
@@ -200,6 +207,7 @@ class Misuse:
     reaches, usual: at each degree of nearness how far two rows may be apart, and how often a good
     row is so near an earlier one.
     margins: of good rows, in rising order; empty when the model's scores on them are not known.
+    held: each row is held against so many before it, as good rows were when it was learnt.
     """
 
     def __init__(
@@ -209,7 +217,9 @@ class Misuse:
         reaches: Sequence[float],
         usual: Sequence[float],
         margins: Sequence[float] = (),
+        held: int = _REMEMBERED,
     ) -> None:
+        self.held = held
         self.coordinates, self.calibrated = coordinates, calibrated
         self.margins: Floats = np.sort(np.asarray(margins, dtype=np.float64))
         self.reaches, self.usual = list(reaches), list(usual)
@@ -235,7 +245,7 @@ class Misuse:
             block.logs["boundary"] = _bet(p_margin, len(self.margins) or self.calibrated)
             block.near = int((np.asarray(p_margin) <= 0.05).sum())
         places = self.places(placed)
-        new, apart = _nearest(places, account.recent)
+        new, apart = nearest(places, account.recent, self.held)
         near: Any = (apart[:, None] <= np.array(self.reaches)) & new[:, None]
         block.places = places[new][-_REMEMBERED:]
         block.copies = int(near[:, -1].sum())
@@ -266,18 +276,19 @@ class Misuse:
         """Where each row lies."""
         along = np.clip(placed @ self._ways, -_FARTHEST, _FARTHEST)
         hashed = [crc32(row.tobytes()) for row in np.ascontiguousarray(placed)]
-        steps: Any = np.round(along * _GRAIN)
+        steps: Any = np.round(along * GRAIN)
         return np.column_stack([steps, hashed]).astype(np.int64)
 
     def to_json(self) -> dict[str, Any]:
         """What was learnt, as plain values."""
         return {
-            "format": 2,
+            "format": 3,
             "coordinates": self.coordinates,
             "calibrated": self.calibrated,
             "reaches": self.reaches,
             "usual": self.usual,
             "margins": self.margins.tolist(),
+            "held": self.held,
         }
 
     def to_bytes(self) -> bytes:
@@ -292,7 +303,7 @@ class Misuse:
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Misuse:
         """The inverse of `to_json`. Raises ValueError, KeyError or TypeError on anything else."""
-        if told["format"] != 2:
+        if told["format"] != 3:
             raise ValueError(f"format {told['format']} is not known")
         return cls(**{key: value for key, value in told.items() if key != "format"})
 
@@ -306,33 +317,17 @@ def learn_misuse(placed: Floats, calibrated: int, seed: int = 0, scores: Any = N
     clients by its own habits, give its rows.
     """
     order = np.random.default_rng(seed).permutation(len(placed))[: 4 * _REMEMBERED]
-    apart = _apart_from_earlier(placed[order])
-    reaches = [_reach(apart, share) for share in _USUAL_SHARES]
-    # More than was seen, since what was seen is a sample, and clients differ.
-    usual = [max(_LEAST_SHARE, 1.5 * float((apart <= r).mean()) + 0.01) for r in reaches]
-    found = Misuse(placed.shape[1], calibrated, reaches, [min(0.9, u) for u in usual])
+    # The more rows one is held against, the nearer the nearest is: few rows tell of few.
+    held = max(1, min(_REMEMBERED, len(order) // 2))
+    found = Misuse(placed.shape[1], calibrated, [], [], held=held)
+    apart = apart_from_earlier(found.places(placed[order]), held)
+    reaches = [reach_of(apart, share) for share in _USUAL_SHARES]
+    doubt = RATE / len(_USUAL_SHARES)
+    usual = [min(0.9, max(_LEAST_SHARE, usual_share(apart, r, doubt))) for r in reaches]
+    found = Misuse(placed.shape[1], calibrated, reaches, usual, held=held)
     if scores is not None:
         found.learn_margins(scores)
     return found
-
-
-def _apart_from_earlier(rows: Floats) -> Floats:
-    """How far each row is from the nearest of those remembered before it."""
-    misuse = Misuse(rows.shape[1], len(rows), [], [])
-    account = Account()
-    found: list[Floats] = []
-    for part in np.array_split(rows, max(1, len(rows) // 128)):
-        places = misuse.places(part)
-        new, apart = _nearest(places, account.recent)
-        found.append(apart[new])
-        account.remember(places[new])
-    return np.concatenate(found)
-
-
-def _reach(apart: Floats, share: float) -> float:
-    """The largest distance within which at most this share of the rows lie."""
-    rank = int(share * len(apart))
-    return float(np.nextafter(np.sort(apart)[rank], 0.0)) if rank else 0.0
 
 
 def margins_of(scores: Any) -> Floats:
@@ -362,28 +357,6 @@ def _directions(coordinates: int) -> Floats:
         return np.eye(coordinates)
     straight: Any = np.linalg.qr(drawn)[0]
     return straight * np.sqrt(coordinates / _DIRECTIONS)
-
-
-def _nearest(places: Places, earlier: Places) -> tuple[NDArray[np.bool_], Floats]:
-    """Which rows are no exact repetition, and how far each is from the nearest one before it.
-
-    earlier: places before these, in any order. A repetition says nothing: clients ask again.
-    """
-    here = places[:, :-1] / _GRAIN
-    before: Any = np.tri(len(places), k=-1, dtype=bool)
-    squares = np.where(before, _squares(here, here), np.inf)
-    again: Any = ((places[:, -1:] == places[:, -1]) & before).any(axis=1)
-    nearest: Any = squares.min(axis=1, initial=np.inf)
-    if len(earlier):
-        nearest = np.minimum(nearest, _squares(here, earlier[:, :-1] / _GRAIN).min(axis=1))
-        again |= np.isin(places[:, -1], earlier[:, -1])
-    return ~again, np.sqrt(np.maximum(nearest, 0.0))
-
-
-def _squares(left: Floats, right: Floats) -> Floats:
-    """Squared distances of all pairs."""
-    found: Any = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2.0 * left @ right.T
-    return found
 
 
 def merged(blocks: Iterable[Block]) -> Block:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ _RANKS = {level: rank for rank, level in enumerate(DISCLOSURES)}
 _BY_RESPONSE = {"coarse": "banded", "label": "label"}
 _BANDS = 10
 _DIGITS = 2
+_LEAST_STEP = float(np.finfo(np.float64).tiny)
+"""Smaller numbers have no digits to spare."""
 
 
 _VALUED = (DtypeMismatch, DtypeRange, NotFinite)
@@ -75,6 +78,7 @@ def disclose(
     served = calls[0].lease
     if served.package.guards.disclosure in WHOLE and not served.suspects:
         return outputs, verdicts
+    batched = served.package.signature.batched
     start = 0
     copied = False
     for call in calls:
@@ -88,7 +92,9 @@ def disclose(
             outputs = [array.copy() for array in outputs]
             verdicts = _copy(verdicts)
         for spec, array in zip(calls[0].encoder.specs, outputs, strict=True):
-            array[rows] = _reduced(spec, array[rows], level)
+            # Without rows, all of an output belongs to the one call.
+            mine = rows if batched else ...
+            array[mine] = _reduced(spec, array[mine], level)
         if verdicts is not None:
             _reduce(verdicts, rows, level)
     return outputs, verdicts
@@ -100,16 +106,25 @@ def _reduced(spec: TensorSpec, values: Array, level: str) -> Array:
     if spec.role == "scores":
         if level == "banded":
             return np.round(values * _BANDS) / _BANDS
+        if values.ndim < 2 or values.shape[-1] < 2:
+            return np.round(values)  # of the second of two classes
         certain: Array = np.eye(values.shape[-1], dtype=values.dtype)
         return certain[values.argmax(axis=-1)]
-    return _rounded(values) if values.dtype.kind == "f" else values
+    number = values.dtype.kind in ("fiu" if spec.role == "value" else "f")
+    return _rounded(values) if number and spec.role != "label" else values
 
 
 def _rounded(values: Array) -> Array:
     """Numbers with two digits that count."""
-    size = np.where(values == 0, 1.0, np.abs(values))
-    step = 10.0 ** (np.floor(np.log10(size)) - _DIGITS + 1)
-    return np.round(values / step) * step
+    wide = values.astype(np.float64)
+    size = np.where(wide == 0, 1.0, np.abs(wide))
+    step = np.maximum(10.0 ** (np.floor(np.log10(size)) - _DIGITS + 1), _LEAST_STEP)
+    kind: Any = np.finfo if values.dtype.kind == "f" else np.iinfo
+    # The largest integer of 64 bits is no float; the float below it is.
+    most = float(np.nextafter(float(kind(values.dtype).max), 0.0))
+    with np.errstate(over="ignore"):
+        found = np.clip(np.round(wide / step) * step, float(kind(values.dtype).min), most)
+    return found.astype(values.dtype)
 
 
 def _copy(verdicts: Verdicts | None) -> Verdicts | None:
@@ -120,6 +135,7 @@ def _copy(verdicts: Verdicts | None) -> Verdicts | None:
         verdicts,
         confidence=None if verdicts.confidence is None else verdicts.confidence.copy(),
         p_novel=None if verdicts.p_novel is None else verdicts.p_novel.copy(),
+        reasons=dict(verdicts.reasons),
         hidden=np.zeros(len(verdicts.codes), dtype=bool),
     )
 
@@ -131,6 +147,9 @@ def _reduce(verdicts: Verdicts, rows: slice, level: str) -> None:
             shares[rows] = known if level == "banded" else np.nan
     if verdicts.hidden is not None:
         verdicts.hidden[rows] = level == "set"
+    verdicts.reasons |= {
+        row: w for row, w in verdicts.less.items() if rows.start <= row < rows.stop
+    }
     likely = verdicts.likely
     if level != "set" and likely is not None:
         there = range(rows.start, rows.stop)

@@ -42,6 +42,7 @@ from fairlead.guards.misuse import Misuse
 from fairlead.guards.novelty import Novelty
 from fairlead.guards.screen import screens
 from fairlead.guards.seen import Seen, UnseenShape, explain, seen_of
+from fairlead.serving.disclosing import WHOLE, level_of
 from fairlead.serving.embedding import Embedding
 from fairlead.serving.log import log
 
@@ -50,6 +51,7 @@ MOST_EXPLAINED = 16
 """Rows of one execution whose strangeness is explained: each costs as much as judging hundreds."""
 
 UNEXPLAINED = "the row is unlike the training rows"
+UNSURE = "the answer is not sure enough to be given"
 _SETS_KEPT = 1024
 COVERAGE = 0.9
 """Of the prediction set and the interval that an answer carries."""
@@ -207,7 +209,8 @@ class Guarding:
         full = self.choice.disclosure == "full"
         explained = explain(novelty, self._seen, some, limits=full, hidden=self.private)
         for row, words in zip(first, explained, strict=True):
-            verdicts.set(row, self._code, words)
+            # What training rows held is not for a suspect, who is given less than others.
+            verdicts.set(row, self._code, words, [UNEXPLAINED] if full else None)
         for row in rows[MOST_EXPLAINED:]:
             verdicts.set(row, self._code, [UNEXPLAINED])
 
@@ -253,7 +256,7 @@ class Guarding:
         for row in np.flatnonzero(sure < guard.threshold).tolist():
             words = f"confidence {sure[row]:.3f} is below {guard.threshold:.3f}"
             goal = f"which keeps the goal of at most {guard.error_goal:.1%} errors"
-            verdicts.set(row, code, [f"{words}, {goal}"])
+            verdicts.set(row, code, [f"{words}, {goal}"], [UNSURE])
 
     def _named(self, inside: Array) -> tuple[str, ...]:
         """The classes of a prediction set; few sets are ever asked for, so they are kept."""
@@ -342,7 +345,8 @@ def decide(
 def _declined(call: Call, verdicts: Verdicts, start: int) -> FairleadError:
     """The error for the first row of a call that must not be served."""
     row = next(r for r in range(call.rows) if verdicts.codes[start + r] == call.decision)
-    words = "; ".join(verdicts.reasons.get(start + row, [])) or "the row is declined"
+    reasons = verdicts.reasons if level_of(call) in WHOLE else verdicts.less
+    words = "; ".join(reasons.get(start + row, [])) or "the row is declined"
     novel = verdicts.novel is not None and verdicts.novel[start + row]
     kind = InputNovel if novel else AnswerUnsure
     return kind(words, where=f"row {row}", row=row)

@@ -37,16 +37,14 @@ class Office:
         self._opened: Standing | None = None
         self._lines: dict[Line, int] = {}
         self._refused = False
-        self._unsaved = False
+        self._unsaved = self._untold = False
 
     async def run(self, over: asyncio.Event) -> None:
         """Answers until `over` is set; then everything is saved."""
-        if (self._folder / FILE).exists():
-            self._standing()  # who was suspected still is
         server = await exchange.listen(self._folder, self._heard, self._lost)
         beats = 0
         while not over.is_set():
-            self._tell()
+            self._careful_tell()
             if beats % round(_SAVE_S / _TELL_S) == 0:
                 self._save()
             beats += 1
@@ -61,7 +59,10 @@ class Office:
             line.close()
         self._save()
         if self._opened is not None:
-            self._opened.close()
+            try:
+                self._opened.close()
+            except Exception as error:
+                log("bookkeeping_failed", what="guard state", error=repr(error))
 
     def _standing(self) -> Standing:
         """The guards' state. What it needs is loaded once there are guards."""
@@ -78,7 +79,8 @@ class Office:
         self._lines.setdefault(line, -1)
         try:
             self._take(line, message)
-        except (KeyError, TypeError, ValueError) as error:
+        except Exception as error:
+            # No message and no database may end the process that writes the ledger too.
             if not self._refused:
                 self._refused = True
                 log("bookkeeping_failed", what="a message", error=repr(error))
@@ -113,11 +115,22 @@ class Office:
             if other is not line:
                 other.send({**about, "places": message["block"]["places"]})
 
+    def _careful_tell(self) -> None:
+        """A fault of the database is told once, and tried again at the next beat."""
+        try:
+            self._tell()
+        except Exception as error:
+            if not self._untold:
+                self._untold = True
+                log("bookkeeping_failed", what="guard state", error=repr(error))
+        else:
+            self._untold = False
+
     def _tell(self) -> None:
         """Every line that has not heard the newest standing hears it."""
         live = self._accuracy()
-        if self._opened is None and not live:
-            return
+        if self._opened is None and not live and not (self._folder / FILE).exists():
+            return  # there is nothing to know; otherwise who was suspected still is
         standing = self._standing()
         standing.live(live)
         revision = standing.revision

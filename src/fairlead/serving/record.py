@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from fairlead.core.call import Call, Encoder
+from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
     AnswerTooLarge,
     FairleadError,
@@ -13,6 +14,7 @@ from fairlead.core.errors import (
     JournalUnavailable,
     TooManyRows,
 )
+from fairlead.core.tensor import Array
 from fairlead.serving.answered import Answered
 from fairlead.serving.disclosing import disclose
 from fairlead.serving.guarding import decide
@@ -50,12 +52,8 @@ def too_many_rows(call: Call, served: Served) -> FairleadError:
 def encode(answers: Sequence[Answered]) -> None:
     """Sets the payload of every answered call; one that cannot be encoded gets its error."""
     for calls, inputs, outputs, verdicts, _ in answers:
-        encoder: Encoder = calls[0].encoder
-        if verdicts is not None and verdicts.worst:
-            outputs = decide(calls, outputs, verdicts, encoder.decides)
-        outputs, verdicts = disclose(calls, outputs, verdicts)
         try:
-            encoder.encode(calls, outputs, verdicts)
+            _encode(calls, outputs, verdicts)
         except Exception as error:
             if len(calls) == 1:
                 calls[0].error = _as_ours(calls[0], error)
@@ -67,6 +65,14 @@ def encode(answers: Sequence[Answered]) -> None:
                 mine = None if verdicts is None else verdicts.part(start, stop)
                 start = stop
                 encode([Answered([call], inputs, part, mine)])
+
+
+def _encode(calls: Sequence[Call], outputs: list[Array], verdicts: Verdicts | None) -> None:
+    """Withholds what must not be given, and writes the rest; what fails is given to nobody."""
+    encoder: Encoder = calls[0].encoder
+    if verdicts is not None and verdicts.worst:
+        outputs = decide(calls, outputs, verdicts, encoder.decides)
+    encoder.encode(calls, *disclose(calls, outputs, verdicts))
 
 
 def _as_ours(call: Call, error: Exception) -> FairleadError:
@@ -111,7 +117,11 @@ def note(served: Served, answers: Sequence[Answered]) -> None:
         if answer.verdicts is not None and answer.verdicts.worst:
             served.stats.decided(answer.verdicts.counts())
     if served.watch is not None:
-        served.watch.note(answers)
+        try:
+            served.watch.note(answers)
+        except Exception as error:
+            # The answers are written down already, and nobody may wait for them in vain.
+            log("guard_failed", model=served.key, error=repr(error))
     if served.outcomes is not None:
         served.outcomes.note(answers)
 

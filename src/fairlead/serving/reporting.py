@@ -41,8 +41,16 @@ class Reporting:
         if served.guarding is None:
             return
         watch = Watch(package.name, package.version, str(package.folder), served.guarding, self.arm)
-        watch.told(self.standing.get(served.key, {}))
         served.watch = self._watches[served.key] = watch
+        self._tell(served.key, watch)
+
+    def _tell(self, key: str, watch: Watch) -> None:
+        """What is known of a version; who is suspected at one version is so at all of a model."""
+        suspects: dict[str, Mapping[str, Any]] = {}
+        for name, told in self.standing.items():
+            if name.rpartition("/")[0] == watch.model:
+                suspects |= told.get("suspects", {})
+        watch.told(self.standing.get(key, {}), suspects)
 
     def arm(self) -> None:
         """Something waits to be looked at."""
@@ -64,9 +72,10 @@ class Reporting:
                 self._connecting = self._loop.create_task(self._connect())
             return
         for watch in self._watches.values():
-            messages = watch.messages()
-            if messages and all([self._line.send(message) for message in messages]):
-                watch.sent()
+            for message in watch.messages():
+                if not self._line.send(message):
+                    return  # the rest waits for the next beat
+                watch.sent(message)
 
     def close(self) -> None:
         """Sends the last, and ends the line."""
@@ -90,7 +99,7 @@ class Reporting:
             if message["kind"] == "standing":
                 self.standing = cast("Mapping[str, Mapping[str, Any]]", message["versions"])
                 for key, watch in self._watches.items():
-                    watch.told(self.standing.get(key, {}))
+                    self._tell(key, watch)
             elif message["kind"] == "places":
                 watch = self._watches[message["key"]]
                 watch.remember(message["caller"], message["places"])

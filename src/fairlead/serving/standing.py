@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from fairlead.core.errors import FairleadError
 from fairlead.guards.betting import Betting
 from fairlead.guards.drift import Drift
-from fairlead.guards.files import DRIFT
+from fairlead.guards.files import DRIFT, EMBEDDING, NOVELTY
 from fairlead.guards.misuse import Account, Block, Places
 from fairlead.packages.read import open_package, read_verified
 from fairlead.serving.exchange import Message
@@ -33,6 +34,8 @@ MOST_ACCOUNTS = 2048
 _MOST_SUSPECTS = 1024
 _MOST_VERSIONS = 256
 _SAVED_AT_ONCE = 64
+_JUDGING = (DRIFT, NOVELTY, EMBEDDING)
+"""The files of a package against which rows are held: of others no state means anything."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS guard_state (
     model TEXT NOT NULL, version INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
@@ -73,14 +76,20 @@ class Standing:
     """
 
     def __init__(self, file: Path) -> None:
-        self._db = sqlite3.connect(file, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 5000;" + _SCHEMA)
         self._versions: dict[Key, Watched] = {}
         self._callers: OrderedDict[tuple[str, int, str], Known] = OrderedDict()
-        self._unsaved: set[tuple[str, int, str]] = set()
+        # In the order in which they changed: whoever waits longest is written first.
+        self._unsaved: dict[tuple[str, int, str], None] = {}
+        self._unreadable: set[Key] = set()
         self._accuracy: Mapping[Key, Mapping[str, Any]] = {}
         self.revision = 0
-        self._recall()
+        self._db = _opened(file)
+        try:
+            self._recall()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            self._callers.clear()
+            self._db = _set_aside(file, error)
 
     def close(self) -> None:
         """Saves everything and closes the database."""
@@ -136,7 +145,7 @@ class Standing:
             # The version has been packed anew and sees other coordinates: nothing adds up.
             known.account = Account()
             known.account.absorb(block)
-        self._unsaved.add(place)
+        self._unsaved[place] = None
         found = known.account.evidence()
         if found and found[0].kind != known.suspicion.get("kind"):
             worst = found[0]
@@ -185,7 +194,7 @@ class Standing:
             if place[2] == caller and model in ("", place[0]) and known.suspicion:
                 known.account.forgive()
                 known.suspicion = {}
-                self._unsaved.add(place)
+                self._unsaved[place] = None
                 self.revision += 1
                 count += 1
         return count
@@ -196,7 +205,7 @@ class Standing:
         """Writes what has changed, a bounded part of it; whether there is more."""
         now = _moment()
         changed = [(key, w) for key, w in self._versions.items() if w.changed]
-        accounts = sorted(self._unsaved)[:_SAVED_AT_ONCE]
+        accounts = list(islice(self._unsaved, _SAVED_AT_ONCE))
         self._db.execute("BEGIN IMMEDIATE")
         try:
             for key, watched in changed:
@@ -217,7 +226,8 @@ class Standing:
             raise
         for _, watched in changed:
             watched.changed = False
-        self._unsaved.difference_update(accounts)
+        for place in accounts:
+            del self._unsaved[place]
         return bool(self._unsaved)
 
     def _save(self, place: tuple[str, int, str], now: str) -> None:
@@ -254,11 +264,14 @@ class Standing:
             raw = read_verified(package, DRIFT) if DRIFT in package.files else None
             drift = Drift.from_bytes(raw) if raw is not None else None
         except (FairleadError, OSError, ValueError, KeyError) as error:
-            log("bookkeeping_failed", what=f"guards of {key[0]}/{key[1]}", error=repr(error))
+            if key not in self._unreadable:
+                self._unreadable.add(key)
+                log("bookkeeping_failed", what=f"guards of {key[0]}/{key[1]}", error=repr(error))
             return None
         rows = int(told.get("calibrated", 0))
         bet = Betting(rows) if rows else None
-        about = {"folder": folder, "since": _moment()}
+        learnt = [package.files[name].sha256 for name in _JUDGING if name in package.files]
+        about = {"folder": folder, "since": _moment(), "learnt": learnt}
         self._versions[key] = watched = Watched(drift, bet, about)
         self._restore(key, watched)
         return watched
@@ -267,13 +280,16 @@ class Standing:
         """What an earlier server knew of the same package; anything else begins anew."""
         query = "SELECT kind, state FROM guard_state WHERE model = ? AND version = ?"
         states = {kind: json.loads(state) for kind, state in self._db.execute(query, key)}
-        if watched.drift is None or "drift" not in states:
+        if "about" not in states:
             return
         try:
-            watched.drift.restore(states["drift"])
-            watched.about["since"] = states["about"]["since"]
-            if watched.bet is not None and "bet" in states:
+            if states["about"]["learnt"] != watched.about["learnt"]:
+                raise ValueError("the state is of another package")
+            if watched.drift is not None:
+                watched.drift.restore(states["drift"])
+            if watched.bet is not None:
                 watched.bet.restore(states["bet"])
+            watched.about["since"] = states["about"]["since"]
         except (ValueError, KeyError, TypeError):
             log("guard_state_dropped", model=f"{key[0]}/{key[1]}")
 
@@ -283,7 +299,30 @@ class Standing:
             spare = suspected < _MOST_SUSPECTS
             place = next(p for p, k in self._callers.items() if not (spare and k.suspicion))
             del self._callers[place]
-            self._unsaved.add(place)
+            self._unsaved[place] = None
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    """The database, with its tables. Raises sqlite3.OperationalError while it cannot be had."""
+    database = sqlite3.connect(file, isolation_level=None)
+    try:
+        database.executescript("PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 5000;" + _SCHEMA)
+    except sqlite3.OperationalError:
+        database.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        database.close()
+        return _set_aside(file, error)
+    return database
+
+
+def _set_aside(file: Path, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+    """A new database in place of one that is damaged; the damaged one is kept beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            file.with_name(file.name + suffix).rename(f"{file}.damaged{suffix}")
+    log("guard_state_dropped", file=str(file), error=repr(error))
+    return _opened(file)
 
 
 def _states(watched: Watched) -> Sequence[tuple[str, Any]]:

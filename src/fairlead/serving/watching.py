@@ -35,7 +35,9 @@ CALLER_BURST, CALLER_RATE = 1024, 64.0
 
 MOST_CALLERS = 512
 _MOST_NOTED, _MOST_BYTES = 4096, 8 << 20
-_MOST_UNSENT = 64
+_MOST_UNSENT, _MOST_CELLS = 64, 4 << 20
+"""Chunks of counted rows that wait for the bookkeeper, and bins in all of them; a message holds
+them all."""
 
 
 class Allowance:
@@ -124,9 +126,8 @@ class Watch:
         self._bytes = 0
         self._paces: dict[str, Allowance] = {}
         self._failed = False
-        self._forget()
-
-    def _forget(self) -> None:
+        bins = sum(w.bins for w in guarding.drift.watched) if guarding.drift is not None else 1
+        self._most_chunks = max(1, _MOST_CELLS // max(1, bins))
         self._chunks: list[tuple[int, list[Array]]] = []
         self._p_values: list[float] = []
         self._blocks: dict[str, Block] = {}
@@ -221,7 +222,9 @@ class Watch:
                 rows = rows.part(slice(room))
             room -= rows.length
             pieces.append(rows)
-        if not pieces or len(self._chunks) >= _MOST_UNSENT:
+        most = min(_MOST_UNSENT, self._most_chunks)
+        full = len(self._chunks) >= most or len(self._p_values) >= _MOST_UNSENT * AT_ONCE
+        if not pieces or full:
             return
         rows = _joined(pieces)
         counts = self._guarding.counted(rows.inputs, rows.scores)
@@ -254,6 +257,8 @@ class Watch:
         misuse = self._guarding.misuse
         if misuse is None or rows.placed is None or rows.p_novel is None:
             return
+        if caller not in self._blocks and len(self._blocks) >= MOST_CALLERS:
+            return  # nobody has taken what waits already
         scored = rows.scores is not None and rows.scores.ndim == 2
         margins = misuse.p_margins(rows.scores) if scored else None
         account = self._caller(caller, now()).account
@@ -264,7 +269,7 @@ class Watch:
     # --- to and from the bookkeeper ---------------------------------------------------------
 
     def messages(self) -> list[dict[str, Any]]:
-        """What has been seen since the last time; forget it once it is `sent`."""
+        """What has been seen since the last time; each is forgotten once it is `sent`."""
         about = {"model": self.model, "version": self.version}
         found: list[dict[str, Any]] = []
         if self._chunks or self._p_values:
@@ -290,12 +295,15 @@ class Watch:
             )
         return found
 
-    def sent(self) -> None:
-        """The messages are on their way."""
-        for caller in self._blocks:
-            if caller in self._callers:
-                self._callers[caller].asked = True
-        self._forget()
+    def sent(self, message: Mapping[str, Any]) -> None:
+        """One of the messages is on its way, and must never be sent again."""
+        if message["kind"] == "seen":
+            self._chunks, self._p_values = [], []
+            return
+        caller = message["caller"]
+        del self._blocks[caller]
+        if caller in self._callers:
+            self._callers[caller].asked = True
 
     def remember(self, caller: str, places: Any) -> None:
         """Notes where rows lay that a caller sent to other workers, or to earlier servers."""
@@ -326,10 +334,13 @@ class Watch:
             found = self._paces[caller] = Allowance(1, 1.0, now())
         return found
 
-    def told(self, standing: Mapping[str, Any]) -> None:
-        """Takes what the bookkeeper knows of this version."""
+    def told(self, standing: Mapping[str, Any], suspects: Mapping[str, Any] | None = None) -> None:
+        """Takes what the bookkeeper knows of this version.
+
+        suspects: those of all versions of the model; of this one alone by default.
+        """
         self.standing = standing
-        self.suspects = standing.get("suspects", {})
+        self.suspects = standing.get("suspects", {}) if suspects is None else suspects
         self._paces = {name: pace for name, pace in self._paces.items() if name in self.suspects}
 
 
