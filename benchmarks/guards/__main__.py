@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 from benchmarks import machine
 from benchmarks.guards import (
+    chain,
     confidence,
     cost,
+    disclosure,
     drift,
     misuse,
     mixed,
@@ -33,6 +35,7 @@ def main() -> int:
     less = 10 if options.quick else 1
     parts: dict[str, Callable[[], Part]] = {
         "cost": cost.run,
+        "chain": lambda: chain.run(options.seed),
         "garbage": lambda: novelty.run(options.seed),
         "foreign": lambda: novelty.detection(max(1, 3 // less)),
         "assured": lambda: novelty.resplits(200 // less, options.seed),
@@ -47,6 +50,7 @@ def main() -> int:
         "windows": lambda: drift.windows(100 // less),
         "betting": lambda: drift.betting(100 // less),
         "misuse": lambda: misuse.run(60 // less, options.seed),
+        "disclosure": lambda: disclosure.run(options.seed),
         "workers": lambda: workers.run(20 // less, options.seed),
     }
     unknown = set(options.only or ()) - set(parts)

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from fairlead.serving import bookkeeper
-from fairlead.serving.bookkeeper import JOURNAL, LEDGER, Bookkeeper
+from fairlead.serving.bookkeeper import JOURNAL, LEDGER, Bookkeeper, Following
 from fairlead.usage import journal
 from fairlead.usage.journal import Columns, Journal, segments
 from fairlead.usage.ledger import Ledger
@@ -188,3 +188,15 @@ def test_a_bookkeeper_ends_when_the_supervisor_is_gone(tmp_path):
     os.close(life)
     os.close(alive)
     assert process.wait(timeout=5) == 1
+
+
+def test_a_damaged_database_of_live_accuracy_costs_no_line_of_the_ledger(tmp_path, capsys):
+    writer = Journal(tmp_path / JOURNAL, journal.new_writer(0))
+    write(writer)
+    writer.close()
+    (tmp_path / "accuracy.sqlite").write_bytes(b"no database at all" * 500)
+    following = Following(tmp_path)
+    following.start()
+    following.end()
+    assert recorded(tmp_path) == 1
+    assert capsys.readouterr().err.count("bookkeeping_failed") == 1

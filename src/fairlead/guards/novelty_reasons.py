@@ -56,29 +56,42 @@ def ranked(shape: Shape, row: Floats) -> list[Axis]:
     order: list[int] = np.lexsort((-apart, -excess)).tolist()
     tried = order[: _MOST_TRIED // 2]
     tried += [i for i in np.argsort(-apart).tolist() if i not in tried][: _MOST_TRIED // 2]
+    most, next_most = _two_largest(excess)
     left: dict[int, float] = {}
-    for i in tried:
-        far = shape.far.of_one(sqrt(max(without(i), 0.0)))
-        others = float(np.delete(excess, i).max(initial=0.0))
+    for i, squared in zip(tried, without(tried), strict=True):
+        far = shape.far.of_one(sqrt(max(squared, 0.0)))
+        others = next_most if excess[i] == most else most
         left[i] = max(far, shape.out.of_one(others))
     tried.sort(key=lambda i: (round(left[i], 9), -excess[i], -apart[i]))
     return [axes[i] for i in tried] + [axes[i] for i in order if i not in left]
 
 
+def _two_largest(excess: Floats) -> tuple[float, float]:
+    """The largest, and the largest of the others; none is below 0."""
+    if len(excess) < 2:
+        return float(excess.max(initial=0.0)), 0.0
+    found: Any = np.partition(excess, -2)[-2:]
+    return max(float(found[1]), 0.0), max(float(found[0]), 0.0)
+
+
 def _apart(
     nearest: Nearest | Ellipsoid, row: Floats, parts: list[slice]
-) -> tuple[Floats, Callable[[int], float]]:
-    """How much each column adds to the squared distance, and what would be left without one."""
+) -> tuple[Floats, Callable[[list[int]], list[float]]]:
+    """How much each column adds to the squared distance, and what would be left without each."""
     if isinstance(nearest, Ellipsoid):
         whole, falls = nearest.parted(row, parts)
-        return falls, lambda i: whole - float(falls[i])
+        return falls, lambda tried: [whole - float(falls[i]) for i in tried]
     rows = nearest.rows
     squares = np.einsum("ij,ij->i", rows, rows) - 2.0 * (rows @ row) + row @ row
     closest = (rows[int(squares.argmin())] - row) ** 2
 
-    def without(i: int) -> float:
-        part = parts[i]
-        return float((squares - ((rows[:, part] - row[part]) ** 2).sum(axis=1)).min())
+    def without(tried: list[int]) -> list[float]:
+        widths = [parts[i].stop - parts[i].start for i in tried]
+        places = [at for i in tried for at in range(parts[i].start, parts[i].stop)]
+        falls = (rows[:, places] - row[places]) ** 2
+        if len(places) > len(tried):
+            falls = np.add.reduceat(falls, np.cumsum([0, *widths[:-1]]), axis=1)
+        return (squares[:, None] - falls).min(axis=0).tolist()
 
     return np.add.reduceat(closest, [part.start for part in parts]), without
 

@@ -133,13 +133,22 @@ class Following(Thread):
             os._exit(1)
 
     def _run(self) -> None:
-        bookkeeper, accuracy = Bookkeeper(self._state), LiveAccuracy(self._state)
-        self.accuracy = accuracy.facts()
+        bookkeeper = Bookkeeper(self._state)
+        opened: list[LiveAccuracy] = []
+
+        def join() -> int:
+            # Opened here, so that a database that is damaged costs no line of the ledger.
+            joined = 0
+            if opened:
+                joined = opened[0].follow()
+            else:
+                opened.append(LiveAccuracy(self._state))
+            if joined or not self.accuracy:
+                self.accuracy = opened[0].facts()
+            return joined
 
         def follow() -> int:
-            joined = bookkeeper.careful("live accuracy", accuracy.follow)
-            if joined:
-                self.accuracy = accuracy.facts()
+            joined = bookkeeper.careful("live accuracy", join)
             return bookkeeper.follow() + joined
 
         while not self._over.is_set():
@@ -148,7 +157,8 @@ class Following(Thread):
         while follow():
             pass
         bookkeeper.close()
-        accuracy.close()
+        for accuracy in opened:
+            accuracy.close()
 
     def end(self) -> None:
         """Rolls up what is left, and returns when it is done."""
