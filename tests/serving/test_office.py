@@ -183,6 +183,14 @@ def test_a_shifted_month_raises_an_alarm_wherever_it_is_asked(server, lines, tab
     ask(line, table[:50].to_dict("records"))
     until(lambda: standing(running).get("drift", {}).get("rows") == 650, 10)
 
+    # Somebody has looked: the owner lets the count begin anew.
+    state = ["--state", str(tmp_path / "state")]
+    assert main(["drift", "restart", "tumour@1", *state]) == 0
+    assert main(["drift", "restart", "tumour@7", *state]) == 2
+    ask(line, table[:50].to_dict("records"))
+    until(lambda: standing(running).get("drift", {}).get("rows") == 50, 10)
+    assert standing(running)["drift"]["alarms"] == []
+
 
 def _saved(state) -> str:
     import sqlite3

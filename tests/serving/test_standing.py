@@ -140,6 +140,25 @@ def test_a_package_that_was_made_anew_begins_anew(world, opened, tmp_path, capsy
     assert "guard_state_dropped" in capsys.readouterr().err
 
 
+def test_counting_begins_anew_when_somebody_has_looked(world, opened):
+    folder, rows = world
+    state = opened()
+    assert state.restart("m", None) == 0
+    state.seen(seen(folder, rows[:200], p_values=[0.005] * 60))
+    state.save()
+    assert told(state)["strangeness"]["alarm"]
+    assert state.restart("m", 2) == state.restart("other", None) == 0
+    assert state.restart("m", 1) == 1
+    assert state.told() == {}
+    state.seen(seen(folder, rows[:10], p_values=[0.5]))
+    assert told(state)["drift"]["rows"] == 10
+    assert not told(state)["strangeness"]["alarm"]
+    again = opened()
+    assert again.answer({"kind": "restart", "model": "m", "version": None})["restarted"] == 1
+    with pytest.raises(ValueError, match="not known"):
+        again.answer({"kind": "other"})
+
+
 def test_a_suspicion_is_raised_once_and_ends_when_it_is_forgiven(opened, capsys):
     state = opened()
     for _ in range(3):

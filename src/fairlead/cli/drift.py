@@ -1,4 +1,4 @@
-"""`fairlead drift report`: have the rows moved since training? As text, JSON or a page."""
+"""`fairlead drift`: have the rows moved since training? A report, and counting anew."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ ALARMED = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is asked for, of which model, and the form of the answer."""
     add = parser.add_argument
-    add("action", choices=["report"], help="report: say what has moved, and by how much")
+    add(
+        "action",
+        choices=["report", "restart"],
+        help="report: say what has moved, and by how much; restart: count anew, after you looked",
+    )
     add(
         "model",
         metavar="MODEL[@VERSION]",
@@ -36,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reports; works while the server runs and while it does not."""
+    """Reports or restarts; works while the server runs and while it does not."""
+    if args.action == "restart":
+        return _restart(args)
     from fairlead.documents.drift_facts import alarmed, drift_facts
     from fairlead.documents.drift_report import html_page, json_text, text
 
@@ -45,6 +51,21 @@ def run(args: argparse.Namespace) -> int:
         _write(Path(args.html), html_page(facts))
     print(json_text(facts) if args.json else text(facts))
     return ALARMED if args.check and alarmed(facts) else 0
+
+
+def _restart(args: argparse.Namespace) -> int:
+    from fairlead.cli.asking import asked
+    from fairlead.core.package import check_name, parse_version
+
+    name, at, number = args.model.partition("@")
+    check_name(name)
+    version = parse_version(number) if at else None
+    told = {"kind": "restart", "model": name, "version": version}
+    count = asked(Path(args.state), told)["restarted"]
+    if not count:
+        raise NothingWatched(f"nothing of {args.model} has been watched here")
+    print(f"counting anew for {count} version{'s' * (count != 1)} of {name}")
+    return 0
 
 
 def _known(folder: Path, model: str) -> Known:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from fairlead.cli.asking import asked
 from fairlead.cli.main import COMMANDS
-from fairlead.core.errors import BadUsage, FileUnreadable
-from fairlead.serving.guard_state import FILE
+from fairlead.core.errors import BadUsage
 
 SUMMARY = COMMANDS["misuse"]
 
@@ -32,42 +31,16 @@ def run(args: argparse.Namespace) -> int:
         raise BadUsage("nobody is named", fix="fairlead misuse list shows who is suspected")
     if args.action == "list" and args.caller:
         raise BadUsage("list takes no caller", fix="fairlead misuse list")
-    if not (folder / FILE).exists():
-        raise FileUnreadable(
-            "no server has watched anything here yet",
-            where=str(folder),
-            fix="Name the state folder of the server with --state",
-        )
     if args.action == "list":
-        _list(_asked(folder, {"kind": "suspects"})["suspects"], as_json=args.json)
+        _list(asked(folder, {"kind": "suspects"})["suspects"], as_json=args.json)
         return 0
     told = {"kind": "forgive", "caller": args.caller, "model": args.model}
-    count = _asked(folder, told)["forgiven"]
+    count = asked(folder, told)["forgiven"]
     if args.json:
         print(json.dumps({"forgiven": count}))
     else:
         print(f"{count} suspicion{'s' * (count != 1)} of {args.caller} ended")
     return 0 if count else 1
-
-
-def _asked(folder: Path, message: dict[str, Any]) -> Any:
-    """The bookkeeper's answer; without a server the state folder is ours meanwhile."""
-    from fairlead.assembly.server import take_state
-    from fairlead.serving.exchange import ask
-    from fairlead.serving.standing import Standing
-
-    try:
-        return ask(folder, message)
-    except OSError:
-        handle = take_state(str(folder))
-    standing = Standing(folder / FILE)
-    try:
-        if message["kind"] == "suspects":
-            return {"suspects": standing.suspects()}
-        return {"forgiven": standing.forgive(message["caller"], message["model"])}
-    finally:
-        standing.close()
-        os.close(handle)
 
 
 def _list(suspects: list[dict[str, Any]], *, as_json: bool) -> None:

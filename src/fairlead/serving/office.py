@@ -91,15 +91,11 @@ class Office:
             self._standing().seen(message)
         elif kind == "looked":
             self._relay(line, message)
-        elif kind == "suspects":
-            line.send({"kind": "answer", "suspects": self._standing().suspects()})
-        elif kind == "forgive":
-            count = self._standing().forgive(str(message["caller"]), str(message["model"]))
+        elif kind != "hello":
+            answer = self._standing().answer(message)
             self._tell()
             self._save()
-            line.send({"kind": "answer", "forgiven": count})
-        elif kind != "hello":
-            raise ValueError(f"the message {str(kind)[:40]!r} is not known")
+            line.send(answer)
 
     def _relay(self, line: Line, message: Message) -> None:
         """The other workers learn where the caller's rows lay; this one what it missed."""

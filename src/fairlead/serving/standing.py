@@ -199,6 +199,36 @@ class Standing:
                 count += 1
         return count
 
+    def answer(self, message: Message) -> dict[str, Any]:
+        """What a command asks for. Raises KeyError or ValueError for what is no such message."""
+        kind = message["kind"]
+        if kind == "suspects":
+            return {"kind": "answer", "suspects": self.suspects()}
+        if kind == "forgive":
+            count = self.forgive(str(message["caller"]), str(message["model"]))
+            return {"kind": "answer", "forgiven": count}
+        if kind == "restart":
+            count = self.restart(str(message["model"]), message["version"])
+            return {"kind": "answer", "restarted": count}
+        raise ValueError(f"the message {str(kind)[:40]!r} is not known")
+
+    def restart(self, model: str, version: int | None) -> int:
+        """Begins to count anew for drift, of one version or all; returns of how many.
+
+        For after somebody has looked: alarms end, and the bet on novelty begins anew.
+        """
+        which, place = ("model = ? AND version = ?", (model, version))
+        if version is None:
+            which, place = "model = ?", (model,)
+        of = f"FROM guard_state WHERE {which} AND kind IN ('about', 'drift', 'bet')"
+        kept = self._db.execute(f"SELECT DISTINCT model, version {of}", place).fetchall()
+        known = [k for k in self._versions if k[0] == model and version in (None, k[1])]
+        self._db.execute(f"DELETE {of}", place)
+        for key in known:
+            del self._versions[key]
+        self.revision += 1
+        return len({*kept, *known})
+
     # --- what outlives the server -----------------------------------------------------------
 
     def save(self) -> bool:
