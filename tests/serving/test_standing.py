@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -87,6 +88,21 @@ def test_rows_of_all_workers_fill_one_window(world, opened, capsys):
     assert told(state)["drift"]["rows"] == 400
     assert told(state)["drift"]["raised"] == len(told(state)["drift"]["alarms"]) > 0
     assert "drift_found" in capsys.readouterr().err
+
+
+def test_the_log_says_nothing_of_a_private_columns_values(world, opened, tmp_path, capsys):
+    from fairlead.packing.amend import amend
+
+    folder, rows = world
+    contract = tmp_path / "contract.toml"
+    text = (folder / "contract.toml").read_text()
+    contract.write_text(re.sub(r"(?m)^kind = ", "private = true\\nkind = ", text))
+    secret = amend(folder.parent.parent, "m@1", None, contract).folder
+    state = opened()
+    state.seen(seen(secret, rows.sample(300, replace=True, random_state=0) * 1.5))
+    said = capsys.readouterr().err
+    assert "has moved" in said
+    assert "% of the last" not in said
 
 
 def test_usual_rows_raise_no_alarm(world, opened):

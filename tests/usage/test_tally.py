@@ -92,6 +92,17 @@ def test_a_model_that_has_become_worse_is_told_and_one_that_has_not_is_not():
     assert "below the 0.900 that 500 evaluation rows showed" in str(tally.facts()["alarm"])
 
 
+def test_where_only_sure_answers_are_given_the_goal_is_what_is_promised():
+    """They are right more often than the average evaluation row, and may hide behind it no more."""
+    chance = random.Random(2)
+    for rate, alarms in ((0.99, False), (0.93, True)):
+        tally = Tally({**CLASSES, "promised": 0.98})
+        truth = [float(chance.random() >= rate) for _ in range(2000)]
+        tally.add(outcome([0.0] * 2000), truth)
+        assert (tally.facts()["alarm"] is not None) == alarms
+    assert "below the 0.980 that the error goal promises" in str(tally.facts()["alarm"])
+
+
 def test_intervals_that_hold_the_truth_too_seldom_are_told():
     for error, alarms in ((0.5, False), (2.0, True)):
         tally = Tally(NUMBERS)

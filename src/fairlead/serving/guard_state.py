@@ -1,4 +1,4 @@
-"""What a state folder keeps of the guards of one version, read without disturbing a server.
+"""What a state folder keeps of the guards: its database, and reading it beside a server.
 
 The bookkeeper writes it (`standing`); it may do so while it is read here.
 """
@@ -8,14 +8,23 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fairlead.core.errors import FileUnreadable, NothingWatched
+from fairlead.serving.log import log
 
 FILE = "guards.sqlite"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS guard_state (
+    model TEXT NOT NULL, version INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
+    updated TEXT NOT NULL, PRIMARY KEY (model, version, kind)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS account (
+    model TEXT NOT NULL, version INTEGER NOT NULL, caller TEXT NOT NULL, state BLOB NOT NULL,
+    suspicion TEXT NOT NULL, updated TEXT NOT NULL, PRIMARY KEY (model, version, caller));
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +82,26 @@ def _read(
     rows: list[tuple[str, str, str]] = database.execute(query, (model, wanted)).fetchall()
     states = {kind: json.loads(state) for kind, state, _ in rows}
     return GuardState(model, wanted, states, max(updated for _, _, updated in rows))
+
+
+def opened(file: Path) -> sqlite3.Connection:
+    """The database, with its tables. Raises sqlite3.OperationalError while it cannot be had."""
+    database = sqlite3.connect(file, isolation_level=None)
+    try:
+        database.executescript("PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 5000;" + _SCHEMA)
+    except sqlite3.OperationalError:
+        database.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        database.close()
+        return set_aside(file, error)
+    return database
+
+
+def set_aside(file: Path, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+    """A new database in place of one that is damaged; the damaged one is kept beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            file.with_name(file.name + suffix).rename(f"{file}.damaged{suffix}")
+    log("guard_state_dropped", file=str(file), error=repr(error))
+    return opened(file)

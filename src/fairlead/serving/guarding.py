@@ -151,6 +151,15 @@ class Guarding:
             about["intervals"] = {"coverage": COVERAGE, "rows": intervals.rows}
         return about
 
+    @property
+    def promised(self) -> float | None:
+        """The share of right answers among those given; None where no goal is kept."""
+        guard = self._confidence
+        if guard is None or guard.error_goal is None or self.choice.unsure != "abstain":
+            return None
+        kept = guard.threshold is not None and bool(np.isfinite(guard.threshold))
+        return 1.0 - guard.error_goal if kept else None
+
     def breaches(self, inputs: list[Array]) -> list[Breach]:
         """What breaks the contract, by row. Clipped values are changed in `inputs`."""
         if self._contract is None:

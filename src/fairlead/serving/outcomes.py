@@ -67,6 +67,8 @@ class Outcomes:
             "days": package.feedback.days,
             "evaluation": _evaluation(package),
         }
+        if guarding is not None and guarding.promised is not None and self.kind == CLASSES:
+            about["promised"] = guarding.promised
         if guarding is not None and guarding.radius is not None and self.kind == NUMBERS:
             about["radius"], about["coverage"] = guarding.radius, COVERAGE
             about["interval_rows"] = guarding.about["intervals"]["rows"]

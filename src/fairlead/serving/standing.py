@@ -20,12 +20,15 @@ from typing import Any
 import numpy as np
 
 from fairlead.core.errors import FairleadError
+from fairlead.core.package import Package
 from fairlead.guards.betting import Betting
+from fairlead.guards.contract import Contract
 from fairlead.guards.drift import Drift
-from fairlead.guards.files import DRIFT, EMBEDDING, NOVELTY
+from fairlead.guards.files import CONTRACT, DRIFT, EMBEDDING, NOVELTY
 from fairlead.guards.misuse import Account, Block, Places
 from fairlead.packages.read import open_package, read_verified
 from fairlead.serving.exchange import Message
+from fairlead.serving.guard_state import opened, set_aside
 from fairlead.serving.log import log
 
 MOST_ACCOUNTS = 2048
@@ -36,15 +39,6 @@ _MOST_VERSIONS = 256
 _SAVED_AT_ONCE = 64
 _JUDGING = (DRIFT, NOVELTY, EMBEDDING)
 """The files of a package against which rows are held: of others no state means anything."""
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS guard_state (
-    model TEXT NOT NULL, version INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
-    updated TEXT NOT NULL, PRIMARY KEY (model, version, kind)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS account (
-    model TEXT NOT NULL, version INTEGER NOT NULL, caller TEXT NOT NULL, state BLOB NOT NULL,
-    suspicion TEXT NOT NULL, updated TEXT NOT NULL, PRIMARY KEY (model, version, caller));
-"""
-
 Key = tuple[str, int]
 
 
@@ -61,9 +55,13 @@ class Known:
 
 @dataclass(slots=True)
 class Watched:
-    """The state of one version's guards. drift: None when the package has learnt none."""
+    """The state of one version's guards.
+
+    drift: None when the package has learnt none. private: columns whose values are told to nobody.
+    """
 
     drift: Drift | None
+    private: frozenset[str]
     bet: Betting | None
     about: dict[str, Any]
     changed: bool = True
@@ -83,13 +81,13 @@ class Standing:
         self._unreadable: set[Key] = set()
         self._accuracy: Mapping[Key, Mapping[str, Any]] = {}
         self.revision = 0
-        self._db = _opened(file)
+        self._db = opened(file)
         try:
             self._recall()
         except sqlite3.DatabaseError as error:
             self._db.close()
             self._callers.clear()
-            self._db = _set_aside(file, error)
+            self._db = set_aside(file, error)
 
     def close(self) -> None:
         """Saves everything and closes the database."""
@@ -115,7 +113,9 @@ class Standing:
                 break
             counts = [np.array(counted, dtype=np.int64) for counted in chunk["counts"]]
             for alarm in watched.drift.absorb(counts, int(chunk["rows"]), when=when):
-                log("drift_found", model=f"{key[0]}/{key[1]}", words=alarm.words)
+                secret = alarm.column in watched.private
+                words = f"{alarm.column}: has moved" if secret else alarm.words
+                log("drift_found", model=f"{key[0]}/{key[1]}", words=words)
         p_values = told.get("p_values", ())
         if watched.bet is not None and p_values:
             before = watched.bet.alarmed
@@ -293,6 +293,7 @@ class Standing:
             package = open_package(Path(folder))
             raw = read_verified(package, DRIFT) if DRIFT in package.files else None
             drift = Drift.from_bytes(raw) if raw is not None else None
+            private = _private(package)
         except (FairleadError, OSError, ValueError, KeyError) as error:
             if key not in self._unreadable:
                 self._unreadable.add(key)
@@ -302,7 +303,7 @@ class Standing:
         bet = Betting(rows) if rows else None
         learnt = [package.files[name].sha256 for name in _JUDGING if name in package.files]
         about = {"folder": folder, "since": _moment(), "learnt": learnt}
-        self._versions[key] = watched = Watched(drift, bet, about)
+        self._versions[key] = watched = Watched(drift, private, bet, about)
         self._restore(key, watched)
         return watched
 
@@ -332,27 +333,11 @@ class Standing:
             self._unsaved[place] = None
 
 
-def _opened(file: Path) -> sqlite3.Connection:
-    """The database, with its tables. Raises sqlite3.OperationalError while it cannot be had."""
-    database = sqlite3.connect(file, isolation_level=None)
-    try:
-        database.executescript("PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 5000;" + _SCHEMA)
-    except sqlite3.OperationalError:
-        database.close()
-        raise
-    except sqlite3.DatabaseError as error:
-        database.close()
-        return _set_aside(file, error)
-    return database
-
-
-def _set_aside(file: Path, error: sqlite3.DatabaseError) -> sqlite3.Connection:
-    """A new database in place of one that is damaged; the damaged one is kept beside it."""
-    for suffix in ("", "-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            file.with_name(file.name + suffix).rename(f"{file}.damaged{suffix}")
-    log("guard_state_dropped", file=str(file), error=repr(error))
-    return _opened(file)
+def _private(package: Package) -> frozenset[str]:
+    if CONTRACT not in package.files:
+        return frozenset()
+    contract = Contract.from_toml(read_verified(package, CONTRACT).decode())
+    return frozenset(rule.name for rule in contract.rules if rule.private)
 
 
 def _states(watched: Watched) -> Sequence[tuple[str, Any]]:

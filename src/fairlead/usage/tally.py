@@ -135,14 +135,20 @@ class Tally:
             promised = coverage if self.about.get("radius") is not None else None
         else:
             hits, what, promised = int(total["hits"]), "accuracy", evaluation.get("accuracy")
-        if promised is None or not rows or not count:
+        goal = self.about.get("promised")
+        if goal is not None and count:
+            # Only answers that are sure enough are given: they keep the goal, not the average.
+            least, promised, source = float(goal), float(goal), "the error goal promises"
+        elif promised is None or not rows or not count:
             return None
-        least = lowest(round(promised * rows), rows, DOUBT)
+        else:
+            least = lowest(round(promised * rows), rows, DOUBT)
+            source = f"{rows} evaluation rows showed"
         if not is_below(hits, count, least, DOUBT):
             return None
         return (
             f"the live {what} is {hits / count:.3f} over {count} labelled rows, below the "
-            f"{promised:.3f} that {rows} evaluation rows showed (with 99 % confidence)"
+            f"{promised:.3f} that {source} (with 99 % confidence)"
         )
 
 
