@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _restart(args: argparse.Namespace) -> int:
-    from fairlead.cli.asking import asked
+    from fairlead.assembly.asking import asked
     from fairlead.core.package import check_name, parse_version
 
     name, at, number = args.model.partition("@")

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fairlead.cli.asking import asked
+from fairlead.assembly.asking import asked
 from fairlead.cli.main import COMMANDS
 from fairlead.core.errors import BadUsage
 

@@ -293,7 +293,7 @@ class Standing:
             package = open_package(Path(folder))
             raw = read_verified(package, DRIFT) if DRIFT in package.files else None
             drift = Drift.from_bytes(raw) if raw is not None else None
-            private = _private(package)
+            private = _private(package, drift)
         except (FairleadError, OSError, ValueError, KeyError) as error:
             if key not in self._unreadable:
                 self._unreadable.add(key)
@@ -333,10 +333,14 @@ class Standing:
             self._unsaved[place] = None
 
 
-def _private(package: Package) -> frozenset[str]:
+def _private(package: Package, drift: Drift | None) -> frozenset[str]:
+    """The private columns; all of them where the contract cannot be read."""
     if CONTRACT not in package.files:
         return frozenset()
-    contract = Contract.from_toml(read_verified(package, CONTRACT).decode())
+    try:
+        contract = Contract.from_toml(read_verified(package, CONTRACT).decode())
+    except ValueError:
+        return frozenset(w.name for w in drift.watched) if drift is not None else frozenset()
     return frozenset(rule.name for rule in contract.rules if rule.private)
 
 
