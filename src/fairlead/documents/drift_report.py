@@ -168,7 +168,7 @@ def _figures(facts: Facts) -> str:
     bet = facts["strangeness"]
     told = [
         ("columns watched", _number(facts["columns_watched"]), _left_out(facts)),
-        ("alarms so far", _number(facts["alarms_raised"]), f"{len(facts['standing'])} stand"),
+        ("alarms so far", _number(facts["alarms_raised"]), f"standing: {len(facts['standing'])}"),
         *(
             (
                 f"windows of {_number(window['size'])} rows",

@@ -68,7 +68,7 @@ svg { display: block; width: 100%; height: auto; overflow: visible; }
 .moved .now-area { fill: color-mix(in srgb, var(--moved) 14%, transparent); }
 .over { fill: transparent; } .axis { stroke: var(--line); }
 .past { fill: var(--learnt); } .past.beyond { fill: var(--moved); }
-.sizes { display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px; }
+.sizes { display: grid; grid-template-columns: 4fr 3fr 4fr; gap: 10px; }
 .sizes span { display: block; color: var(--soft); font-size: 12px; white-space: nowrap; }
 .key { display: flex; flex-wrap: wrap; gap: 4px 18px; color: var(--soft); font-size: 13px;
   margin-top: 8px; }
