@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.access.parts import SECOND
 
@@ -74,26 +74,55 @@ def _within(limit, passed):
             )
 
 
-@given(
-    RATES,
-    st.lists(
-        st.tuples(PAUSES, UNITS) | st.tuples(PAUSES, st.sampled_from([-1, -2, -3]), UNITS),
-        max_size=60,
-    ),
+SLOW = st.builds(
+    lambda amount, burst: parse_limit(f"rows={amount}/second:{burst}"),
+    st.integers(1, 2),
+    st.integers(1, 4),
 )
+TAKE = st.tuples(st.just("take"), st.integers(0, 2), st.integers(1, 4))
+GIVE = st.tuples(st.just("give"), st.integers(0, 2), st.integers(0, 4))
+
+
+@settings(max_examples=500)
+@given(SLOW, st.lists(TAKE | GIVE, max_size=30))
 def test_giving_back_never_lets_more_pass_than_if_it_had_not_been_taken(limit, steps):
-    rate, now, passed, open_ = Rate(limit, 0), 0, [], []
-    for pause, units, *part in steps:
-        now += pause
-        if not part and rate.fits(units, now, 0):
-            open_.append((len(passed), rate.take(units, now, 0)))
+    """Seconds of the size in which such a rate runs off, so that all that can meet does meet."""
+    rate, now, passed, under_way = Rate(limit, 0), 0, [], []
+
+    def take(units):
+        if rate.fits(units, now, 0):
+            under_way.append((len(passed), rate.take(units, now, 0)))
             passed.append((now, units))
-        elif part and len(open_) >= -units:
-            place, taken = open_.pop(units)
-            back = min(part[0], taken[0])
+
+    for what, seconds, units in steps:
+        now += seconds * SECOND
+        if what == "take":
+            take(units)
+        elif under_way:
+            place, taken = under_way.pop(units % len(under_way))
+            back = min(units, taken[0])
             rate.give_back(taken, back, now)
             passed[place] = passed[place][0], taken[0] - back
+            for _ in range(rate.left(now, 0)):
+                take(1)  # whoever can use what was given back does
     _within(limit, passed)
+
+
+def test_what_has_run_off_is_not_given_back_out_of_what_came_later():
+    rate = Rate(parse_limit("rows=1/second:10"), 0)
+    early = rate.take(10, 0, 0)
+    rate.take(10, 10 * SECOND, 0)
+    rate.give_back(early, 10, 10 * SECOND)
+    assert rate.left(10 * SECOND, 0) == 0
+
+
+def test_what_was_given_back_below_it_is_not_given_back_twice():
+    rate = Rate(parse_limit("rows=1/second:20"), 0)
+    below, above = rate.take(10, 0, 0), rate.take(10, 0, 0)
+    rate.give_back(below, 10, 0)
+    rate.take(10, 10 * SECOND, 0)
+    rate.give_back(above, 10, 10 * SECOND)
+    assert rate.left(10 * SECOND, 0) == 10
 
 
 @given(RATES, UNITS)

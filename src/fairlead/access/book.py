@@ -44,12 +44,11 @@ _NEVER = 1 << 63
 class _Known:
     """A key as the book checks it on every call: what may end it, and where it may be used."""
 
-    __slots__ = ("caller", "digest", "ends", "key", "networks")
+    __slots__ = ("caller", "ends", "key", "networks")
 
     def __init__(self, stored: StoredKey) -> None:
         key = stored.key
         self.key = key
-        self.digest = stored.digest
         self.networks = tuple(parse_network(text) for text in key.networks)
         self.caller = Caller.of(key)
         ends = (key.expires_ns, key.retires_ns, _NEVER)

@@ -260,9 +260,8 @@ def _make_private(file: Path) -> None:
 
     A file that is there is not opened: closing it would end the locks of this process on it.
     """
-    if not file.exists():
-        with suppress(FileExistsError):
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     if file.stat().st_mode & 0o022:
         raise StateInvalid(
             "others may write the database of keys", where=file.name, fix="Close it with chmod 600"
