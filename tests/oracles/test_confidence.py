@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-pytest.importorskip("mapie")
-
 from crepes import ConformalClassifier, ConformalRegressor
 from crepes.extras import hinge
 from mapie.classification import SplitConformalClassifier

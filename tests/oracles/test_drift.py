@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-pytest.importorskip("river")
-
 from river.drift import ADWIN
 from scipy import stats
 from tests.oracles.parts import MARKS

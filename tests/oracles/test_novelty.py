@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-pytest.importorskip("pyod")
-
 from crepes import ConformalClassifier
 from pyod.models.knn import KNN
 from sklearn.metrics import roc_auc_score
