@@ -38,7 +38,7 @@ PLACES = {
     "ctypes": ["runtimes/runner/*", "serving/memory.py"],
     "pickle": ["packing/airlock/*"],
     "sqlite3": [
-        "serving/guard_state.py", "serving/standing.py", "usage/accuracy.py", "usage/ledger.py",
+        "serving/guard_state.py", "serving/standing.py", "usage/accuracy.py", "usage/database.py",
         "usage/stores/*",
     ],
     # a module whose name is made at run time

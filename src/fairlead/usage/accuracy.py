@@ -17,6 +17,7 @@ from typing import Any
 
 from fairlead.core.clock import wall_ns
 from fairlead.usage import feedback, outcomes
+from fairlead.usage.database import opened
 from fairlead.usage.feedback import FEEDBACK, Labelled
 from fairlead.usage.outcomes import OUTCOMES, Outcome
 from fairlead.usage.segments import SEGMENT_BYTES, SUFFIX, remove, sealed, segments
@@ -76,13 +77,7 @@ class LiveAccuracy:
         self._kept_bytes = kept_bytes
         self._ended: set[str] = set()
         self._swept_ns = 0
-        self._db = sqlite3.connect(state / ACCURACY, isolation_level=None)
-        self._db.executescript(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;"
-        )
-        self._db.executescript(_SCHEMA)
-        if self._db.execute("SELECT version FROM format").fetchone() is None:
-            self._db.execute("INSERT INTO format VALUES (?)", (FORMAT,))
+        self._db = opened(state / ACCURACY, _SCHEMA, FORMAT)
 
     def close(self) -> None:
         """Closes the database."""

@@ -6,12 +6,12 @@ so replaying a segment, or dying anywhere, changes nothing. One process writes.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fairlead.usage.database import opened
 from fairlead.usage.journal import DECISION, STATUS, Batch, read
 
 FORMAT = 1
@@ -44,13 +44,7 @@ class Ledger:
     """The usage database of one state folder. Open it in one process only."""
 
     def __init__(self, file: Path) -> None:
-        self._db = sqlite3.connect(file, isolation_level=None)
-        self._db.executescript(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;"
-        )
-        self._db.executescript(_SCHEMA)
-        if self._db.execute("SELECT version FROM format").fetchone() is None:
-            self._db.execute("INSERT INTO format VALUES (?)", (FORMAT,))
+        self._db = opened(file, _SCHEMA, FORMAT)
 
     def close(self) -> None:
         """Closes the database."""
