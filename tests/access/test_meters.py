@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.access.parts import SECOND
 
-from fairlead.access.calendar import zone
+from fairlead.core.calendar import zone
 from fairlead.access.meters import Quota, Rate, Stock, meter
 from fairlead.core.allowance import SECONDS, parse_limit
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.access.calendar import window, zone
+from fairlead.core.calendar import window, zone
 from fairlead.core.errors import BadSetting
 
 HOUR = 3600 * 10**9
