@@ -65,6 +65,55 @@ class NetworkRefused(PermissionDenied):
     id, name = "FRL-1209", "NETWORK_REFUSED"
 
 
+class TokenMalformed(Unauthenticated):
+    """What was sent is no token that can be read here: its form, its length or its algorithm."""
+
+    id, name = "FRL-1210", "TOKEN_MALFORMED"
+
+
+class TokenUntrusted(Unauthenticated):
+    """No issuer that is trusted here has signed the token."""
+
+    id, name = "FRL-1211", "TOKEN_UNTRUSTED"
+
+
+class TokenExpired(Unauthenticated):
+    """The token has expired, or is not valid yet."""
+
+    id, name = "FRL-1212", "TOKEN_EXPIRED"
+
+
+class TokenMisdirected(Unauthenticated):
+    """The token is genuine, and was not issued for this server."""
+
+    id, name = "FRL-1213", "TOKEN_MISDIRECTED"
+
+
+class IdentityUnmapped(PermissionDenied):
+    """A genuine token or certificate that no rule gives a tenant and scopes."""
+
+    id, name = "FRL-1214", "IDENTITY_UNMAPPED"
+
+
+class IssuerUnavailable(FairleadError):
+    """The keys of the token's issuer are not known here now, or are too old to be believed."""
+
+    code = Code.UNAVAILABLE
+    id, name = "FRL-1215", "ISSUER_UNAVAILABLE"
+
+
+class OriginRefused(PermissionDenied):
+    """A browser asks for a web origin that may not."""
+
+    id, name = "FRL-1216", "ORIGIN_REFUSED"
+
+
+class HostRefused(PermissionDenied):
+    """The administration was asked under a name that is not its own."""
+
+    id, name = "FRL-1217", "HOST_REFUSED"
+
+
 class ResourceExhausted(FairleadError):
     """The caller's own limit is used up."""
 
@@ -73,3 +122,16 @@ class ResourceExhausted(FairleadError):
 
     retry_after: int | None = None
     """Whole seconds after which asking again may succeed, where that is known."""
+
+
+class TooManyAttempts(ResourceExhausted):
+    """Too many wrong keys or tokens came from this address."""
+
+    id, name = "FRL-1218", "TOO_MANY_ATTEMPTS"
+
+
+class HandshakeFailed(FairleadError):
+    """The TLS handshake failed: no TLS, no common version, or no acceptable certificate."""
+
+    code = Code.INVALID_ARGUMENT
+    id, name = "FRL-1018", "HANDSHAKE_FAILED"

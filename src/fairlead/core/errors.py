@@ -26,14 +26,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.core.access_errors import CallerSuspended as CallerSuspended
+from fairlead.core.access_errors import HandshakeFailed as HandshakeFailed
+from fairlead.core.access_errors import HostRefused as HostRefused
+from fairlead.core.access_errors import IdentityUnmapped as IdentityUnmapped
+from fairlead.core.access_errors import IssuerUnavailable as IssuerUnavailable
 from fairlead.core.access_errors import KeyExpired as KeyExpired
 from fairlead.core.access_errors import KeyMalformed as KeyMalformed
 from fairlead.core.access_errors import KeyReplaced as KeyReplaced
 from fairlead.core.access_errors import KeyRevoked as KeyRevoked
 from fairlead.core.access_errors import KeyUnknown as KeyUnknown
 from fairlead.core.access_errors import NetworkRefused as NetworkRefused
+from fairlead.core.access_errors import OriginRefused as OriginRefused
 from fairlead.core.access_errors import PermissionDenied as PermissionDenied
 from fairlead.core.access_errors import ResourceExhausted as ResourceExhausted
+from fairlead.core.access_errors import TokenExpired as TokenExpired
+from fairlead.core.access_errors import TokenMalformed as TokenMalformed
+from fairlead.core.access_errors import TokenMisdirected as TokenMisdirected
+from fairlead.core.access_errors import TokenUntrusted as TokenUntrusted
+from fairlead.core.access_errors import TooManyAttempts as TooManyAttempts
 from fairlead.core.access_errors import Unauthenticated as Unauthenticated
 from fairlead.core.failure import CATALOGUE as CATALOGUE
 from fairlead.core.failure import Code as Code
@@ -46,6 +56,7 @@ from fairlead.core.setup_errors import BindRefused as BindRefused
 from fairlead.core.setup_errors import ConversionFailed as ConversionFailed
 from fairlead.core.setup_errors import FileUnreadable as FileUnreadable
 from fairlead.core.setup_errors import FormatUnknown as FormatUnknown
+from fairlead.core.setup_errors import IdentitiesInvalid as IdentitiesInvalid
 from fairlead.core.setup_errors import LoadFailed as LoadFailed
 from fairlead.core.setup_errors import MissingExtra as MissingExtra
 from fairlead.core.setup_errors import NothingWatched as NothingWatched
@@ -53,6 +64,8 @@ from fairlead.core.setup_errors import PackageInvalid as PackageInvalid
 from fairlead.core.setup_errors import RowsInvalid as RowsInvalid
 from fairlead.core.setup_errors import SetupError as SetupError
 from fairlead.core.setup_errors import StateInvalid as StateInvalid
+from fairlead.core.setup_errors import TlsInvalid as TlsInvalid
+from fairlead.core.setup_errors import TlsMissing as TlsMissing
 from fairlead.core.setup_errors import UnsafeFile as UnsafeFile
 from fairlead.core.setup_errors import VersionDrift as VersionDrift
 from fairlead.core.setup_errors import VersionExists as VersionExists

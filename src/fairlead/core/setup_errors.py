@@ -48,6 +48,24 @@ class BindRefused(SetupError):
     id, name = "FRL-2006", "BIND_REFUSED"
 
 
+class IdentitiesInvalid(SetupError):
+    """The file of issuers and certificates cannot be taken."""
+
+    id, name = "FRL-2007", "IDENTITIES_INVALID"
+
+
+class TlsInvalid(SetupError):
+    """The certificate, its key, or the certificates of the client authority cannot be used."""
+
+    id, name = "FRL-2008", "TLS_INVALID"
+
+
+class TlsMissing(SetupError):
+    """Other machines can reach the address, and what they send would travel in the clear."""
+
+    id, name = "FRL-2009", "TLS_MISSING"
+
+
 class UnsafeFile(SetupError):
     """The trained file asks for something that is not allowed, or lies about itself."""
 
