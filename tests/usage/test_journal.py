@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
-import resource
-import signal
-import subprocess
-import sys
-import textwrap
+import struct
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.core.errors import JournalUnavailable
+from fairlead.core.errors import JournalUnavailable, StateInvalid
 from fairlead.usage import journal
-from fairlead.usage.journal import Columns, Journal, read, sealed, segments
+from fairlead.usage.journal import NOBODY, Columns, Journal, Names, Who, read, sealed, segments
+from fairlead.usage.segments import frame, frames
 
 _U32, _U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
-_CALLS = st.lists(
-    st.tuples(_U32, _U32, _U32, _U64, st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=5
-).map(lambda calls: Columns(*(list(column) for column in zip(*calls, strict=True))))
+_WHO = st.tuples(*[st.text(max_size=8)] * 4).map(lambda who: json.dumps(who).encode())
+_CALL = st.tuples(_U32, _U32, _U32, _U64, st.integers(0, 2), st.integers(0, 3), _WHO)
+_CALLS = st.lists(_CALL, min_size=1, max_size=5).map(
+    lambda calls: Columns(*(list(column) for column in zip(*calls, strict=True)))
+)
 _BATCHES = st.lists(
     st.tuples(st.sampled_from(["a", "b", "m" * 128]), st.integers(0, 10**18), _CALLS), max_size=8
 )
@@ -30,8 +31,18 @@ _BATCHES = st.lists(
 
 def one(rows: int = 1, **more: int) -> Columns:
     """The columns of one call."""
-    call = dict.fromkeys(Columns._fields, 0) | {"rows": rows} | more
+    call = dict.fromkeys(Columns._fields[:-1], 0) | {"rows": rows} | more
     return Columns(**{name: [value] for name, value in call.items()})
+
+
+def by(*whos: bytes) -> Columns:
+    """The columns of one call of each."""
+    ones = [1] * len(whos)
+    return Columns(ones, ones, ones, ones, [0] * len(whos), [0] * len(whos), whos)
+
+
+def named(number: int) -> bytes:
+    return json.dumps([f"key{number}", "tenant", "gold", "gold@3"]).encode()
 
 
 def batches(folder: Path):
@@ -110,7 +121,7 @@ def test_any_bytes_can_be_read(tmp_path_factory, raw):
 
 def test_reading_goes_on_where_it_stopped(tmp_path):
     writer = Journal(tmp_path, "w")
-    names: dict[int, str] = {}
+    names = Names()
     offset, found = 0, []
     for number in range(5):
         writer.append("m", 1, one(rows=number))
@@ -123,7 +134,7 @@ def test_reading_goes_on_where_it_stopped(tmp_path):
 
 
 def test_a_full_segment_is_followed_by_the_next(tmp_path, monkeypatch):
-    monkeypatch.setattr(journal, "SEGMENT_BYTES", 200)
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 500)
     writer = Journal(tmp_path, "w")
     for number in range(20):
         writer.append("m", 1, one(rows=number))
@@ -139,13 +150,16 @@ def test_a_full_segment_is_followed_by_the_next(tmp_path, monkeypatch):
 def test_more_calls_than_a_frame_counts_are_still_one_append(tmp_path):
     count = 70_000
     writer = Journal(tmp_path, "w")
-    writer.append("m", 1, Columns(*([list(range(count))] * 4 + [[0] * count] * 2)))
+    writer.append(
+        "m", 1, Columns(*([list(range(count))] * 4 + [[0] * count] * 2), [named(1)] * count)
+    )
     writer.append("m", 1, one())
     writer.close()
     found = batches(tmp_path)
     assert [len(b.calls.rows) for b in found] == [65_535, count - 65_535, 1]
     assert [b.sequence for b in found] == [0, 65_535, count]
     assert rows(tmp_path) == [*range(count), 1]
+    assert [{*b.calls.who} for b in found] == [{named(1)}, {named(1)}, {NOBODY}]
 
 
 def test_more_models_than_a_segment_names_go_to_the_next(tmp_path, monkeypatch):
@@ -156,6 +170,124 @@ def test_more_models_than_a_segment_names_go_to_the_next(tmp_path, monkeypatch):
     writer.close()
     assert [b.model for b in batches(tmp_path)] == [f"m{n}" for n in range(8)]
     assert len(segments(tmp_path)) == 3
+
+
+def test_more_callers_than_a_segment_names_go_to_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "_MOST_NAMES", 3)
+    writer = Journal(tmp_path, "w")
+    for number in range(4):
+        writer.append("m", 1, by(named(2 * number), named(2 * number + 1)))
+    with pytest.raises(JournalUnavailable):
+        writer.append("m", 1, by(*map(named, range(4))))
+    writer.append("m", 1, by(named(7), named(6), named(9)))
+    writer.close()
+    assert [who for b in batches(tmp_path) for who in b.calls.who] == [
+        *map(named, [0, 1, 2, 3, 4, 5, 6, 7, 7, 6, 9])
+    ]
+    assert len(segments(tmp_path)) == 4
+
+
+def test_who_called_is_told_with_each_record(tmp_path):
+    writer = Journal(tmp_path, "w")
+    writer.append("m", 3, by(named(1), NOBODY))
+    writer.append("m", 3, one())
+    writer.close()
+    found = [record for batch in batches(tmp_path) for record in batch.records()]
+    told = [Who(r.key, r.tenant, r.plan, r.price) for r in found]
+    assert told == [
+        Who("key1", "tenant", "gold", "gold@3"),
+        Who("", "", "", ""),
+        Who("", "", "", ""),
+    ]
+
+
+@pytest.mark.parametrize("calls", [1, 8, 64])
+def test_a_record_takes_at_most_64_bytes_of_a_full_segment(tmp_path, monkeypatch, calls):
+    """With a hundred callers, and also when no two calls are ever executed together."""
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 1 << 20)
+    writer = Journal(tmp_path, journal.new_writer(0))
+    whos = [json.dumps([f"k_{n:020}", f"t{n % 9}", "gold", "gold@3"]).encode() for n in range(100)]
+    count = 0
+    while len(segments(tmp_path)) < 2:
+        writer.append("fraud", 1, by(*(whos[(count + n) % 100] for n in range(calls))))
+        count += calls
+    writer.close()
+    assert segments(tmp_path)[0].stat().st_size / (count - calls) <= 64
+
+
+def test_each_segment_names_the_hash_of_the_one_before_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 500)
+    writer = Journal(tmp_path, "w")
+    for number in range(40):
+        writer.append(f"m{number}", 1, one())
+    writer.close()
+    previous, digest = "", ""
+    for number, segment in enumerate(segments(tmp_path), 1):
+        _, kind, content = next(frames(segment))
+        header = journal.header_of(content)
+        assert kind == journal.KIND_HEADER
+        assert header == (2, "w", number, previous, digest)
+        previous, digest = segment.name, sha256(segment.read_bytes()).hexdigest()
+    assert number > 3
+
+
+def test_a_segment_of_the_first_format_is_still_read(tmp_path):
+    batch = struct.pack("<QQQHH", 10, 7, 5, 0, 2) + struct.pack(
+        "<6I2Q4B", 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3
+    )
+    segment = tmp_path / "old.segment"
+    segment.write_bytes(frame(2, b"\0\0iris") + frame(1, batch))
+    ((_, name), (_, found)) = read(segment)
+    assert name is None
+    assert (found.sequence, found.wall_ns, found.model, found.version) == (7, 10, "iris", 5)
+    columns = [[1, 2], [3, 4], [5, 6], [7, 8], [0, 1], [2, 3], [NOBODY] * 2]
+    assert [list(column) for column in found.calls] == columns
+
+
+@pytest.mark.parametrize("newer", ["header", "frame"])
+def test_a_segment_of_a_newer_format_is_refused(tmp_path, newer):
+    about = json.dumps({"format": 3, "of": "the future"}).encode()
+    segment = tmp_path / "new.segment"
+    segment.write_bytes(frame(journal.KIND_HEADER, about) if newer == "header" else frame(99, b""))
+    with pytest.raises(StateInvalid):
+        list(read(segment))
+
+
+def test_with_power_the_disk_has_each_record_before_append_returns(tmp_path, monkeypatch):
+    synced: list[int] = []
+    fdatasync = os.fdatasync
+
+    def watching(handle: int) -> None:
+        synced.append(os.fstat(handle).st_size)
+        fdatasync(handle)
+
+    monkeypatch.setattr(os, "fdatasync", watching)
+    writer = Journal(tmp_path, "w", power=True)
+    sizes = []
+    for _ in range(3):
+        writer.append("m", 1, one())
+        sizes.append(segments(tmp_path)[0].stat().st_size)
+    writer.close()
+    assert synced == sizes
+
+
+def test_a_disk_that_fails_to_keep_a_record_refuses_it_and_the_next_segment_is_begun(
+    tmp_path, monkeypatch
+):
+    writer = Journal(tmp_path, "w", power=True)
+    writer.append("m", 1, one())
+
+    def broken(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", broken)
+        with pytest.raises(JournalUnavailable, match="Input/output error"):
+            writer.append("m", 1, one(rows=2))
+    writer.append("m", 1, one(rows=3))
+    writer.close()
+    assert len(segments(tmp_path)) == 2
+    assert rows(tmp_path)[-1] == 3
 
 
 def test_a_segment_is_never_visible_and_unlocked_while_its_writer_lives(tmp_path, monkeypatch):
@@ -192,118 +324,3 @@ def test_a_name_that_is_taken_is_not_written_over(tmp_path):
         writer.close()
         (tmp_path / "same-000002.segment").rename(tmp_path / f"{os.urandom(4).hex()}.segment")
     assert rows(tmp_path) == [1, 1]
-
-
-# --- a disk that is full ------------------------------------------------------------------
-
-_FULL_DISK = """
-    import resource, signal, sys
-    from pathlib import Path
-    from fairlead.core.errors import JournalUnavailable
-    from fairlead.usage.journal import Columns, Journal
-
-    most = int(sys.argv[2])
-    writer = Journal(Path(sys.argv[1]), "w")
-    acknowledged, refused = [], 0
-
-    def append(number):
-        global refused
-        try:
-            writer.append("m", 1, Columns([number], [0], [0], [0], [0], [0]))
-            acknowledged.append(number)
-        except JournalUnavailable as error:
-            refused += 1
-            assert error.id == "FRL-1504"
-
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
-    for number in range(12):
-        append(number)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    before = refused
-    for number in range(12, 16):
-        append(number)
-    assert refused == before, "it recovers without a restart"
-    print(refused, *acknowledged)
-"""
-
-
-@pytest.mark.parametrize("most", [1, 30, 100, 101, 140, 200, 333])
-def test_a_full_disk_refuses_and_what_was_acknowledged_is_there(tmp_path, most):
-    """The largest file is bounded so that a write is cut short, then refused; then it is not."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(_FULL_DISK), str(tmp_path), str(most)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    refused, *acknowledged = map(int, done.stdout.split())
-    assert refused > 0
-    assert rows(tmp_path) == acknowledged
-    assert acknowledged[-4:] == [12, 13, 14, 15]
-
-
-def test_a_folder_that_has_gone_refuses_and_recovers_when_it_is_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(journal, "SEGMENT_BYTES", 60)
-    folder = tmp_path / "journal"
-    writer = Journal(folder, "w")
-    writer.append("m", 1, one(rows=1))
-    folder.rename(tmp_path / "away")
-    with pytest.raises(JournalUnavailable):
-        writer.append("m", 1, one(rows=2))
-    (tmp_path / "away").rename(folder)
-    writer.append("m", 1, one(rows=3))
-    writer.close()
-    assert rows(folder) == [1, 3]
-
-
-def test_no_descriptor_left_refuses_and_recovers_without_a_restart(tmp_path, monkeypatch):
-    monkeypatch.setattr(journal, "SEGMENT_BYTES", 60)
-    writer = Journal(tmp_path, "w")
-    writer.append("m", 1, one(rows=1))
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Zero: what is open stays open, and nothing more can be opened, whatever number is free.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
-    try:
-        with pytest.raises(JournalUnavailable):
-            writer.append("m", 1, one(rows=2))
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    writer.append("m", 1, one(rows=3))
-    writer.close()
-    assert rows(tmp_path) == [1, 3]
-
-
-# --- a writer that dies -------------------------------------------------------------------
-
-_WRITER = """
-    import sys
-    from pathlib import Path
-    from fairlead.usage.journal import Columns, Journal
-
-    writer = Journal(Path(sys.argv[1]), "w")
-    for number in range(10**9):
-        writer.append("m", 1, Columns([number], [0], [0], [0], [0], [0]))
-        print(number, flush=True)
-"""
-
-
-def test_a_killed_writer_loses_nothing_that_it_said_and_its_segment_is_sealed(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(_WRITER), str(tmp_path)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line == "50\n":
-            assert [sealed(s) for s in segments(tmp_path)] == [False]
-            process.send_signal(signal.SIGKILL)
-            break
-    said = [50, *map(int, process.stdout.read().splitlines())]
-    process.wait()
-    process.stdout.close()
-    found = rows(tmp_path)
-    assert found[: said[-1] + 1] == list(range(said[-1] + 1))
-    assert len(found) <= said[-1] + 2
-    assert [sealed(s) for s in segments(tmp_path)] == [True]

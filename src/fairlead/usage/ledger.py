@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead.usage.database import opened
-from fairlead.usage.journal import DECISION, STATUS, Batch, read
+from fairlead.usage.journal import DECISION, STATUS, Batch, names_before, read
 
 FORMAT = 1
 _SCHEMA = """
@@ -58,9 +58,9 @@ class Ledger:
         name = segment.name
         row = self._db.execute("SELECT offset FROM segment WHERE name = ?", (name,)).fetchone()
         offset = row[0] if row else 0
-        known = "SELECT id, model FROM segment_model WHERE segment = ?"
-        names: dict[int, str] = dict(self._db.execute(known, (name,)).fetchall())
-        before = dict(names)
+        if segment.stat().st_size <= offset:
+            return 0
+        names = names_before(segment, offset)
         sums: Sums = defaultdict(lambda: [0] * 5)
         count = 0
         reached = offset
@@ -76,10 +76,6 @@ class Ledger:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.executemany(_ADD, [(*key, *values) for key, values in sums.items()])
-            self._db.executemany(
-                "INSERT INTO segment_model VALUES (?, ?, ?)",
-                [(name, i, model) for i, model in names.items() if i not in before],
-            )
             self._db.execute("INSERT OR REPLACE INTO segment VALUES (?, ?)", (name, reached))
             self._db.execute("COMMIT")
         except BaseException:

@@ -90,11 +90,16 @@ def remove(gone: list[Path]) -> None:
     for segment in gone:
         segment.unlink(missing_ok=True)
     for folder in {segment.parent for segment in gone}:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Returns when the disk has what was added to a folder and removed from it. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class SegmentLog:
