@@ -12,7 +12,7 @@ from fairlead.core.access import Key, StoredKey, parse_scopes
 from fairlead.core.allowance import parse_limits
 from fairlead.core.errors import KeyFieldInvalid
 from fairlead.serving import book_messages
-from fairlead.serving.book_messages import Gathered, key_to_json, pieces, stored_to_json
+from fairlead.serving.book_messages import Book, Gathered, key_to_json, pieces, stored_to_json
 
 LETTERS = "0123456789ABCDEFabcdef"
 ids = st.text(LETTERS, min_size=16, max_size=16).map("key_{}".format)
@@ -55,7 +55,9 @@ def sent(messages):
 def test_what_is_sent_in_pieces_arrives_as_it_was(book, revision, size):
     before, book_messages._PIECE_BYTES = book_messages._PIECE_BYTES, size
     try:
-        messages = sent(pieces(revision, True, book, {"acme": {"plan": "gold"}}, {"gold": [1]}))
+        messages = sent(
+            pieces(Book(revision, True, book, {"acme": {"plan": "gold"}}, {"gold": [1]}))
+        )
     finally:
         book_messages._PIECE_BYTES = before
     gathered = Gathered()
@@ -81,8 +83,8 @@ def some(count: int, **more) -> list[StoredKey]:
 
 def test_nothing_of_a_book_counts_before_its_last_piece():
     gathered = Gathered()
-    assert gathered.take(next(pieces(1, True, some(1), {}, {})))
-    *first, last = sent(pieces(2, True, some(20_000), {}, {}))
+    assert gathered.take(next(pieces(Book(1, True, some(1), {}, {}))))
+    *first, last = sent(pieces(Book(2, True, some(20_000), {}, {})))
     assert len(first) > 1
     for message in first:
         assert not gathered.take(message)
@@ -92,37 +94,37 @@ def test_nothing_of_a_book_counts_before_its_last_piece():
 
 
 def test_every_piece_is_shorter_than_what_a_line_takes():
-    for message in pieces(1, True, some(20_000), {}, {f"t{n}": "x" * 100 for n in range(9)}):
+    for message in pieces(Book(1, True, some(20_000), {}, {f"t{n}": "x" * 100 for n in range(9)})):
         assert len(json.dumps(message)) < 4 << 20
 
 
 def test_a_change_leaves_what_it_does_not_name():
     gathered = Gathered()
-    gathered.take(next(pieces(1, True, some(3), {"a": 1}, {"p": 1})))
-    assert gathered.take(next(pieces(2, False, some(1, revoked_ns=9), {"a": 2}, {})))
+    gathered.take(next(pieces(Book(1, True, some(3), {"a": 1}, {"p": 1}))))
+    assert gathered.take(next(pieces(Book(2, False, some(1, revoked_ns=9), {"a": 2}, {}))))
     assert gathered.keys["key_0000000000000000"].key.revoked_ns == 9
     assert (len(gathered.keys), gathered.tenants, gathered.plans) == (3, {"a": 2}, {"p": 1})
 
 
 def test_a_whole_book_forgets_what_it_does_not_name():
     gathered = Gathered()
-    gathered.take(next(pieces(1, True, some(3), {"a": 1}, {"p": 1})))
-    gathered.take(next(pieces(2, True, some(1), {}, {})))
+    gathered.take(next(pieces(Book(1, True, some(3), {"a": 1}, {"p": 1}))))
+    gathered.take(next(pieces(Book(2, True, some(1), {}, {}))))
     assert (len(gathered.keys), gathered.tenants, gathered.plans) == (1, {}, {})
 
 
 def test_a_change_without_a_book_is_no_book():
     gathered = Gathered()
-    assert not gathered.take(next(pieces(2, False, some(1), {}, {})))
+    assert not gathered.take(next(pieces(Book(2, False, some(1), {}, {}))))
     assert (gathered.revision, gathered.keys) == (-1, {})
 
 
 def test_an_unfinished_book_of_a_broken_line_is_dropped():
     gathered = Gathered()
-    first, *_ = pieces(1, True, some(20_000), {}, {})
+    first, *_ = pieces(Book(1, True, some(20_000), {}, {}))
     gathered.take(first)
     gathered.broke_off()
-    gathered.take(next(pieces(1, True, some(1), {}, {})))
+    gathered.take(next(pieces(Book(1, True, some(1), {}, {}))))
     assert len(gathered.keys) == 1
 
 
@@ -138,8 +140,8 @@ def test_an_unfinished_book_of_a_broken_line_is_dropped():
 )
 def test_a_piece_that_cannot_be_read_changes_nothing(spoilt):
     gathered = Gathered()
-    gathered.take(next(pieces(1, True, some(2), {}, {})))
-    message = next(pieces(2, True, some(1), {}, {}))
+    gathered.take(next(pieces(Book(1, True, some(2), {}, {}))))
+    message = next(pieces(Book(2, True, some(1), {}, {})))
     message["keys"].append(stored_to_json(some(2)[1]) | spoilt)
     with pytest.raises((KeyFieldInvalid, TypeError, ValueError)):
         gathered.take(message)
@@ -151,3 +153,26 @@ def test_a_key_for_people_has_every_field_and_no_digest():
     assert told["scopes"] == ["predict:*"]
     assert told["revoked_ns"] is None
     assert "digest" not in told
+
+
+def test_a_revocation_that_the_database_does_not_know_holds_all_the_same():
+    gathered = Gathered()
+    gathered.take(next(pieces(Book(1, True, some(3)))))
+    told = {"key_0000000000000001": 7, "key_of_nobody": 7}
+    assert gathered.take(next(pieces(Book(1, False, revoked=told))))
+    assert [s.key.revoked_ns for s in gathered.keys.values()] == [None, 7, None]
+    assert len(gathered.keys) == 3
+
+
+def test_a_key_keeps_the_time_of_its_first_revocation():
+    gathered = Gathered()
+    revoked = {"key_0000000000000000": 9}
+    gathered.take(next(pieces(Book(1, True, some(1, revoked_ns=5), revoked=revoked))))
+    assert gathered.keys["key_0000000000000000"].key.revoked_ns == 5
+
+
+def test_news_without_news_says_how_old_the_book_is():
+    gathered = Gathered()
+    assert gathered.take(next(pieces(Book(1, True, some(1)))))
+    assert not gathered.take(next(pieces(Book(1, False, age_s=4.5))))
+    assert (gathered.age_s, len(gathered.keys)) == (4.5, 1)

@@ -7,7 +7,7 @@ piece has come, so it never decides by half a book. Digests travel; secrets neve
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from itertools import chain
 from typing import Any
 
@@ -22,18 +22,15 @@ _PIECE_BYTES = 1 << 20
 
 _LISTS = ("scopes", "limits", "networks", "origins")
 _DEFAULTS = {f.name: f.default for f in fields(Key) if f.default is not MISSING}
-_FIELDS = tuple(field.name for field in fields(Key))
+_FIELDS = tuple(f.name for f in fields(Key))
 
 
 def key_to_json(key: Key) -> dict[str, Any]:
-    """A key as people and messages get it; what is as it always is may be left out of it."""
+    """A key, every field, as JSON; never its digest."""
     found: dict[str, Any] = {}
-    for field in _FIELDS:
-        value = getattr(key, field)
-        if field in _LISTS:
-            found[field] = [str(part) for part in value]
-        else:
-            found[field] = value
+    for name in _FIELDS:
+        value = getattr(key, name)
+        found[name] = [str(part) for part in value] if name in _LISTS else value
     return found
 
 
@@ -53,44 +50,56 @@ def stored_from_json(value: Mapping[str, Any]) -> StoredKey:
     digest = bytes.fromhex(given.pop("digest"))
     given["scopes"] = parse_scopes(given["scopes"])
     given["limits"] = parse_limits(given.get("limits", ()))
-    for field in ("networks", "origins"):
-        given[field] = tuple(given.get(field, ()))
+    for name in ("networks", "origins"):
+        given[name] = tuple(given.get(name, ()))
     return StoredKey(Key(**given), digest)
 
 
-def pieces(
-    revision: int,
-    full: bool,
-    keys: Iterable[StoredKey],
-    tenants: Mapping[str, Any],
-    plans: Mapping[str, Any],
-) -> Iterator[dict[str, Any]]:
-    """The messages of one book, or of what has changed in it. There is one at least.
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A book, or what has changed in one.
 
-    full:           what is not in it is no more; otherwise what is not in it is as before.
+    revision: of the database.
+    full:     what is not in it is no more; otherwise what is not in it is as before.
     tenants, plans: by name, as JSON.
+    revoked:  when keys were revoked, by id, where the database could not be told yet: this holds
+              also for a key that stands otherwise in `keys`, or that only the worker knows.
+    age_s:    seconds since the database was read; what it has become since is not known.
     """
+
+    revision: int
+    full: bool
+    keys: Iterable[StoredKey] = ()
+    tenants: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    plans: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    revoked: Mapping[str, int] = field(default_factory=dict[str, int])
+    age_s: float = 0.0
+
+
+def pieces(book: Book) -> Iterator[dict[str, Any]]:
+    """The messages that bring a book. There is one at least."""
     every = chain(
-        (("keys", "", stored_to_json(stored)) for stored in keys),
-        (("tenants", name, value) for name, value in tenants.items()),
-        (("plans", name, value) for name, value in plans.items()),
+        (("keys", "", stored_to_json(stored)) for stored in book.keys),
+        (("tenants", name, value) for name, value in book.tenants.items()),
+        (("plans", name, value) for name, value in book.plans.items()),
+        (("revoked", name, value) for name, value in book.revoked.items()),
     )
-    piece, size = _piece(revision, full), 0
+    piece, size = _piece(book), 0
     for place, name, value in every:
         if size > _PIECE_BYTES:
             yield piece | {"more": True}
-            piece, size = _piece(revision, full), 0
+            piece, size = _piece(book), 0
         if place == "keys":
             piece["keys"].append(value)
         else:
             piece[place][name] = value
-        size += _size(value)
+        size += _size(name) + _size(value)
     yield piece
 
 
-def _piece(revision: int, full: bool) -> dict[str, Any]:
-    about = {"kind": KIND, "revision": revision, "full": full, "more": False}
-    return about | {"keys": [], "tenants": {}, "plans": {}}
+def _piece(book: Book) -> dict[str, Any]:
+    about = {"kind": KIND, "revision": book.revision, "full": book.full, "age_s": book.age_s}
+    return about | {"more": False, "keys": [], "tenants": {}, "plans": {}, "revoked": {}}
 
 
 def _size(value: Any) -> int:
@@ -103,6 +112,7 @@ class Gathered:
 
     revision: of the database; -1 before anything came.
     keys:     by id. tenants, plans: by name, as JSON.
+    age_s:    how old it was when it was heard of last: seconds since the database had been read.
     """
 
     def __init__(self) -> None:
@@ -110,15 +120,17 @@ class Gathered:
         self.keys: dict[str, StoredKey] = {}
         self.tenants: dict[str, Any] = {}
         self.plans: dict[str, Any] = {}
+        self.age_s = 0.0
         self._begin()
 
     def _begin(self) -> None:
         self._keys: dict[str, StoredKey] = {}
         self._tenants: dict[str, Any] = {}
         self._plans: dict[str, Any] = {}
+        self._revoked: dict[str, int] = {}
 
     def take(self, message: Mapping[str, Any]) -> bool:
-        """Takes one piece. True when a book, or a change of it, is whole now and taken over.
+        """Takes one piece. True when the last piece of a book has come and something is new in it.
 
         A change before any whole book came is not taken over. Raises like `stored_from_json`;
         then what came of this book is dropped, and the old one stays.
@@ -129,24 +141,39 @@ class Gathered:
                 self._keys[stored.key.id] = stored
             self._tenants |= message["tenants"]
             self._plans |= message["plans"]
+            self._revoked |= message["revoked"]
+            if message["more"]:
+                return False
+            return self._take_over(message["full"], message["revision"], message["age_s"])
         except BaseException:
             self._begin()
             raise
-        if message["more"]:
-            return False
-        whole = bool(message["full"])
-        if whole:
-            self.keys, self.tenants, self.plans = self._keys, self._tenants, self._plans
-        elif self.revision >= 0:
-            self.keys |= self._keys
-            self.tenants |= self._tenants
-            self.plans |= self._plans
+
+    def _take_over(self, full: bool, revision: int, age_s: float) -> bool:
+        keys, tenants, plans, revoked = self._keys, self._tenants, self._plans, self._revoked
         self._begin()
-        if not whole and self.revision < 0:
+        if full:
+            self.keys, self.tenants, self.plans = keys, tenants, plans
+        elif self.revision < 0:
             return False
-        self.revision = message["revision"]
-        return True
+        else:
+            self.keys |= keys
+            self.tenants |= tenants
+            self.plans |= plans
+        for key_id, moment in revoked.items():
+            stored = self.keys.get(key_id)
+            if stored is not None:
+                self.keys[key_id] = revoked_at(stored, moment)
+        self.revision, self.age_s = revision, age_s
+        return bool(full or keys or tenants or plans or revoked)
 
     def broke_off(self) -> None:
         """The line broke: what came of an unfinished book is dropped; a whole one comes anew."""
         self._begin()
+
+
+def revoked_at(stored: StoredKey, moment: int) -> StoredKey:
+    """The key, revoked at a wall-clock time in nanoseconds; one that was revoked keeps its time."""
+    if stored.key.revoked_ns is not None:
+        return stored
+    return StoredKey(replace(stored.key, revoked_ns=moment), stored.digest)
