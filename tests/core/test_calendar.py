@@ -69,7 +69,8 @@ def test_windows_follow_one_another_without_a_gap(place, period, moment):
     assert window(period, there, found.end_ns - 1) == found
 
 
-@pytest.mark.parametrize("name", ["Europe/Nowhere", "", "../etc/passwd", "/etc/passwd", "a\0b"])
+@pytest.mark.parametrize("name", ["Europe/Nowhere", "", "../etc/passwd", "/etc/passwd", "a\0b",
+                                  "right/UTC", "localtime", "posixrules", "utc"])  # fmt: skip
 def test_what_is_no_time_zone_is_refused(name):
     with pytest.raises(BadSetting, match="no time zone"):
         zone(name)

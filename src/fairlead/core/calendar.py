@@ -28,8 +28,13 @@ class Window(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
-    """A time zone by its IANA name, such as `Europe/Amsterdam`. Raises BadSetting."""
+    """A time zone by its IANA name, such as `Europe/Amsterdam`. Raises BadSetting.
+
+    Also for `right/...` and `localtime`: days with leap seconds, and what each machine means by it.
+    """
     try:
+        if not name[:1].isupper():
+            raise ValueError
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise BadSetting(

@@ -48,6 +48,12 @@ from fairlead.core.access_errors import Unauthenticated as Unauthenticated
 from fairlead.core.failure import CATALOGUE as CATALOGUE
 from fairlead.core.failure import Code as Code
 from fairlead.core.failure import FairleadError as FairleadError
+from fairlead.core.plan_errors import PlanInvalid as PlanInvalid
+from fairlead.core.plan_errors import PlanNotFound as PlanNotFound
+from fairlead.core.plan_errors import PriceUnknown as PriceUnknown
+from fairlead.core.plan_errors import TenantExists as TenantExists
+from fairlead.core.plan_errors import TenantInvalid as TenantInvalid
+from fairlead.core.plan_errors import TenantNotFound as TenantNotFound
 from fairlead.core.setup_errors import AirlockFailed as AirlockFailed
 from fairlead.core.setup_errors import AirlockWeak as AirlockWeak
 from fairlead.core.setup_errors import BadSetting as BadSetting
