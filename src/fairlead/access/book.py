@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from fairlead.access.scopes import selectors
 from fairlead.access.secrets import Digester, presented
 from fairlead.core.access import (
     ANY,
@@ -165,8 +166,7 @@ def allows(
 
 
 def _is_named(caller: Caller, operation: str, model: str, version: int, label: str) -> bool:
-    wanted = [str(version)] if version else []
-    wanted += [label] if label else []
+    wanted = selectors(version, label)
     return any((operation, m, w) in caller.named for m in (model, ANY) for w in wanted)
 
 
