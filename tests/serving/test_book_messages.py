@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -173,6 +174,25 @@ def test_a_key_keeps_the_time_of_its_first_revocation():
 
 def test_news_without_news_says_how_old_the_book_is():
     gathered = Gathered()
+    assert gathered.stale_s == inf
     assert gathered.take(next(pieces(Book(1, True, some(1)))))
-    assert not gathered.take(next(pieces(Book(1, False, age_s=4.5))))
-    assert (gathered.age_s, len(gathered.keys)) == (4.5, 1)
+    assert gathered.stale_s < 60
+    assert not gathered.take(next(pieces(Book(1, False, age_s=4000))))
+    assert 4000 <= gathered.stale_s < 4060
+    assert len(gathered.keys) == 1
+
+
+def test_who_has_never_read_the_database_can_revoke_but_confirms_nothing():
+    gathered = Gathered()
+    gathered.take(next(pieces(Book(5, True, some(2), age_s=300))))
+    assert gathered.take(next(pieces(Book(-1, False, revoked={"key_0000000000000001": 7}))))
+    assert (gathered.revision, gathered.stale_s >= 300) == (5, True)
+    assert gathered.take(next(pieces(Book(6, False, some(1, revoked_ns=8)))))
+    assert [s.key.revoked_ns for s in gathered.keys.values()] == [8, 7]
+
+
+def test_a_book_that_begins_anew_leaves_nothing_of_the_one_that_was_not_finished():
+    gathered = Gathered()
+    gathered.take(next(pieces(Book(1, True, some(20_000)))))
+    gathered.take(next(pieces(Book(1, True, some(1)))))
+    assert len(gathered.keys) == 1

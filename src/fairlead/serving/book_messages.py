@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from itertools import chain
+from math import inf
 from typing import Any
 
 from fairlead.core.access import Key, StoredKey, parse_scopes
 from fairlead.core.allowance import parse_limits
+from fairlead.core.clock import now
 
 KIND = "book"
 """The kind of these messages."""
@@ -59,7 +61,7 @@ def stored_from_json(value: Mapping[str, Any]) -> StoredKey:
 class Book:
     """A book, or what has changed in one.
 
-    revision: of the database.
+    revision: of the database; -1 where it has never been read, and only `revoked` is known.
     full:     what is not in it is no more; otherwise what is not in it is as before.
     tenants, plans: by name, as JSON.
     revoked:  when keys were revoked, by id, where the database could not be told yet: this holds
@@ -84,7 +86,7 @@ def pieces(book: Book) -> Iterator[dict[str, Any]]:
         (("plans", name, value) for name, value in book.plans.items()),
         (("revoked", name, value) for name, value in book.revoked.items()),
     )
-    piece, size = _piece(book), 0
+    piece, size = _piece(book) | {"first": True}, 0
     for place, name, value in every:
         if size > _PIECE_BYTES:
             yield piece | {"more": True}
@@ -99,7 +101,8 @@ def pieces(book: Book) -> Iterator[dict[str, Any]]:
 
 def _piece(book: Book) -> dict[str, Any]:
     about = {"kind": KIND, "revision": book.revision, "full": book.full, "age_s": book.age_s}
-    return about | {"more": False, "keys": [], "tenants": {}, "plans": {}, "revoked": {}}
+    about |= {"first": False, "more": False}
+    return about | {"keys": [], "tenants": {}, "plans": {}, "revoked": {}}
 
 
 def _size(value: Any) -> int:
@@ -112,7 +115,7 @@ class Gathered:
 
     revision: of the database; -1 before anything came.
     keys:     by id. tenants, plans: by name, as JSON.
-    age_s:    how old it was when it was heard of last: seconds since the database had been read.
+    read:     when the database was read last, as `clock.now` tells it; before all time at first.
     """
 
     def __init__(self) -> None:
@@ -120,8 +123,13 @@ class Gathered:
         self.keys: dict[str, StoredKey] = {}
         self.tenants: dict[str, Any] = {}
         self.plans: dict[str, Any] = {}
-        self.age_s = 0.0
+        self.read = -inf
         self._begin()
+
+    @property
+    def stale_s(self) -> float:
+        """Seconds since the database was read: what it has become since is not known here."""
+        return now() - self.read
 
     def _begin(self) -> None:
         self._keys: dict[str, StoredKey] = {}
@@ -135,6 +143,8 @@ class Gathered:
         A change before any whole book came is not taken over. Raises like `stored_from_json`;
         then what came of this book is dropped, and the old one stays.
         """
+        if message["first"]:
+            self._begin()
         try:
             for value in message["keys"]:
                 stored = stored_from_json(value)
@@ -164,7 +174,8 @@ class Gathered:
             stored = self.keys.get(key_id)
             if stored is not None:
                 self.keys[key_id] = revoked_at(stored, moment)
-        self.revision, self.age_s = revision, age_s
+        if revision >= 0:
+            self.revision, self.read = revision, now() - age_s
         return bool(full or keys or tenants or plans or revoked)
 
     def broke_off(self) -> None:
