@@ -107,7 +107,7 @@ class Running:
     @property
     def bookkeepers(self) -> list[int]:
         """The process number of the bookkeeper that runs now."""
-        return self._named("serving.bookkeeper")
+        return self._named("assembly.bookkeeper")
 
     def _named(self, module: str) -> list[int]:
         return sorted(p for p, line in children(self.process.pid).items() if module in line)

@@ -11,12 +11,15 @@ from typing import Any
 import uvloop
 from tests.raw import Answer, Raw
 
-from fairlead.core.call import PUBLIC, Call, Head, Reply, Route
+from fairlead.core.access import Caller, anybody
+from fairlead.core.call import PUBLIC, Call, Head, Peer, Reply, Route
 from fairlead.core.errors import FairleadError, MethodNotAllowed, ModelNotReady
 from fairlead.edge.heads import HttpLimits
 from fairlead.edge.http1 import Http1
 from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
+from fairlead.edge.tls import ServerTls
+from fairlead.edge.tls_connection import TlsConnection
 from fairlead.wires import native
 
 TICK_S = 0.02
@@ -53,11 +56,11 @@ class EchoWire:
             return Route("predict", native.error_reply, decode=_decode, model=path[1:])
         return None
 
-    def _plain(self, head: Head, body: bytes) -> Reply:
+    def _plain(self, head: Head, body: bytes, caller: Caller) -> Reply:
         self.plain += 1
         return Reply(200, repr((head.method, head.path, head.query, body)).encode(), "text/plain")
 
-    def _breaks(self, head: Head, body: bytes) -> Reply:
+    def _breaks(self, head: Head, body: bytes, caller: Caller) -> Reply:
         raise ZeroDivisionError("a fault at /some/path")
 
 
@@ -73,11 +76,12 @@ class EchoPath:
         self.seen: list[bytes] = []
         self.patience: list[float] = []
 
-    def admit(self, route: Route) -> None:
-        if route.model == "shut":
+    def admit(self, head: Head, peer: Peer) -> Caller:
+        if head.route.model == "shut":
             raise ModelNotReady("the model is shut")
+        return anybody(peer.address)
 
-    def predict(self, call: Call, head: Head, body: bytes) -> None:
+    def predict(self, call: Call, head: Head, body: bytes, peer: Peer) -> None:
         self.seen.append(body)
         self.patience.append(call.deadline - call.received)
         call.payload = body
@@ -139,14 +143,19 @@ class Bench:
 
 
 @contextmanager
-def bench(memory: bool = True, **limits: Any) -> Iterator[Bench]:
+def bench(memory: bool = True, tls: ServerTls | None = None, **limits: Any) -> Iterator[Bench]:
     """An edge under these limits; everything ends with the block."""
     loop = uvloop.new_event_loop()
     made = Bench(loop, HttpLimits(**limits), memory)
     listening, over = Event(), asyncio.Event()
 
+    def connection() -> asyncio.Protocol:
+        if tls is None:
+            return Http1(made.service)
+        return TlsConnection(lambda: tls.context, made.service, lambda: Http1(made.service))
+
     async def serve() -> None:
-        server = await loop.create_server(lambda: Http1(made.service), "127.0.0.1", 0)
+        server = await loop.create_server(connection, "127.0.0.1", 0)
         made.port = server.sockets[0].getsockname()[1]
         listening.set()
         while not over.is_set():

@@ -3,7 +3,7 @@
 import pytest
 from tests.edge.parts import EchoPath, EchoWire
 
-from fairlead.core.call import Reply
+from fairlead.core.call import Peer, Reply
 from fairlead.core.clock import now
 from fairlead.core.errors import UrlTooLong
 from fairlead.edge.heads import HttpLimits
@@ -15,7 +15,7 @@ class Caller:
     """As much of a connection as the service sees."""
 
     def __init__(self, peer: str) -> None:
-        self.peer = peer
+        self.peer = Peer(peer)
         self.looked = 0
         self.ended = 0
         self.idle = True

@@ -106,7 +106,7 @@ def _top(names: set[str] | frozenset[str]) -> set[str]:
     [
         ("fairlead", {"numpy", "onnxruntime", "asyncio", "argparse"}),
         ("fairlead.serving.supervisor", {"numpy", "onnxruntime", "asyncio", "sqlite3", "orjson"}),
-        ("fairlead.serving.bookkeeper", {"numpy", "onnxruntime", "uvloop"}),
+        ("fairlead.assembly.bookkeeper", {"numpy", "onnxruntime", "uvloop"}),
         ("fairlead.assembly.config", {"numpy", "onnxruntime", "asyncio", "sqlite3"}),
         ("fairlead.assembly.handle", {"numpy", "onnxruntime", "sqlite3"}),
     ],

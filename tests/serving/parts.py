@@ -11,14 +11,26 @@ from typing import Any
 import numpy as np
 from tests.models import spec
 
+from fairlead.access.book import KeyBook
+from fairlead.access.secrets import Digester
+from fairlead.core.access import StoredKey, anybody
 from fairlead.core.call import Call, Reply, Route
 from fairlead.core.clock import now
 from fairlead.core.package import Limits, Package
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import Array, Tensor
-from fairlead.serving.registry import Served
+from fairlead.serving.admission import Admission, Policy
+from fairlead.serving.registry import Registry, Served
 
+DIGESTER = Digester(bytes(32))
 DOUBLE = Signature((spec("x", "FP32", (-1, 2)),), (spec("y", "FP32", (-1, 2)),))
+
+
+def admission(registry: Registry, *keys: StoredKey, **policy: Any) -> Admission:
+    """Admission with these keys in its book; without any, everybody on this machine may come."""
+    made = Admission(Policy(**({"open": True} | policy)), registry.newest, lambda: DIGESTER)
+    made.adopt(KeyBook(keys, 1, DIGESTER))
+    return made
 
 
 class Model:
@@ -74,8 +86,15 @@ def route() -> Route:
     return Route("predict", lambda error: Reply(500, error.name.encode()), model="m")
 
 
-def call(served: Served, *rows: Any, group: Any = "g", deadline: float = 60.0, **more: Any) -> Call:
-    """A decoded call with these rows as its only input, leased."""
+def call(
+    served: Served,
+    *rows: Any,
+    group: Any = "g",
+    deadline: float = 60.0,
+    caller: str = "",
+    **more: Any,
+) -> Call:
+    """A decoded call with these rows as its only input, leased; of a caller at this address."""
     signature = served.package.signature
     made = Call(
         route(), now(), now() + deadline, 100, True, more.pop("done", lambda finished: None)
@@ -86,6 +105,7 @@ def call(served: Served, *rows: Any, group: Any = "g", deadline: float = 60.0, *
     made.encoder = served.derived("encoder", lambda s: Encoder(s.package.signature))
     made.group = group
     made.lease = served
+    made.caller = anybody(caller)
     served.leases += 1
     for name, value in more.items():
         setattr(made, name, value)

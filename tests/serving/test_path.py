@@ -6,8 +6,9 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from tests.serving.parts import Encoder, Model, call, route, serve, until
+from tests.serving.parts import Encoder, Model, admission, call, route, serve, until
 
+from fairlead.core.call import Peer
 from fairlead.core.decision import OUTCOMES
 from fairlead.core.errors import (
     AnswerTooLarge,
@@ -31,7 +32,7 @@ class House:
         self.folder = folder
         self.journal = Journal(folder, "w")
         self.registry = Registry()
-        self.path = PredictionPath(self.registry, self.journal)
+        self.path = PredictionPath(self.registry, admission(self.registry), self.journal)
         self.served = serve(model or Model())
         self.registry.know("m", 1, None, LOADING)
         bounds = {"max_queue": 100, "max_wait_s": 60.0} | bounds
@@ -48,14 +49,21 @@ class House:
         one.lease = None
         way = route()
         way = SimpleNamespace(
+            operation="predict",
             model=way.model,
             version=LATEST,
             error=way.error,
             decode=decode or (lambda call, head, body: None),
         )
         one.route = way
-        self.path.predict(one, None, b"")
+        head = SimpleNamespace(route=way, headers={})
+        self.path.predict(one, head, b"", Peer("127.0.0.1"))
         return one
+
+    def admit(self, model):
+        """What becomes of the head of a request for a model."""
+        way = SimpleNamespace(operation="predict", decode=True, model=model, version=LATEST)
+        return self.path.admit(SimpleNamespace(route=way, headers={}), Peer("127.0.0.1"))
 
     async def answered(self, count: int):
         await until(lambda: len(self.done) >= count)
@@ -218,11 +226,10 @@ def test_a_model_is_admitted_by_its_name_before_any_body_is_read(tmp_path):
     async def test() -> None:
         house = House(tmp_path)
         house.registry.know("loading", 1, None, LOADING)
-        way = route()
-        assert house.path.admit(way) is None
+        assert house.admit("m").account == "127.0.0.1"
         for name, error in (("absent", ModelNotFound), ("loading", ModelNotReady)):
             with pytest.raises(error):
-                house.path.admit(SimpleNamespace(model=name, version=LATEST))
+                house.admit(name)
         assert house.served.leases == 0
 
     asyncio.run(test())

@@ -172,6 +172,8 @@ def test_every_error_is_a_problem_with_the_status_of_every_wire(cls):
         made = cls("GET", ["POST"])
     else:
         made = cls("what", where="at", fix="do", row=3, column="a")
+    if made.code is Code.RESOURCE_EXHAUSTED:
+        made.retry_after = 7
     reply = native.error_reply(made)
     body = json.loads(reply.body)
     assert reply.media_type == "application/problem+json"

@@ -7,7 +7,6 @@ the supervisor, so that what checking needed is not carried along.
 from __future__ import annotations
 
 import fcntl
-import ipaddress
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 from time import sleep
 from typing import NoReturn
 
+from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, WorkerSpec
 from fairlead.core.clock import now
@@ -92,7 +92,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
     log = (settings.log.level, settings.log.format)
     orders = Orders(
         worker=[*python, "fairlead.assembly.worker", str(told), "{index}", "{pipe}"],
-        bookkeeper=[*python, "fairlead.serving.bookkeeper", state, "{pipe}", *log],
+        bookkeeper=[*python, "fairlead.assembly.bookkeeper", state, "{pipe}", *log],
         workers=count,
         status=pages,
         listener=prepared.listener,
@@ -129,22 +129,13 @@ def _greeting(prepared: Prepared) -> list[str]:
 def check_exposure(settings: Settings) -> None:
     """Raises BindRefused for an address that others can reach when nobody authenticates."""
     host = settings.server.host
-    if settings.server.auth == "platform" or _is_loopback(host):
+    if settings.server.auth == "platform" or is_loopback(host):
         return
     raise BindRefused(
         f"{host} can be reached by other machines, and there are no keys",
         fix="Keep --host 127.0.0.1, or say --auth platform when the platform in front of this "
         "server authenticates every caller",
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_paths(paths: Sequence[str]) -> None:

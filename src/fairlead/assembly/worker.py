@@ -15,6 +15,8 @@ from typing import Any
 
 import uvloop
 
+from fairlead.access.secrets import Digester, read_pepper
+from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, WorkerSpec
 from fairlead.core.clock import now
@@ -25,7 +27,9 @@ from fairlead.edge.http1 import Http1
 from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
 from fairlead.packages.repository import Found
+from fairlead.serving.admission import Admission, Policy
 from fairlead.serving.batcher import Batcher, Plan
+from fairlead.serving.book_messages import KIND as BOOK
 from fairlead.serving.bookkeeper import JOURNAL
 from fairlead.serving.lifecycle import APART, Manager
 from fairlead.serving.log import configure, log
@@ -47,6 +51,7 @@ NATIVE = ("python", "sklearn", "xgboost", "lightgbm", "catboost", "torch", "tens
 
 _BEAT_S = 0.25
 _LOOK_S = 0.02
+_BOOK_S = 5.0
 _BACKLOG = 1024
 
 
@@ -63,7 +68,14 @@ class Worker:
         self._writer = new_writer(index)
         self._journal = Journal(self._state / JOURNAL, self._writer)
         self._feedback = FeedbackLog(self._state, self._writer)
-        self._path = PredictionPath(self._registry, self._journal)
+        self._reporting = Reporting(self._state, asyncio.get_running_loop())
+        self._admission = Admission(
+            policy(spec.settings),
+            self._registry.newest,
+            lambda: Digester(read_pepper(self._state)),
+        )
+        self._reporting.listen((BOOK,), self._admission.hear, self._admission.broke)
+        self._path = PredictionPath(self._registry, self._admission, self._journal)
         bodies = body_limits(spec.settings)
         wires = [OipRest(self._registry, self._ready, bodies), self._native(bodies)]
         self._service = HttpService(
@@ -74,7 +86,6 @@ class Worker:
         self._accepting = False
         self._ticks = 0
         self._memory = Memory()
-        self._reporting = Reporting(Path(spec.state), asyncio.get_running_loop())
 
     async def run(self) -> None:
         """Serves until SIGTERM, or until the supervisor is gone."""
@@ -94,6 +105,7 @@ class Worker:
         self._manager.start(versions, self._spec.settings.models.versions)
         self._beat(loop)
         await self._others_answer()
+        await self._callers_known()
         listener = socket.socket(fileno=os.dup(self._spec.listener))
         server = await loop.create_server(
             lambda: Http1(self._service), sock=listener, backlog=_BACKLOG
@@ -202,6 +214,13 @@ class Worker:
                 return
             await asyncio.sleep(_LOOK_S)
 
+    async def _callers_known(self) -> None:
+        """Waits for the book of keys, for a while: without it every caller is sent away."""
+        end = now() + _BOOK_S
+        while self._admission.book is None and now() < end and not self._over.is_set():
+            self._reporting.beat()
+            await asyncio.sleep(_LOOK_S)
+
     async def _drain(self) -> None:
         """Answers what was read and what comes now; every answer is its connection's last."""
         self._service.drain()
@@ -219,6 +238,12 @@ def _has_every_model(models: dict[str, dict[str, str]]) -> bool:
     """Whether each model has a version that is ready, by the states of all versions."""
     ready = {key.partition("/")[0] for key, model in models.items() if model["state"] == READY}
     return bool(models) and ready == {key.partition("/")[0] for key in models}
+
+
+def policy(settings: Settings) -> Policy:
+    """How callers without a key are taken."""
+    platform = settings.server.auth == "platform"
+    return Policy(platform=platform, open=is_loopback(settings.server.host))
 
 
 def limits(settings: Settings) -> HttpLimits:

@@ -6,9 +6,11 @@ A key never holds its secret here: what is compared is a digest, and it lies bes
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal, get_args
 
@@ -165,9 +167,11 @@ class StoredKey:
 class Caller:
     """Who asks, once a key was recognised: what admission needs, compiled from the key.
 
-    account: what limits and usage are counted under: the key's lineage.
+    account: what limits and misuse are counted under: the key's lineage, or the address of a
+             caller without a key.
     open:    (operation, model) pairs that are allowed in every version not on trial.
     named:   (operation, model, version or label) triples that are allowed.
+    who:     how the journal names it: key, tenant, plan and price as a JSON array.
     """
 
     key: str
@@ -180,6 +184,7 @@ class Caller:
     origins: frozenset[str]
     open: frozenset[tuple[str, str]]
     named: frozenset[tuple[str, str, str]]
+    who: bytes = b'["","","",""]'
 
     @classmethod
     def of(cls, key: Key) -> Caller:
@@ -195,7 +200,34 @@ class Caller:
             origins=frozenset(key.origins),
             open=frozenset((s.operation, s.model) for s in key.scopes if not s.selector),
             named=frozenset((s.operation, s.model, s.selector) for s in key.scopes if s.selector),
+            who=journal_name(key.id, key.tenant, key.plan, ""),
         )
+
+
+def journal_name(key: str, tenant: str, plan: str, price: str) -> bytes:
+    """A caller as the journal names it. price: of the price table, such as `gold@3`."""
+    return json.dumps([key, tenant, plan, price], separators=(",", ":")).encode()
+
+
+@lru_cache(maxsize=4096)
+def anybody(address: str, operations: tuple[Operation, ...] = OPERATIONS) -> Caller:
+    """A caller without a key, known by its address alone, who may do these operations."""
+    return Caller(
+        key="",
+        name=address,
+        tenant="",
+        account=address,
+        plan="",
+        disclosure="",
+        limits=(),
+        origins=frozenset(),
+        open=frozenset((o, ANY if o in OF_A_MODEL else "") for o in operations),
+        named=frozenset(),
+    )
+
+
+NOBODY = anybody("", ())
+"""Who asks where nobody needs to be known."""
 
 
 Network = IPv4Network | IPv6Network

@@ -1,15 +1,16 @@
 """A request and its route, the reply, and one prediction under way.
 
-A wire is a table of routes. A route either answers at once from what is in memory, or decodes a
-prediction into a `Call`; in both cases nothing here waits.
+A wire is a table of routes. A route answers at once from what is in memory, asks the bookkeeper and
+answers later, or decodes a prediction into a `Call`; nothing here waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from fairlead.core.access import NOBODY, Caller
 from fairlead.core.decision import SERVED, Verdicts
 from fairlead.core.errors import FairleadError
 from fairlead.core.signature import TensorSpec
@@ -65,6 +66,17 @@ class Head:
         self.request_id = request_id
 
 
+class Peer(NamedTuple):
+    """The other end of a connection.
+
+    address: its IP address as text, "" over a Unix socket. subject: whom its certificate names, ""
+    without one that was verified.
+    """
+
+    address: str
+    subject: str = ""
+
+
 @dataclass(slots=True)
 class Reply:
     """A whole answer: HTTP status, body, its media type, and further headers."""
@@ -81,7 +93,8 @@ PUBLIC = "public"
 ErrorReply = Callable[[FairleadError], Reply]
 """A wire's total table: any error as that protocol's status and body."""
 
-Answer = Callable[[Head, bytes], Reply]
+Answer = Callable[[Head, bytes, Caller], Reply]
+Ask = Callable[[Head, bytes, Caller, Callable[[Reply], None]], None]
 Decode = Callable[["Call", Head, bytes], None]
 
 
@@ -91,7 +104,8 @@ class Route:
 
     operation: what the caller must be allowed to do, or PUBLIC.
     error:     the wire's error table.
-    answer:    answers at once; exactly one of `answer` and `decode` is set.
+    answer:    answers at once; exactly one of `answer`, `ask` and `decode` is set.
+    ask:       sees to it that the reply is given, now or later, to the function it is handed.
     decode:    fills a Call from head and body. Raises FairleadError.
     model, version: what the address names, "" and -1 when it names none.
     """
@@ -99,6 +113,7 @@ class Route:
     operation: str
     error: ErrorReply
     answer: Answer | None = None
+    ask: Ask | None = None
     decode: Decode | None = None
     model: str = ""
     version: int = -1
@@ -144,7 +159,9 @@ class Call:
     reply:    the whole reply when it is not a plain 200 with JSON.
     done:     gives the finished call back to its connection.
     gone:     the caller has left; nothing more is sent.
-    caller:   who asks: the key, or the address it came from where there are no keys.
+    caller:   who asks.
+    grant:    what it has taken of its caller's limits, None where there are none.
+    told:     header lines about what is left of them.
     usage:    its number in this worker's journal, the second half of its usage id; -1 without one.
     """
 
@@ -161,7 +178,9 @@ class Call:
     decision: int = SERVED
     compute_ns: int = 0
     gone: bool = False
-    caller: str = ""
+    caller: Caller = NOBODY
+    grant: Any = None
+    told: bytes = b""
     usage: int = -1
 
     def __init__(

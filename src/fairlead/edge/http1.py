@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import httptools
 
-from fairlead.core.call import Call, Head, Reply, Route
+from fairlead.core.call import Call, Head, Peer, Reply
 from fairlead.core.clock import now
 from fairlead.core.errors import (
     BadRequestHead,
@@ -23,25 +23,13 @@ from fairlead.core.errors import (
     RequestTimeout,
 )
 from fairlead.edge.heads import REQUEST_ID, HeadParts, is_request_id, make_head, read_wishes
+from fairlead.edge.plain import Plain, malformed, with_id
 from fairlead.edge.service import HttpService
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MOST_PIPELINED = 128
 _MOST_DISCARDED = 1 << 20
 _LINGER_S = 2.0
-
-
-class Finished:
-    """An answer that needed no model, waiting for its turn on the connection."""
-
-    __slots__ = ("bare", "keep_alive", "payload", "reply")
-    usage = -1
-
-    def __init__(self, reply: Reply, keep_alive: bool, bare: bool) -> None:
-        self.reply = reply
-        self.payload = reply.body
-        self.keep_alive = keep_alive
-        self.bare = bare
 
 
 class Http1(asyncio.Protocol):
@@ -79,10 +67,10 @@ class Http1(asyncio.Protocol):
         self._fast = b""
         self._over = False
         self._choked = False
-        self._pending: deque[Call | Finished] = deque()
+        self._pending: deque[Call | Plain] = deque()
         self.begun = 0.0
         self.seen = 0.0
-        self.peer = ""
+        self.peer = Peer("")
 
     # --- asyncio --------------------------------------------------------------------------
 
@@ -90,7 +78,7 @@ class Http1(asyncio.Protocol):
         self._transport = transport
         self.seen = now()
         peer: Any = transport.get_extra_info("peername")
-        self.peer = str(peer[0]) if peer.__class__ is tuple else ""
+        self.peer = Peer(str(peer[0]) if peer.__class__ is tuple else "")
         if not self._service.connected(self):
             transport.close()
 
@@ -153,12 +141,12 @@ class Http1(asyncio.Protocol):
                 parts.check_growth(len(data), self._service.limits)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            self._break(cause if isinstance(cause, FairleadError) else _malformed(error))
+            self._break(cause if isinstance(cause, FairleadError) else malformed(error))
         except httptools.HttpParserUpgrade as upgrade:
             self._parser = None
             return data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
-            self._break(_malformed(error))
+            self._break(malformed(error))
         except FairleadError as error:
             self._break(error)
         return data[:0]
@@ -199,7 +187,7 @@ class Http1(asyncio.Protocol):
         try:
             read_wishes(head, limits)
             head.route = self._service.router.route(head.method, head.path)
-            self._service.admit(head)
+            self._service.path.admit(head, self.peer)
             if head.length > limits.body:
                 raise BodyTooLarge(
                     f"the body has {head.length} bytes; {limits.body} is the limit",
@@ -257,21 +245,39 @@ class Http1(asyncio.Protocol):
     def _begin(self, head: Head, body: bytes, moment: float) -> None:
         """A whole request is here."""
         service = self._service
-        route: Route = head.route
+        route = head.route
         if route.decode is None:
-            self._answer(head, service.plain(head, body))
+            self._begin_plain(head, body)
             return
         call = Call(route, moment, moment + head.patience, len(body), head.keep_alive, self._done)
-        call.caller = self.peer
         if head.request_id:
             call.done = partial(self._done_with_id, head.request_id)
-        self._pending.append(call)
+        self._owe(call)
+        service.path.predict(call, head, body, self.peer)
+
+    def _begin_plain(self, head: Head, body: bytes) -> None:
+        """A whole request is here that needs no model."""
+        owed = Plain(None, head.keep_alive, head.method == "HEAD")
+        self._owe(owed)
+
+        def later(reply: Reply) -> None:
+            if owed.payload is None:
+                owed.reply = with_id(reply, head.request_id)
+                owed.payload = reply.body
+                self._done(owed)
+
+        known = self._service.plain(head, body, self.peer, later)
+        if known is not None:
+            later(known)
+
+    def _owe(self, answer: Call | Plain) -> None:
+        """From now on an answer is due; what follows waits for it."""
+        self._pending.append(answer)
         if len(self._pending) > _MOST_PIPELINED:
             self._transport.pause_reading()
-        service.path.predict(call, head, body)
 
-    def _done(self, call: Call) -> None:
-        """A call is finished; it leaves when those before it have."""
+    def _done(self, call: Call | Plain) -> None:
+        """An answer is known; it leaves when those before it have."""
         pending = self._pending
         if not pending or self._transport is None:
             return
@@ -285,23 +291,21 @@ class Http1(asyncio.Protocol):
 
     def _done_with_id(self, request_id: str, call: Call) -> None:
         """As `_done`; the answer carries the caller's id."""
-        call.reply = _with_id(call.reply or Reply(200, call.payload or b""), request_id)
+        call.reply = with_id(call.reply or Reply(200, call.payload or b""), request_id)
         self._done(call)
 
     def _answer(self, head: Head, reply: Reply) -> None:
-        reply = _with_id(reply, head.request_id)
-        self._finish(Finished(reply, head.keep_alive, head.method == "HEAD"))
+        reply = with_id(reply, head.request_id)
+        self._finish(Plain(reply, head.keep_alive, head.method == "HEAD"))
 
-    def _finish(self, finished: Finished) -> None:
+    def _finish(self, finished: Plain) -> None:
         """Sends an answer, or lets it wait for those before it."""
         if not self._pending:
             self._send(finished)
             return
-        self._pending.append(finished)
-        if len(self._pending) > _MOST_PIPELINED:
-            self._transport.pause_reading()
+        self._owe(finished)
 
-    def _send(self, done: Call | Finished) -> None:
+    def _send(self, done: Call | Plain) -> None:
         transport = self._transport
         if transport is None:
             return
@@ -310,10 +314,14 @@ class Http1(asyncio.Protocol):
         closing = not done.keep_alive or (service.draining and not self._pending)
         if done.reply is None and not closing:
             # Only what was recorded is answered without a reply of its own, so it has an id.
-            transport.write(service.ok_head % (done.usage, len(payload)) + payload)
+            if done.told:
+                head = service.ok_head_told % (done.usage, len(payload), done.told)
+            else:
+                head = service.ok_head % (done.usage, len(payload))
+            transport.write(head + payload)
             return
-        bare = isinstance(done, Finished) and done.bare
-        head = service.head_of(done.reply, payload, closing, done.usage)
+        bare = isinstance(done, Plain) and done.bare
+        head = service.head_of(done.reply, payload, closing, done.usage, done.told)
         transport.write(head + (b"" if bare else payload))
         if closing:
             self._end_writing()
@@ -342,8 +350,8 @@ class Http1(asyncio.Protocol):
         path = self._parts.path if self._parts is not None else ""
         reply = self._service.router.error(path, error)
         self._service.count_refusal(error)
-        reply = _with_id(reply, self._request_id())
-        self._finish(Finished(reply, keep_alive=False, bare=False))
+        reply = with_id(reply, self._request_id())
+        self._finish(Plain(reply, keep_alive=False, bare=False))
 
     def _request_id(self) -> str:
         """The caller's id of the request that is being read, as far as it is known."""
@@ -383,16 +391,3 @@ class Http1(asyncio.Protocol):
         """Closes the connection when it is idle since a moment; else its next answer does."""
         if self.idle and self.seen < since and self._transport is not None:
             self._transport.close()
-
-
-def _with_id(reply: Reply, request_id: str) -> Reply:
-    """The reply with the caller's id of the request, if there is one."""
-    if not request_id:
-        return reply
-    headers = (*reply.headers, (REQUEST_ID, request_id))
-    return Reply(reply.status, reply.body, reply.media_type, headers)
-
-
-def _malformed(error: Exception) -> FairleadError:
-    text = " ".join(str(error).split())[:120]
-    return BadRequestHead(f"this is not valid HTTP/1.1: {text}", where="request")

@@ -8,7 +8,8 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Protocol
 
-from fairlead.core.call import Call, Head, Reply, Route
+from fairlead.core.access import Caller
+from fairlead.core.call import Call, Head, Peer, Reply
 from fairlead.core.clock import now
 from fairlead.core.errors import BadParameter, FairleadError, Internal
 from fairlead.edge.heads import USAGE_ID, HttpLimits, marked, without_marks
@@ -26,15 +27,15 @@ _REASONS = {s.value: s.phrase for s in HTTPStatus}
 class Path(Protocol):
     """What the edge needs of the prediction path."""
 
-    def admit(self, route: Route) -> None: ...
+    def admit(self, head: Head, peer: Peer) -> Caller: ...
 
-    def predict(self, call: Call, head: Head, body: bytes) -> None: ...
+    def predict(self, call: Call, head: Head, body: bytes, peer: Peer) -> None: ...
 
 
 class Connection(Protocol):
     """What the service needs of a connection."""
 
-    peer: str
+    peer: Peer
     seen: float
 
     @property
@@ -73,18 +74,19 @@ class HttpService:
         self._connections: set[Connection] = set()
         self._per_peer: dict[str, int] = {}
         self._date = b""
-        self.ok_head = b""
+        self.ok_head = self.ok_head_told = b""
         self.tick()
 
     def tick(self) -> None:
         """Once a second: the date of the answers, and the clocks of the connections."""
         self._date = formatdate(usegmt=True).encode()
-        self.ok_head = (
+        begins = (
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: "
             + self._date
             + f"\r\n{USAGE_ID}: {self._writer}-".encode()
-            + b"%x\r\ncontent-length: %d\r\n\r\n"
+            + b"%x\r\ncontent-length: %d\r\n"
         )
+        self.ok_head, self.ok_head_told = begins + b"\r\n", begins + b"%b\r\n"
         moment = now()
         latest = 0.0
         for connection in list(self._connections):
@@ -99,7 +101,7 @@ class HttpService:
 
     def connected(self, connection: Connection) -> bool:
         """Takes a connection, or says that there are too many."""
-        peer = connection.peer
+        peer = connection.peer.address
         known = self._per_peer.get(peer, 0)
         full = len(self._connections) >= self.limits.connections
         crowded = known >= self.limits.connections_per_ip and not _LOOPBACK.match(peer)
@@ -111,11 +113,12 @@ class HttpService:
         """Forgets a closed connection."""
         if connection in self._connections:
             self._connections.discard(connection)
-            left = self._per_peer[connection.peer] - 1
+            peer = connection.peer.address
+            left = self._per_peer[peer] - 1
             if left:
-                self._per_peer[connection.peer] = left
+                self._per_peer[peer] = left
             else:
-                del self._per_peer[connection.peer]
+                del self._per_peer[peer]
 
     def drain(self) -> None:
         """From now on every answer is its connection's last."""
@@ -158,17 +161,18 @@ class HttpService:
         except BadParameter:
             return None
 
-    def admit(self, head: Head) -> None:
-        """Refuses by the head alone, before any of the body is read."""
-        if head.route.decode is not None:
-            self.path.admit(head.route)
-
-    def plain(self, head: Head, body: bytes) -> Reply:
-        """The answer of a route that needs no model."""
+    def plain(
+        self, head: Head, body: bytes, peer: Peer, later: Callable[[Reply], None]
+    ) -> Reply | None:
+        """The answer of a route that needs no model; None when it is given to `later`."""
         route = head.route
-        assert route.answer is not None
         try:
-            return route.answer(head, body)
+            caller = self.path.admit(head, peer)
+            if route.ask is not None:
+                route.ask(head, body, caller, later)
+                return None
+            assert route.answer is not None
+            return route.answer(head, body, caller)
         except FairleadError as error:
             return route.error(error)
         except Exception as error:
@@ -184,8 +188,18 @@ class HttpService:
         """Counts a request that never became a call."""
         self.refusals[error.name] = self.refusals.get(error.name, 0) + 1
 
-    def head_of(self, reply: Reply | None, payload: bytes, closing: bool, usage: int = -1) -> bytes:
-        """Status line and headers of an answer; usage: the call's number in the journal."""
+    def head_of(
+        self,
+        reply: Reply | None,
+        payload: bytes,
+        closing: bool,
+        usage: int = -1,
+        told: bytes = b"",
+    ) -> bytes:
+        """Status line and headers of an answer.
+
+        usage: the call's number in the journal. told: further header lines, each with its end.
+        """
         reply = reply or Reply(200, payload)
         lines = [
             f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Error')}",
@@ -198,4 +212,4 @@ class HttpService:
             lines.append(f"{USAGE_ID}: {self._writer}-{usage:x}")
         if closing:
             lines.append("connection: close")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        return ("\r\n".join(lines) + "\r\n").encode("latin-1") + told + b"\r\n"

@@ -7,18 +7,13 @@ from the offsets that it committed.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from fairlead.serving.log import configure, log
-from fairlead.serving.office import Office
+from fairlead.serving.log import log
 from fairlead.usage.accuracy import LiveAccuracy
 from fairlead.usage.journal import sealed, segments
 from fairlead.usage.ledger import Ledger
@@ -28,7 +23,6 @@ JOURNAL = "journal"
 KEPT_BYTES = 256 << 20
 KEPT_SEGMENTS = 64
 _EVERY_S = 0.5
-_NICENESS = 10  # predictions come first; the journal can wait
 
 
 class Bookkeeper:
@@ -164,39 +158,3 @@ class Following(Thread):
         """Rolls up what is left, and returns when it is done."""
         self._over.set()
         self.join()
-
-
-async def serve(state: Path, pipe: int) -> int:
-    """Runs until SIGTERM, or until the supervisor's end of the pipe closes; the exit status."""
-    loop = asyncio.get_running_loop()
-    over = asyncio.Event()
-    orphaned: list[bool] = []
-
-    def alone() -> None:
-        # The supervisor is gone: what is left to roll up is there for the next server.
-        orphaned.append(True)
-        loop.remove_reader(pipe)
-        over.set()
-
-    loop.add_signal_handler(signal.SIGTERM, over.set)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    loop.add_reader(pipe, alone)
-    following = Following(state)
-    following.start()
-    await Office(state, lambda: following.accuracy).run(over)
-    if orphaned:
-        os._exit(1)
-    await asyncio.to_thread(following.end)
-    return 0
-
-
-def main(arguments: list[str]) -> int:
-    """arguments: the state folder, the descriptor of the pipe, and what `log.configure` takes."""
-    configure(*arguments[2:])
-    with suppress(OSError):
-        os.nice(_NICENESS)
-    return asyncio.run(serve(Path(arguments[0]), int(arguments[1])))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

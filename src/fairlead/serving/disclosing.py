@@ -64,11 +64,22 @@ def discreet_alarms(
 def level_of(call: Call) -> str:
     """How much this caller is given of this version's answers."""
     served = call.lease
+    caller = call.caller
     level: str = served.package.guards.disclosure
-    if call.caller in served.suspects:
+    if caller.disclosure:
+        level = max(level, caller.disclosure, key=_RANKS.__getitem__)
+    if caller.account in served.suspects:
         less = _BY_RESPONSE.get(served.package.guards.misuse, level)
         level = max(level, less, key=_RANKS.__getitem__)
     return level
+
+
+def _all_is_given(calls: Sequence[Call]) -> bool:
+    """Whether nobody's level can be below the owner's, which withholds nothing."""
+    served = calls[0].lease
+    if served.package.guards.disclosure not in WHOLE or served.suspects:
+        return False
+    return not any([call.caller.disclosure for call in calls])
 
 
 def disclose(
@@ -76,7 +87,7 @@ def disclose(
 ) -> tuple[list[Array], Verdicts | None]:
     """The outputs and verdicts of the joined rows, with what some callers are not given gone."""
     served = calls[0].lease
-    if served.package.guards.disclosure in WHOLE and not served.suspects:
+    if _all_is_given(calls):
         return outputs, verdicts
     batched = served.package.signature.batched
     start = 0

@@ -18,6 +18,8 @@ from typing import Any, cast
 
 import orjson
 
+from fairlead.core.errors import CATALOGUE, FairleadError, Internal
+
 SOCKET = "bookkeeper.sock"
 """In the state folder; only its owner may connect."""
 
@@ -90,6 +92,21 @@ class Line(asyncio.Protocol):
             self._transport.close()
 
 
+def error_to_json(error: FairleadError) -> dict[str, Any]:
+    """An error as it travels in an answer."""
+    return {"id": error.id, "what": error.what, "where": error.where, "fix": error.fix}
+
+
+def error_of(value: Mapping[str, Any]) -> FairleadError:
+    """The error that an answer brings; one of an unknown id is Internal."""
+    kind = CATALOGUE.get(str(value.get("id")), Internal)
+    error = kind.__new__(kind)
+    FairleadError.__init__(
+        error, str(value.get("what")), where=value.get("where"), fix=value.get("fix")
+    )
+    return error
+
+
 def packed(message: Message) -> bytes:
     """A message as it is sent. Raises ValueError when it is too long."""
     raw = orjson.dumps(message)
@@ -126,7 +143,7 @@ async def connect(
 def ask(folder: Path, message: Message, patience_s: float = 5.0) -> Message:
     """Sends one message and returns the answer to it, for the command line.
 
-    Raises OSError when no bookkeeper answers.
+    Raises OSError when no bookkeeper answers, and the error that it answers with.
     """
     with _connected(folder) as sock:
         sock.settimeout(patience_s)
@@ -135,6 +152,8 @@ def ask(folder: Path, message: Message, patience_s: float = 5.0) -> Message:
             size = _SIZE.unpack(_exactly(sock, _SIZE.size))[0]
             answer = orjson.loads(_exactly(sock, size))
             if answer.get("kind") == "answer":
+                if answer.get("error"):
+                    raise error_of(answer["error"])
                 return answer
 
 

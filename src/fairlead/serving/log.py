@@ -21,6 +21,7 @@ EVENTS = {
     "runner_ended": WARNING,
     "runner_not_locked_in": WARNING,
     "version_drift": WARNING,
+    "book_refused": ERROR,
     "bookkeeping_failed": ERROR,
     "call_failed": ERROR,
     "encode_failed": ERROR,

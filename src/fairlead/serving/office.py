@@ -1,55 +1,81 @@
-"""The bookkeeper's side of the lines: takes what workers have seen, tells all of them the result.
+"""The bookkeeper's side of the lines: every message goes to the desk that deals with its kind.
 
-The command line speaks to it too, so that what an owner decides reaches the workers at once.
+Workers and the command line speak to it. No message, no database and no desk may end the process
+that writes the ledger too: what fails is told once, and tried again where it is tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
+from fairlead.core.errors import FairleadError, Internal
 from fairlead.serving import exchange
-from fairlead.serving.exchange import Line, Message
-from fairlead.serving.guard_state import FILE
+from fairlead.serving.exchange import Line, Message, error_to_json
 from fairlead.serving.log import log
 
-if TYPE_CHECKING:
-    from fairlead.serving.standing import Standing
+_BEAT_S, _SAVE_EVERY = 0.05, 20
+_KINDS_TOLD = 64
 
-_TELL_S, _SAVE_S = 0.25, 1.0
+
+class Desk(Protocol):
+    """What deals with some kinds of messages.
+
+    kinds: of messages that it takes. A message of the command line has an "id"; its answer is
+    `{"kind": "answer", "id": ..., ...}`, sent over the same line, now or later.
+    """
+
+    kinds: frozenset[str]
+
+    def take(self, line: Line, message: Message) -> None:
+        """Deals with a message. What it raises is answered as an error."""
+        ...
+
+    def joined(self, line: Line) -> None:
+        """A worker has said that it is there."""
+        ...
+
+    def lost(self, line: Line) -> None:
+        """A line has ended."""
+        ...
+
+    def beat(self) -> None:
+        """Twenty times a second."""
+        ...
+
+    def save(self) -> None:
+        """Once a second, and at the end: what is only in memory goes to the disk."""
+        ...
+
+    def close(self) -> None:
+        """Nothing comes any more."""
+        ...
 
 
 class Office:
-    """Answers at the state folder's socket.
+    """Answers at the state folder's socket."""
 
-    accuracy: gives how right the answers of each version were, as far as labels have come.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        accuracy: Callable[[], Mapping[tuple[str, int], Mapping[str, Any]]],
-    ) -> None:
+    def __init__(self, folder: Path, desks: Sequence[Desk]) -> None:
         self._folder = folder
-        self._accuracy = accuracy
-        self._opened: Standing | None = None
-        self._lines: dict[Line, int] = {}
-        self._refused = False
-        self._unsaved = self._untold = False
+        self._desks = desks
+        self._by_kind = {kind: desk for desk in desks for kind in desk.kinds}
+        self._lines: set[Line] = set()
+        self._told: dict[str, str] = {}
 
     async def run(self, over: asyncio.Event) -> None:
         """Answers until `over` is set; then everything is saved."""
         server = await exchange.listen(self._folder, self._heard, self._lost)
         beats = 0
         while not over.is_set():
-            self._careful_tell()
-            if beats % round(_SAVE_S / _TELL_S) == 0:
-                self._save()
+            for desk in self._desks:
+                self._careful("beat", desk, desk.beat)
+                if beats % _SAVE_EVERY == 0:
+                    self._careful("save", desk, desk.save)
             beats += 1
             try:
-                await asyncio.wait_for(over.wait(), _TELL_S)
+                await asyncio.wait_for(over.wait(), _BEAT_S)
             except TimeoutError:
                 continue
         server.close()
@@ -57,95 +83,46 @@ class Office:
         await asyncio.sleep(0)
         for line in list(self._lines):
             line.close()
-        self._save()
-        if self._opened is not None:
-            try:
-                self._opened.close()
-            except Exception as error:
-                log("bookkeeping_failed", what="guard state", error=repr(error))
-
-    def _standing(self) -> Standing:
-        """The guards' state. What it needs is loaded once there are guards."""
-        if self._opened is None:
-            from fairlead.serving.standing import Standing
-
-            self._opened = Standing(self._folder / FILE)
-        return self._opened
+        for desk in self._desks:
+            self._careful("save", desk, desk.save)
+            self._careful("close", desk, desk.close)
 
     def _lost(self, line: Line) -> None:
-        self._lines.pop(line, None)
+        self._lines.discard(line)
+        for desk in self._desks:
+            self._careful("lost", desk, lambda d=desk: d.lost(line))
 
     def _heard(self, line: Line, message: Message) -> None:
-        self._lines.setdefault(line, -1)
-        try:
-            self._take(line, message)
-        except Exception as error:
-            # No message and no database may end the process that writes the ledger too.
-            if not self._refused:
-                self._refused = True
-                log("bookkeeping_failed", what="a message", error=repr(error))
-
-    def _take(self, line: Line, message: Message) -> None:
-        kind = message["kind"]
-        if kind == "seen":
-            self._standing().seen(message)
-        elif kind == "looked":
-            self._relay(line, message)
-        elif kind != "hello":
-            answer = self._standing().answer(message)
-            self._tell()
-            self._save()
-            line.send(answer)
-
-    def _relay(self, line: Line, message: Message) -> None:
-        """The other workers learn where the caller's rows lay; this one what it missed."""
-        before = self._standing().looked(message)
-        about = {
-            "kind": "places",
-            "key": f"{message['model']}/{message['version']}",
-            "caller": message["caller"],
-        }
-        if message.get("new"):
-            line.send({**about, "places": before.tolist()})
-        for other in self._lines:
-            if other is not line:
-                other.send({**about, "places": message["block"]["places"]})
-
-    def _careful_tell(self) -> None:
-        """A fault of the database is told once, and tried again at the next beat."""
-        try:
-            self._tell()
-        except Exception as error:
-            if not self._untold:
-                self._untold = True
-                log("bookkeeping_failed", what="guard state", error=repr(error))
-        else:
-            self._untold = False
-
-    def _tell(self) -> None:
-        """Every line that has not heard the newest standing hears it."""
-        live = self._accuracy()
-        if self._opened is None and not live and not (self._folder / FILE).exists():
-            return  # there is nothing to know; otherwise who was suspected still is
-        standing = self._standing()
-        standing.live(live)
-        revision = standing.revision
-        behind = [line for line, known in self._lines.items() if known != revision]
-        if behind:
-            message = {"kind": "standing", "versions": standing.told()}
-            for line in behind:
-                if line.send(message):
-                    self._lines[line] = revision
-
-    def _save(self) -> None:
-        """A database that cannot be written is told once, and tried again."""
-        if self._opened is None:
+        self._lines.add(line)
+        kind = str(message.get("kind"))
+        if kind == "hello":
+            for desk in self._desks:
+                self._careful("joined", desk, lambda d=desk: d.joined(line))
             return
         try:
-            self._opened.save()
+            desk = self._by_kind.get(kind)
+            if desk is None:
+                raise Internal(f"nobody here deals with messages of kind {kind[:40]!r}")
+            desk.take(line, message)
         except Exception as error:
-            if not self._unsaved:
-                self._unsaved = True
-                log("bookkeeping_failed", what="guard state", error=repr(error))
+            ours = error if isinstance(error, FairleadError) else Internal("the message failed")
+            if ours is not error:
+                self._say(f"a message of kind {kind[:40]}", error)
+            line.send({"kind": "answer", "id": message.get("id"), "error": error_to_json(ours)})
+
+    def _careful(self, what: str, desk: Desk, act: Callable[[], None]) -> None:
+        """A fault is told once, and tried again at the next beat."""
+        name = f"{type(desk).__name__} {what}"
+        try:
+            act()
+        except Exception as error:
+            self._say(name, error)
         else:
-            self._unsaved = False
+            self._told.pop(name, None)
+
+    def _say(self, what: str, error: Exception) -> None:
+        if self._told.get(what) != repr(error):
+            if len(self._told) >= _KINDS_TOLD:
+                self._told.clear()
+            self._told[what] = repr(error)
+            log("bookkeeping_failed", what=what, error=repr(error))

@@ -26,11 +26,14 @@ _OK, _FAILED, _ABANDONED = 0, 1, 2
 # One attribute of many calls: `map` over these makes no frame per list.
 _rows, _bytes_in = attrgetter("rows"), attrgetter("bytes_in")
 _payload, _compute_ns = attrgetter("payload"), attrgetter("compute_ns")
-_decision = attrgetter("decision")
+_decision, _who = attrgetter("decision"), attrgetter("caller.who")
 
 
-def refuse(call: Call, error: FairleadError) -> None:
-    """Answers a call that never reached the model."""
+def refuse(call: Call, error: Exception) -> None:
+    """Answers a call that never reached the model; what is no error of ours is our fault."""
+    if not isinstance(error, FairleadError):
+        log("call_failed", model=call.route.model, error=repr(error))
+        error = Internal("the server failed on this request")
     if call.lease is not None:
         call.lease.stats.refuse(error.name)
         release(call.lease)
@@ -98,6 +101,7 @@ def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
         compute_ns=[*map(_compute_ns, calls)],
         status=status,
         decision=[*map(_decision, calls)],
+        who=[*map(_who, calls)],
     )
     package = served.package
     try:

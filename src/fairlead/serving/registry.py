@@ -133,6 +133,16 @@ class Registry:
         """The loaded version without holding it, for what ends before the loop turns."""
         return self._ready.get((model, version))
 
+    def check(self, model: str, version: int) -> None:
+        """Raises ModelNotFound or ModelNotReady unless a version answers now."""
+        if (model, version) not in self._ready:
+            raise self.absence(model, version)
+
+    def newest(self, model: str, version: int) -> int:
+        """The number of the version that answers, 0 when none does."""
+        served = self._ready.get((model, version))
+        return 0 if served is None else served.package.version
+
     def publish(self, served: Served) -> None:
         """Makes a warmed version answer, and answer for the model when it is the newest."""
         package = served.package

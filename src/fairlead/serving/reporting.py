@@ -7,17 +7,27 @@ when there is one again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from fairlead.serving.exchange import Line, Message, connect
+from fairlead.core.clock import now
+from fairlead.core.errors import FairleadError, Overloaded, StateUnavailable
+from fairlead.serving.exchange import Line, Message, connect, error_of
 from fairlead.serving.registry import Served
 from fairlead.serving.watching import Watch
 
 _LOOK_S, _NEXT_S = 0.05, 0.002
 """Seconds until the first look at what was answered, and between looks while there is more."""
+
+_ANSWER_S, _MOST_ASKED = 5.0, 1024
+"""Seconds within which a question is answered, and questions that may wait at once."""
+
+Heard = Callable[[Message], None]
+Told = Callable[[Message | FairleadError], None]
+"""Takes the answer to a question, or why there is none."""
 
 
 class Reporting:
@@ -29,11 +39,49 @@ class Reporting:
     def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
         self._folder = folder
         self._loop = loop
+        self._others: dict[str, Heard] = {}
+        self._broken: list[Callable[[], None]] = []
+        self._asked: dict[int, tuple[float, Told]] = {}
+        self._ids = count(1)
         self._watches: dict[str, Watch] = {}
         self._line: Line | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._armed = False
         self.standing: Mapping[str, Mapping[str, Any]] = {}
+
+    def listen(self, kinds: tuple[str, ...], heard: Heard, broke: Callable[[], None]) -> None:
+        """From now on messages of these kinds go to `heard`; `broke` is told when the line ends."""
+        self._others |= dict.fromkeys(kinds, heard)
+        self._broken.append(broke)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the bookkeeper is there."""
+        return self._line is not None
+
+    def send(self, message: Message) -> bool:
+        """Whether the message is on its way to the bookkeeper."""
+        return self._line is not None and self._line.send(message)
+
+    def ask(self, message: Message, told: Told) -> None:
+        """Asks the bookkeeper; `told` is called once, now or within seconds."""
+        number = next(self._ids)
+        if len(self._asked) >= _MOST_ASKED:
+            told(Overloaded("too many questions wait already", fix="Try again in a second"))
+        elif not self.send({**message, "id": number}):
+            told(_away())
+        else:
+            self._asked[number] = now() + _ANSWER_S, told
+
+    def _answered(self, message: Message) -> None:
+        found = self._asked.pop(cast("int", message.get("id")), None)
+        if found is not None:
+            found[1](error_of(message["error"]) if message.get("error") else message)
+
+    def _give_up(self, before: float) -> None:
+        """Questions that had to be answered by then are answered by an error."""
+        for number in [n for n, (due, _) in self._asked.items() if due <= before]:
+            self._asked.pop(number)[1](_away())
 
     def watch(self, served: Served) -> None:
         """From now on looks at what goes through this version."""
@@ -67,6 +115,7 @@ class Reporting:
 
     def beat(self) -> None:
         """Several times a second: sends what has been seen."""
+        self._give_up(now())
         if self._line is None:
             if self._connecting is None:
                 self._connecting = self._loop.create_task(self._connect())
@@ -93,13 +142,27 @@ class Reporting:
 
     def _lost(self, line: Line) -> None:
         self._line = None
+        self._give_up(float("inf"))
+        for broke in self._broken:
+            broke()
 
     def _heard(self, line: Line, message: Message) -> None:
         with suppress(KeyError, TypeError, ValueError):
-            if message["kind"] == "standing":
+            kind = message["kind"]
+            if kind == "answer":
+                self._answered(message)
+            elif kind in self._others:
+                self._others[kind](message)
+            elif kind == "standing":
                 self.standing = cast("Mapping[str, Mapping[str, Any]]", message["versions"])
                 for key, watch in self._watches.items():
                     self._tell(key, watch)
-            elif message["kind"] == "places":
+            elif kind == "places":
                 watch = self._watches[message["key"]]
                 watch.remember(message["caller"], message["places"])
+
+
+def _away() -> StateUnavailable:
+    return StateUnavailable(
+        "what this address tells cannot be looked up now", fix="Try again in a second"
+    )

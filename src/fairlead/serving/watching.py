@@ -156,8 +156,8 @@ class Watch:
         if verdicts.placed is None or self._guarding.misuse is None:
             return
         rows = Rows((), *known)
-        first = calls[0].caller
-        if len(calls) == 1 or all([call.caller == first for call in calls]):
+        first = calls[0].caller.account
+        if len(calls) == 1 or all([call.caller.account == first for call in calls]):
             # Nearly every execution of a busy caller: its rows need not be picked out.
             wanted = self._caller(first, moment).allowance.take(count, moment)
             chosen = {first: self._some(count, wanted)} if wanted else {}
@@ -173,9 +173,10 @@ class Watch:
         found: dict[str, list[Array]] = {}
         start = 0
         for call in calls:
-            wanted = self._caller(call.caller, moment).allowance.take(call.rows, moment)
+            account = call.caller.account
+            wanted = self._caller(account, moment).allowance.take(call.rows, moment)
             if wanted:
-                found.setdefault(call.caller, []).append(start + self._some(call.rows, wanted))
+                found.setdefault(account, []).append(start + self._some(call.rows, wanted))
             start += call.rows
         return {caller: np.concatenate(rows) for caller, rows in found.items()}
 
@@ -323,10 +324,12 @@ class Watch:
                 fix="Ask the owner of this service to look",
             )
         if response == "slow" and not self._pace(caller).take(1, now()):
-            raise ResourceExhausted(
+            error = ResourceExhausted(
                 "these calls look like copying or probing the model: one a second is answered",
                 fix="Send one a second, or ask the owner of this service to look",
             )
+            error.retry_after = 1
+            raise error
 
     def _pace(self, caller: str) -> Allowance:
         found = self._paces.get(caller)

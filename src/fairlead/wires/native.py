@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from fairlead.core.access import Caller
 from fairlead.core.call import PUBLIC, Head, Reply, Route
 from fairlead.core.errors import Code, FairleadError, MethodNotAllowed, ModelNotFound
 from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name, parse_version
+from fairlead.serving.admission import known_models
 from fairlead.serving.disclosing import discreet_alarms
 from fairlead.serving.registry import LATEST, Registry, Served
 from fairlead.serving.warmup import example_inputs
+from fairlead.wires.http_headers import headers_of
 from fairlead.wires.native_feedback import Feedback, Keep, kept_nowhere
 from fairlead.wires.native_rows import rows_decoder
 
@@ -63,15 +66,7 @@ def error_reply(error: FairleadError) -> Reply:
         value = getattr(error, key)
         if value is not None:
             body[key] = value
-    return Reply(status, json.dumps(body).encode(), "application/problem+json", _headers(error))
-
-
-def _headers(error: FairleadError) -> tuple[tuple[str, str], ...]:
-    """The headers that HTTP wants beside some statuses."""
-    if isinstance(error, MethodNotAllowed):
-        return (("allow", ", ".join(error.allowed)),)
-    again = error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
-    return (("retry-after", "1"),) if again else ()
+    return Reply(status, json.dumps(body).encode(), "application/problem+json", headers_of(error))
 
 
 class Native:
@@ -101,7 +96,7 @@ class Native:
             "/livez": self._get(PUBLIC, lambda head: _json({"live": True})),
             "/readyz": self._get(PUBLIC, lambda head: self._readyz()),
             "/metrics": self._get("metrics:read", self._exposition),
-            "/models": self._get("predict", lambda head: _json({"models": self._list()})),
+            "/models": Route("predict", error_reply, answer=self._list),
         }
 
     def error(self, error: FairleadError) -> Reply:
@@ -133,13 +128,13 @@ class Native:
         return Route("predict", error_reply, decode=self._decode, model=name, version=version)
 
     def _get(self, operation: str, answer: Callable[[Head], Reply]) -> Route:
-        return Route(operation, error_reply, answer=lambda head, body: answer(head))
+        return Route(operation, error_reply, answer=lambda head, body, caller: answer(head))
 
     def _model(self, name: str) -> Route:
         return Route(
             "predict",
             error_reply,
-            answer=lambda head, body: self._describe(name),
+            answer=lambda head, body, caller: self._describe(name),
             model=name,
         )
 
@@ -152,11 +147,12 @@ class Native:
         text = self._metrics(openmetrics).encode()
         return Reply(200, text, _OPENMETRICS if openmetrics else _PROMETHEUS)
 
-    def _list(self) -> list[dict[str, Any]]:
-        return [
+    def _list(self, head: Head, body: bytes, caller: Caller) -> Reply:
+        listed = [
             {"name": name, "versions": self._versions(name), "address": f"/models/{name}"}
-            for name in sorted(self._registry.versions)
+            for name in known_models(self._registry, caller)
         ]
+        return _json({"models": listed})
 
     def _versions(self, name: str) -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = []

@@ -60,7 +60,7 @@ class Feedback:
         return Route(
             "feedback",
             self._error,
-            answer=lambda head, body: self._answer(name, head, body),
+            answer=lambda head, body, caller: self._answer(name, head, body),
             model=name,
         )
 

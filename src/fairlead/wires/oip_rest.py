@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from fairlead.core.call import PUBLIC, Head, Reply, Route
+from fairlead.core.access import Caller
+from fairlead.core.call import PUBLIC, Answer, Head, Reply, Route
 from fairlead.core.errors import (
     Code,
     FairleadError,
@@ -24,7 +25,9 @@ from fairlead.core.package import is_name, parse_version
 from fairlead.core.signature import TensorSpec
 from fairlead.core.version import __version__
 from fairlead.inputs.strict_json import loads
+from fairlead.serving.admission import known_models
 from fairlead.serving.registry import LATEST, READY, Registry
+from fairlead.wires.http_headers import headers_of
 from fairlead.wires.oip_decisions import added_by
 from fairlead.wires.oip_json import infer_decoder
 
@@ -63,15 +66,7 @@ def error_reply(error: FairleadError) -> Reply:
         text += f". {error.fix}"
     body = {"error": text, "code": error.name, "id": error.id}
     status = _EXACT.get(error.id) or STATUS[error.code]
-    return Reply(status, json.dumps(body).encode(), headers=_headers(error))
-
-
-def _headers(error: FairleadError) -> tuple[tuple[str, str], ...]:
-    """The headers that HTTP wants beside some statuses."""
-    if isinstance(error, MethodNotAllowed):
-        return (("allow", ", ".join(error.allowed)),)
-    again = error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
-    return (("retry-after", "1"),) if again else ()
+    return Reply(status, json.dumps(body).encode(), headers=headers_of(error))
 
 
 class OipRest:
@@ -130,16 +125,16 @@ class OipRest:
         return None
 
     def _public(self, answer: Callable[[], Reply]) -> Route:
-        return Route(PUBLIC, error_reply, answer=lambda head, body: answer())
+        return Route(PUBLIC, error_reply, answer=lambda head, body, caller: answer())
 
-    def _read(self, answer: Callable[[Head, bytes], Reply]) -> Route:
+    def _read(self, answer: Answer) -> Route:
         return Route("predict", error_reply, answer=answer)
 
     def _about(self, name: str, version: int, answer: Callable[[str, int], Reply]) -> Route:
         return Route(
             "predict",
             error_reply,
-            answer=lambda head, body: answer(name, version),
+            answer=lambda head, body, caller: answer(name, version),
             model=name,
             version=version,
         )
@@ -154,16 +149,16 @@ class OipRest:
         ready = self._ready()
         return _json({"ready": ready}, 200 if ready else 503)
 
-    def _models(self, head: Head, body: bytes) -> Reply:
-        return _json({"models": sorted(self._registry.versions)})
+    def _models(self, head: Head, body: bytes, caller: Caller) -> Reply:
+        return _json({"models": known_models(self._registry, caller)})
 
-    def _index(self, head: Head, body: bytes) -> Reply:
+    def _index(self, head: Head, body: bytes, caller: Caller) -> Reply:
         asked: Any = loads(body, self._limits) if body.strip() else {}
         if asked.__class__ is not dict or asked.get("ready", False).__class__ is not bool:
             raise MalformedBody('the body must be an object such as {"ready": true}')
         listed: list[dict[str, str]] = []
-        for name, versions in sorted(self._registry.versions.items()):
-            for number, version in sorted(versions.items()):
+        for name in known_models(self._registry, caller):
+            for number, version in sorted(self._registry.versions[name].items()):
                 state = _STATES.get(version.state, "UNAVAILABLE")
                 if asked.get("ready") and state != "READY":
                     continue

@@ -1,0 +1,35 @@
+"""Answers that need no model, as they wait for their turn on a connection."""
+
+from __future__ import annotations
+
+from fairlead.core.call import Reply
+from fairlead.core.errors import BadRequestHead, FairleadError
+from fairlead.edge.heads import REQUEST_ID
+
+
+class Plain:
+    """An answer that needs no model, waiting to be known or for its turn on the connection."""
+
+    __slots__ = ("bare", "keep_alive", "payload", "reply")
+    usage = -1
+    told = b""
+
+    def __init__(self, reply: Reply | None, keep_alive: bool, bare: bool) -> None:
+        self.reply = reply
+        self.payload = None if reply is None else reply.body
+        self.keep_alive = keep_alive
+        self.bare = bare
+
+
+def with_id(reply: Reply, request_id: str) -> Reply:
+    """The reply with the caller's id of the request, if there is one."""
+    if not request_id:
+        return reply
+    headers = (*reply.headers, (REQUEST_ID, request_id))
+    return Reply(reply.status, reply.body, reply.media_type, headers)
+
+
+def malformed(error: Exception) -> FairleadError:
+    """What the parser could not read, as an error of ours."""
+    text = " ".join(str(error).split())[:120]
+    return BadRequestHead(f"this is not valid HTTP/1.1: {text}", where="request")

@@ -1,0 +1,109 @@
+"""The desk of the guards: takes what workers have seen, tells all of them what has come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairlead.serving.exchange import Line, Message
+from fairlead.serving.guard_state import FILE
+
+if TYPE_CHECKING:
+    from fairlead.serving.standing import Standing
+
+_TELL_EVERY = 5
+
+
+class Judging:
+    """Adds up the guards of all workers.
+
+    accuracy: gives how right the answers of each version were, as far as labels have come.
+    """
+
+    kinds: frozenset[str] = frozenset(("seen", "looked", "suspects", "forgive", "restart"))
+
+    def __init__(
+        self,
+        folder: Path,
+        accuracy: Callable[[], Mapping[tuple[str, int], Mapping[str, Any]]],
+    ) -> None:
+        self._file = folder / FILE
+        self._accuracy = accuracy
+        self._opened: Standing | None = None
+        self._lines: dict[Line, int] = {}
+        self._beats = 0
+
+    def _standing(self) -> Standing:
+        """The guards' state. What it needs is loaded once there are guards."""
+        if self._opened is None:
+            from fairlead.serving.standing import Standing
+
+            self._opened = Standing(self._file)
+        return self._opened
+
+    def joined(self, line: Line) -> None:
+        """A worker that has not heard the newest standing yet."""
+        self._lines[line] = -1
+
+    def lost(self, line: Line) -> None:
+        """A worker that need not be told any more."""
+        self._lines.pop(line, None)
+
+    def take(self, line: Line, message: Message) -> None:
+        """What a worker has seen, or a question of the command line."""
+        kind = message["kind"]
+        if kind == "seen":
+            self._standing().seen(message)
+        elif kind == "looked":
+            self._relay(line, message)
+        else:
+            answer = self._standing().answer(message)
+            self._tell()
+            self.save()
+            line.send({**answer, "id": message.get("id")})
+
+    def _relay(self, line: Line, message: Message) -> None:
+        """The other workers learn where the caller's rows lay; this one what it missed."""
+        before = self._standing().looked(message)
+        about = {
+            "kind": "places",
+            "key": f"{message['model']}/{message['version']}",
+            "caller": message["caller"],
+        }
+        if message.get("new"):
+            line.send({**about, "places": before.tolist()})
+        for other in self._lines:
+            if other is not line:
+                other.send({**about, "places": message["block"]["places"]})
+
+    def beat(self) -> None:
+        """Tells what is new, four times a second."""
+        self._beats += 1
+        if self._beats % _TELL_EVERY == 0:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Every worker that has not heard the newest standing hears it."""
+        live = self._accuracy()
+        if self._opened is None and not live and not self._file.exists():
+            return  # there is nothing to know; otherwise who was suspected still is
+        standing = self._standing()
+        standing.live(live)
+        revision = standing.revision
+        behind = [line for line, known in self._lines.items() if known != revision]
+        if behind:
+            message = {"kind": "standing", "versions": standing.told()}
+            for line in behind:
+                if line.send(message):
+                    self._lines[line] = revision
+
+    def save(self) -> None:
+        """Everything that is not in the database yet."""
+        if self._opened is not None:
+            self._opened.save()
+
+    def close(self) -> None:
+        """Closes the database."""
+        if self._opened is not None:
+            self._opened.close()
