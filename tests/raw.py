@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import time
 from dataclasses import dataclass
 from types import TracebackType
@@ -37,9 +38,12 @@ class Answer:
 class Raw:
     """A connection to a server on this machine."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """tls: what the caller trusts and shows, for a server that speaks TLS."""
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname="127.0.0.1")
         self._buffer = b""
 
     def __enter__(self) -> Raw:
@@ -61,7 +65,7 @@ class Raw:
         try:
             for piece in pieces:
                 self._socket.sendall(piece)
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLEOFError):
             return False
         return True
 

@@ -149,13 +149,13 @@ def bench(memory: bool = True, tls: ServerTls | None = None, **limits: Any) -> I
     made = Bench(loop, HttpLimits(**limits), memory)
     listening, over = Event(), asyncio.Event()
 
-    def connection() -> asyncio.Protocol:
+    def made_for_each() -> asyncio.Protocol:
         if tls is None:
             return Http1(made.service)
         return TlsConnection(lambda: tls.context, made.service, lambda: Http1(made.service))
 
     async def serve() -> None:
-        server = await loop.create_server(connection, "127.0.0.1", 0)
+        server = await loop.create_server(made_for_each, "127.0.0.1", 0)
         made.port = server.sockets[0].getsockname()[1]
         listening.set()
         while not over.is_set():

@@ -48,7 +48,9 @@ def test_a_pair_is_served_and_it_is_known_when_it_ends(authority, see):
     assert timedelta(0) <= datetime.now(UTC) + 5 * DAY - served.ends < timedelta(minutes=2)
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize(
+    "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"]
+)
 def test_tls_1_2_and_1_3_are_spoken_with_forward_secrecy(authority, version):
     client = authority.client(version=version)
     client.check_hostname = False
