@@ -39,7 +39,7 @@ BATCH = struct.Struct("<QQHH")
 """Wall clock ns, first sequence, model id, calls."""
 COLUMNS: tuple[tuple[_Letter, int], ...] = (*_OLD_COLUMNS, ("H", 2))
 _MODEL = struct.Struct("<HQ")  # id, version; the name follows
-_WHO = struct.Struct("<H")  # id; the caller follows
+_WHO = _COUNT = struct.Struct("<H")  # id; the caller follows
 _MOST_CALLS = 65_535
 _MOST_NAMES = 65_535
 _PACKERS_KEPT = 2048
@@ -60,6 +60,10 @@ class Who(NamedTuple):
     tenant: str
     plan: str
     price: str
+
+    def written(self) -> bytes:
+        """As the journal writes it."""
+        return json.dumps(self, separators=(",", ":")).encode()
 
 
 @lru_cache(maxsize=4096)
@@ -344,7 +348,7 @@ def read(
     """
     known = Names() if names is None else names
     for after, kind, content in frames(path, offset):
-        if kind in (KIND_BATCH, _OLD_KIND_BATCH):
+        if is_batch(kind):
             yield after, batch_of(kind, content, known)
         else:
             known.learn(kind, content)
@@ -357,9 +361,20 @@ def names_before(path: Path, offset: int) -> Names:
     for after, kind, content in frames(path):
         if after > offset:
             break
-        if kind not in (KIND_BATCH, _OLD_KIND_BATCH):
+        if not is_batch(kind):
             names.learn(kind, content)
     return names
+
+
+def is_batch(kind: int) -> bool:
+    """Whether a frame of this kind holds calls."""
+    return kind in (KIND_BATCH, _OLD_KIND_BATCH)
+
+
+def calls_of(kind: int, content: bytes) -> int:
+    """How many calls a frame of calls holds."""
+    head = _OLD_BATCH if kind == _OLD_KIND_BATCH else BATCH
+    return _COUNT.unpack_from(content, head.size - _COUNT.size)[0]
 
 
 def batch_of(kind: int, content: bytes, names: Names) -> Batch:

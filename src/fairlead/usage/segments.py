@@ -19,15 +19,15 @@ from pathlib import Path
 
 from fairlead.core.clock import wall_ns
 
-_FRAME = struct.Struct("<HHII")
-_MAGIC = 0xFA1E
+FRAME = struct.Struct("<HHII")
+MAGIC = 0xFA1E
 SEGMENT_BYTES = 16 << 20
 SUFFIX = ".segment"
 
 
 def frame(kind: int, content: bytes) -> bytes:
     """One frame, to be written in one go."""
-    return _FRAME.pack(_MAGIC, kind, len(content), zlib.crc32(content, kind)) + content
+    return FRAME.pack(MAGIC, kind, len(content), zlib.crc32(content, kind)) + content
 
 
 def frames(
@@ -40,16 +40,16 @@ def frames(
     with path.open("rb") as file:
         file.seek(offset)
         while True:
-            head = file.read(_FRAME.size)
-            if len(head) < _FRAME.size:
+            head = file.read(FRAME.size)
+            if len(head) < FRAME.size:
                 return
-            magic, kind, size, crc = _FRAME.unpack(head)
-            if magic != _MAGIC or size > most:
+            magic, kind, size, crc = FRAME.unpack(head)
+            if magic != MAGIC or size > most:
                 return
             content = file.read(size)
             if len(content) < size or zlib.crc32(content, kind) != crc:
                 return
-            offset += _FRAME.size + size
+            offset += FRAME.size + size
             yield offset, kind, content
 
 

@@ -1,0 +1,152 @@
+"""Sums over the records of a segment, many thousand at a time.
+
+Frames with equally many calls have the same layout, so that all of them become one table; nothing
+here runs once per record. What is summed is what `journal.read` reads.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairlead.core.tensor import Array
+from fairlead.usage.journal import COLUMNS, KIND_BATCH, Names, batch_of, calls_of, is_batch
+from fairlead.usage.segments import FRAME, MAGIC, SEGMENT_BYTES
+
+QUARTER_NS = 900 * 10**9
+"""A quarter of an hour: every time zone's days begin on one."""
+_CHUNK_BYTES = 4 << 20
+_TYPES = {"I": "<u4", "Q": "<u8", "B": "u1", "H": "<u2"}
+_NAMES = ("rows", "bytes_in", "bytes_out", "compute_ns", "status", "decision", "who")
+_U64 = np.uint64
+# A key holds quarter, model id, caller id, status and decision, from the left.
+_QUARTER, _MODEL, _WHO, _STATUS = _U64(36), _U64(20), _U64(4), _U64(2)
+
+Key = tuple[int, str, int, bytes, int, int]
+"""Quarter of an hour since 1970, model, version, caller, positions in STATUS and DECISION."""
+Sums = dict[Key, list[int]]
+"""Requests, rows, bytes in, bytes out, compute ns."""
+
+
+@dataclass(slots=True)
+class Summed:
+    """A stretch of a segment. reached: the offset after it; count: of records."""
+
+    reached: int
+    count: int = 0
+    sums: Sums = field(default_factory=dict[Key, list[int]])
+
+
+def summed(path: Path, offset: int, names: Names, most_bytes: int = _CHUNK_BYTES) -> Summed:
+    """Sums what stands from `offset` on, about `most_bytes` of it and whole frames only.
+
+    It ends at the first torn or damaged frame; nothing new: `reached` is `offset`. names: those
+    that the segment gives before; they are added to. Raises StateInvalid for a newer format.
+    """
+    found = Summed(offset)
+    tables: dict[int, list[bytes]] = {}
+    for after, kind, content in chunk_frames(path, offset, most_bytes):
+        found.reached = after
+        if kind == KIND_BATCH:
+            count = calls_of(kind, content)
+            tables.setdefault(count, []).append(content)
+            found.count += count
+        elif is_batch(kind):
+            found.count += _add_one(found.sums, kind, content, names)
+        else:
+            names.learn(kind, content)
+    if tables:
+        _add_tables(found.sums, tables, names)
+    return found
+
+
+def add(sums: Sums, key: Key, values: Sequence[int]) -> None:
+    """Adds the five quantities to what is there of a key."""
+    known = sums.get(key)
+    sums[key] = [*values] if known is None else [a + b for a, b in zip(known, values, strict=True)]
+
+
+def counted(path: Path, offset: int) -> int:
+    """How many records stand from `offset` on."""
+    count, reached = 0, -1
+    while reached != offset:
+        reached = offset
+        for after, kind, content in chunk_frames(path, offset, _CHUNK_BYTES):
+            offset = after
+            count += calls_of(kind, content) if is_batch(kind) else 0
+    return count
+
+
+def chunk_frames(path: Path, offset: int, most_bytes: int) -> Iterator[tuple[int, int, bytes]]:
+    """The whole frames of a stretch: (offset after it, kind, content)."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read(max(most_bytes, FRAME.size))
+        if len(data) >= FRAME.size:
+            # A single frame may be larger than the stretch.
+            size = FRAME.size + min(FRAME.unpack_from(data)[2], SEGMENT_BYTES)
+            data += file.read(max(0, size - len(data)))
+    at, end, head, unpack, crc32 = 0, len(data), FRAME.size, FRAME.unpack_from, zlib.crc32
+    while at + head <= end:
+        magic, kind, size, crc = unpack(data, at)
+        stop = at + head + size
+        if magic != MAGIC or stop > end:
+            return
+        content = data[at + head : stop]
+        if crc32(content, kind) != crc:
+            return
+        at = stop
+        yield offset + at, kind, content
+
+
+def _add_tables(sums: Sums, tables: dict[int, list[bytes]], names: Names) -> None:
+    keys: list[Array] = []
+    columns: list[list[Array]] = [[], [], [], []]
+    for count, contents in tables.items():
+        table = np.frombuffer(b"".join(contents), _layout(count))
+        head = (table["wall"] // _U64(QUARTER_NS) << _QUARTER) | _wide(table["model"], _MODEL)
+        tail = _wide(table["who"], _WHO) | _wide(table["status"], _STATUS)
+        keys.append((head[:, None] | tail | table["decision"].astype(_U64)).reshape(-1))
+        for column, name in zip(columns, _NAMES, strict=False):
+            column.append(table[name].reshape(-1).astype(_U64))
+    key = np.concatenate(keys)
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    ends = np.append(starts[1:], len(key))
+    totals = [ends - starts]
+    totals += [np.add.reduceat(np.concatenate(c)[order], starts) for c in columns]
+    for place, row in zip(key[starts].tolist(), zip(*map(_list, totals), strict=True), strict=True):
+        model, version = names.models[place >> 20 & 0xFFFF]
+        who = names.whos[place >> 4 & 0xFFFF]
+        add(sums, (place >> 36, model, version, who, place >> 2 & 3, place & 3), row)
+
+
+def _wide(column: Array, by: np.uint64) -> Array:
+    return column.astype(_U64) << by
+
+
+def _list(column: Array) -> list[int]:
+    return column.tolist()
+
+
+def _layout(count: int) -> np.dtype[Any]:
+    columns = zip(_NAMES, COLUMNS, strict=True)
+    head = [("wall", "<u8"), ("sequence", "<u8"), ("model", "<u2"), ("calls", "<u2")]
+    return np.dtype([*head, *((name, _TYPES[letter], (count,)) for name, (letter, _) in columns)])
+
+
+def _add_one(sums: Sums, kind: int, content: bytes, names: Names) -> int:
+    """A frame of an older format, record by record."""
+    batch = batch_of(kind, content, names)
+    quarter, calls = batch.wall_ns // QUARTER_NS, batch.calls
+    for number, who in enumerate(calls.who):
+        status, decision = calls.status[number], calls.decision[number]
+        values = (1, *(column[number] for column in calls[:4]))
+        add(sums, (quarter, batch.model, batch.version, who, status, decision), values)
+    return len(calls.who)
