@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from fairlead.core.errors import JournalUnavailable, StateInvalid
 from fairlead.usage import journal
-from fairlead.usage.journal import NOBODY, Columns, Journal, Names, Who, read, sealed, segments
+from fairlead.usage.journal import Columns, Journal, read, sealed, segments
+from fairlead.usage.records import KIND_HEADER, NOBODY, Names, Who, header_of
 from fairlead.usage.segments import frame, frames
 
 _U32, _U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 _WHO = st.tuples(*[st.text(max_size=8)] * 4).map(lambda who: json.dumps(who).encode())
-_CALL = st.tuples(_U32, _U32, _U32, _U64, st.integers(0, 2), st.integers(0, 3), _WHO)
+_CALL = st.tuples(_U32, _U32, _U32, _U64, st.integers(0, 2), st.integers(0, 3), _WHO, _U32)
 _CALLS = st.lists(_CALL, min_size=1, max_size=5).map(
     lambda calls: Columns(*(list(column) for column in zip(*calls, strict=True)))
 )
@@ -31,7 +32,7 @@ _BATCHES = st.lists(
 
 def one(rows: int = 1, **more: int) -> Columns:
     """The columns of one call."""
-    call = dict.fromkeys(Columns._fields[:-1], 0) | {"rows": rows} | more
+    call = dict.fromkeys(Columns._fields[:-2], 0) | {"rows": rows} | more
     return Columns(**{name: [value] for name, value in call.items()})
 
 
@@ -224,8 +225,8 @@ def test_each_segment_names_the_hash_of_the_one_before_it(tmp_path, monkeypatch)
     previous, digest = "", ""
     for number, segment in enumerate(segments(tmp_path), 1):
         _, kind, content = next(frames(segment))
-        header = journal.header_of(content)
-        assert kind == journal.KIND_HEADER
+        header = header_of(content)
+        assert kind == KIND_HEADER
         assert header == (2, "w", number, previous, digest)
         previous, digest = segment.name, sha256(segment.read_bytes()).hexdigest()
     assert number > 3
@@ -240,7 +241,7 @@ def test_a_segment_of_the_first_format_is_still_read(tmp_path):
     ((_, name), (_, found)) = read(segment)
     assert name is None
     assert (found.sequence, found.wall_ns, found.model, found.version) == (7, 10, "iris", 5)
-    columns = [[1, 2], [3, 4], [5, 6], [7, 8], [0, 1], [2, 3], [NOBODY] * 2]
+    columns = [[1, 2], [3, 4], [5, 6], [7, 8], [0, 1], [2, 3], [NOBODY] * 2, [0, 0]]
     assert [list(column) for column in found.calls] == columns
 
 
@@ -248,7 +249,7 @@ def test_a_segment_of_the_first_format_is_still_read(tmp_path):
 def test_a_segment_of_a_newer_format_is_refused(tmp_path, newer):
     about = json.dumps({"format": 3, "of": "the future"}).encode()
     segment = tmp_path / "new.segment"
-    segment.write_bytes(frame(journal.KIND_HEADER, about) if newer == "header" else frame(99, b""))
+    segment.write_bytes(frame(KIND_HEADER, about) if newer == "header" else frame(99, b""))
     with pytest.raises(StateInvalid):
         list(read(segment))
 

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from fairlead.core.errors import StateInvalid
 from fairlead.usage import journal
-from fairlead.usage.journal import DECISION, STATUS, Columns, Journal, Names, read, segments
+from fairlead.usage.journal import DECISION, STATUS, Columns, Journal, read, segments
+from fairlead.usage.records import KIND_BATCH, KIND_HEADER, Names
 from fairlead.usage.segments import frame
 from fairlead.usage.sums import QUARTER_NS, counted, summed
 
 _U32 = st.integers(0, 2**32 - 1)
 _WHO = st.sampled_from([f'["key{n}","t","gold","gold@{n}"]'.encode() for n in range(3)])
 _CALL = st.tuples(
-    _U32, _U32, _U32, st.integers(0, 2**50), st.integers(0, 2), st.integers(0, 3), _WHO
+    _U32, _U32, _U32, st.integers(0, 2**50), st.integers(0, 2), st.integers(0, 3), _WHO, _U32
 )
 _BATCH = st.tuples(
     st.integers(0, 4 * QUARTER_NS),
@@ -47,8 +48,10 @@ def one_by_one(segment):
             who = json.dumps([r.key, r.tenant, r.plan, r.price], separators=(",", ":")).encode()
             status, decision = STATUS.index(r.status), DECISION.index(r.decision)
             key = r.wall_ns // QUARTER_NS, r.model, r.version, who, status, decision
-            values = found.setdefault(key, [0] * 5)
-            for place, value in enumerate((1, r.rows, r.bytes_in, r.bytes_out, r.compute_ns)):
+            values = found.setdefault(key, [0] * 6)
+            for place, value in enumerate(
+                (1, r.rows, r.bytes_in, r.bytes_out, r.compute_ns, r.withheld)
+            ):
                 values[place] += value
     return found
 
@@ -62,7 +65,7 @@ def test_sums_are_those_of_the_records_wherever_a_stretch_ends(tmp_path_factory,
         offset = part.reached
         count += part.count
         for key, values in part.sums.items():
-            known = found.get(key, [0] * 5)
+            known = found.get(key, [0] * 6)
             found[key] = [a + b for a, b in zip(known, values, strict=True)]
     assert found == one_by_one(segment)
     assert count == sum(len(calls) for *_, calls in batches) == counted(segment, 0)
@@ -70,7 +73,7 @@ def test_sums_are_those_of_the_records_wherever_a_stretch_ends(tmp_path_factory,
 
 
 def test_it_ends_before_a_torn_or_damaged_frame(tmp_path):
-    call = (1, 2, 3, 4, 0, 0, b'["","","",""]')
+    call = (1, 2, 3, 4, 0, 0, b'["","","",""]', 9)
     segment = written(tmp_path, [(0, "m", 1, [call])] * 3)
     raw = segment.read_bytes()
     ends = [after for after, _ in read(segment)]
@@ -87,7 +90,7 @@ def test_it_ends_before_a_torn_or_damaged_frame(tmp_path):
 
 
 def test_a_frame_that_is_larger_than_a_stretch_is_taken_whole(tmp_path):
-    calls = [(1, 2, 3, 4, 0, 0, b'["","","",""]')] * 500
+    calls = [(1, 2, 3, 4, 0, 0, b'["","","",""]', 9)] * 500
     segment = written(tmp_path, [(0, "m", 1, calls)])
     names, offset = Names(), 0
     while (part := summed(segment, offset, names, 16)).reached > offset:
@@ -97,7 +100,7 @@ def test_a_frame_that_is_larger_than_a_stretch_is_taken_whole(tmp_path):
 
 def test_a_frame_that_claims_to_be_endless_is_not_waited_for(tmp_path):
     segment = tmp_path / "x.segment"
-    segment.write_bytes(struct.pack("<HHII", 0xFA1E, journal.KIND_BATCH, 2**32 - 1, 0) + b"x" * 99)
+    segment.write_bytes(struct.pack("<HHII", 0xFA1E, KIND_BATCH, 2**32 - 1, 0) + b"x" * 99)
     assert summed(segment, 0, Names()).reached == 0
 
 
@@ -113,6 +116,6 @@ def test_records_of_the_first_format_are_summed_as_of_nobody(tmp_path):
 
 def test_a_newer_format_is_refused(tmp_path):
     segment = tmp_path / "new.segment"
-    segment.write_bytes(frame(journal.KIND_HEADER, json.dumps({"format": 9}).encode()))
+    segment.write_bytes(frame(KIND_HEADER, json.dumps({"format": 9}).encode()))
     with pytest.raises(StateInvalid):
         summed(segment, 0, Names())

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.core.errors import FileUnreadable, MissingExtra
-from fairlead.usage.journal import DECISION
+from fairlead.usage.records import DECISION
 
-_NUMBERS = ("requests", "rows", "bytes_in", "bytes_out", "compute_ms")
+_NUMBERS = ("requests", "rows", "bytes_in", "bytes_out", "compute_ms", "withheld")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead.usage.database import opened
-from fairlead.usage.journal import DECISION, STATUS, Batch, names_before, read
+from fairlead.usage.records import DECISION, STATUS, Batch, names_before, read
 
 FORMAT = 1
 _SCHEMA = """

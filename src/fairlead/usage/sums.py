@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from fairlead.core.tensor import Array
-from fairlead.usage.journal import COLUMNS, KIND_BATCH, Names, batch_of, calls_of, is_batch
+from fairlead.usage.records import COLUMNS, KIND_BATCH, Names, batch_of, calls_of, is_batch
 from fairlead.usage.segments import FRAME, MAGIC, SEGMENT_BYTES
 
 QUARTER_NS = 900 * 10**9
 """A quarter of an hour: every time zone's days begin on one."""
 _CHUNK_BYTES = 4 << 20
 _TYPES = {"I": "<u4", "Q": "<u8", "B": "u1", "H": "<u2"}
-_NAMES = ("rows", "bytes_in", "bytes_out", "compute_ns", "status", "decision", "who")
+_NAMES = ("rows", "bytes_in", "bytes_out", "compute_ns", "status", "decision", "who", "withheld")
+_SUMMED = ("rows", "bytes_in", "bytes_out", "compute_ns", "withheld")
 _U64 = np.uint64
 # A key holds quarter, model id, caller id, status and decision, from the left.
 _QUARTER, _MODEL, _WHO, _STATUS = _U64(36), _U64(20), _U64(4), _U64(2)
@@ -30,7 +31,7 @@ _QUARTER, _MODEL, _WHO, _STATUS = _U64(36), _U64(20), _U64(4), _U64(2)
 Key = tuple[int, str, int, bytes, int, int]
 """Quarter of an hour since 1970, model, version, caller, positions in STATUS and DECISION."""
 Sums = dict[Key, list[int]]
-"""Requests, rows, bytes in, bytes out, compute ns."""
+"""Requests, rows, bytes in, bytes out, compute ns, withheld rows."""
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ def summed(path: Path, offset: int, names: Names, most_bytes: int = _CHUNK_BYTES
 
 
 def add(sums: Sums, key: Key, values: Sequence[int]) -> None:
-    """Adds the five quantities to what is there of a key."""
+    """Adds quantities to what is there of a key."""
     known = sums.get(key)
     sums[key] = [*values] if known is None else [a + b for a, b in zip(known, values, strict=True)]
 
@@ -106,13 +107,13 @@ def chunk_frames(path: Path, offset: int, most_bytes: int) -> Iterator[tuple[int
 
 def _add_tables(sums: Sums, tables: dict[int, list[bytes]], names: Names) -> None:
     keys: list[Array] = []
-    columns: list[list[Array]] = [[], [], [], []]
+    columns: dict[str, list[Array]] = {name: [] for name in _SUMMED}
     for count, contents in tables.items():
         table = np.frombuffer(b"".join(contents), _layout(count))
         head = (table["wall"] // _U64(QUARTER_NS) << _QUARTER) | _wide(table["model"], _MODEL)
         tail = _wide(table["who"], _WHO) | _wide(table["status"], _STATUS)
         keys.append((head[:, None] | tail | table["decision"].astype(_U64)).reshape(-1))
-        for column, name in zip(columns, _NAMES, strict=False):
+        for name, column in columns.items():
             column.append(table[name].reshape(-1).astype(_U64))
     key = np.concatenate(keys)
     order = np.argsort(key, kind="stable")
@@ -120,7 +121,7 @@ def _add_tables(sums: Sums, tables: dict[int, list[bytes]], names: Names) -> Non
     starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
     ends = np.append(starts[1:], len(key))
     totals = [ends - starts]
-    totals += [np.add.reduceat(np.concatenate(c)[order], starts) for c in columns]
+    totals += [np.add.reduceat(np.concatenate(c)[order], starts) for c in columns.values()]
     for place, row in zip(key[starts].tolist(), zip(*map(_list, totals), strict=True), strict=True):
         model, version = names.models[place >> 20 & 0xFFFF]
         who = names.whos[place >> 4 & 0xFFFF]
@@ -147,6 +148,6 @@ def _add_one(sums: Sums, kind: int, content: bytes, names: Names) -> int:
     quarter, calls = batch.wall_ns // QUARTER_NS, batch.calls
     for number, who in enumerate(calls.who):
         status, decision = calls.status[number], calls.decision[number]
-        values = (1, *(column[number] for column in calls[:4]))
+        values = (1, *(column[number] for column in calls[:4]), 0)
         add(sums, (quarter, batch.model, batch.version, who, status, decision), values)
     return len(calls.who)
