@@ -12,61 +12,20 @@ from urllib.parse import unquote
 
 from fairlead.core.access import Caller
 from fairlead.core.call import PUBLIC, Head, Reply, Route
-from fairlead.core.errors import Code, FairleadError, MethodNotAllowed, ModelNotFound
+from fairlead.core.errors import FairleadError, MethodNotAllowed, ModelNotFound
 from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name, parse_version
 from fairlead.serving.admission import known_models
 from fairlead.serving.disclosing import discreet_alarms
 from fairlead.serving.registry import LATEST, Registry, Served
 from fairlead.serving.warmup import example_inputs
-from fairlead.wires.http_headers import headers_of
 from fairlead.wires.native_feedback import Feedback, Keep, kept_nowhere
 from fairlead.wires.native_rows import rows_decoder
-
-STATUS: dict[Code, int] = {
-    Code.INVALID_ARGUMENT: 400,
-    Code.OUT_OF_SIZE: 413,
-    Code.UNAUTHENTICATED: 401,
-    Code.PERMISSION_DENIED: 403,
-    Code.NOT_FOUND: 404,
-    Code.METHOD_NOT_ALLOWED: 405,
-    Code.MEDIA_TYPE: 415,
-    Code.CONFLICT: 409,
-    Code.RESOURCE_EXHAUSTED: 429,
-    Code.UNAVAILABLE: 503,
-    Code.DEADLINE_EXCEEDED: 504,
-    Code.UNSUPPORTED: 501,
-    Code.DECLINED: 422,
-    Code.MODEL_FAILED: 500,
-    Code.INTERNAL: 500,
-    Code.SETUP: 500,
-}
-"""Every error code as HTTP status."""
-
-_EXACT = {"FRL-1104": 431, "FRL-1106": 414, "FRL-1602": 408}
-"""Errors for which HTTP has a status of its own."""
+from fairlead.wires.problem import STATUS as STATUS
+from fairlead.wires.problem import error_reply as error_reply
 
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
-
-
-def error_reply(error: FairleadError) -> Reply:
-    """The error as an RFC 9457 problem."""
-    status = _EXACT.get(error.id) or STATUS[error.code]
-    title = error.name.replace("_", " ").capitalize()
-    body: dict[str, Any] = {
-        "type": f"urn:fairlead:error:{error.id}",
-        "title": title,
-        "status": status,
-        "detail": error.what,
-        "code": error.name,
-        "id": error.id,
-    }
-    for key in ("where", "fix", "row", "column"):
-        value = getattr(error, key)
-        if value is not None:
-            body[key] = value
-    return Reply(status, json.dumps(body).encode(), "application/problem+json", headers_of(error))
 
 
 class Native:
