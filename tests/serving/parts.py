@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from tests.models import spec
 
-from fairlead.access.book import KeyBook
 from fairlead.access.secrets import Digester
 from fairlead.core.access import StoredKey, anybody
 from fairlead.core.call import Call, Reply, Route
@@ -20,6 +19,7 @@ from fairlead.core.package import Limits, Package
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import Array, Tensor
 from fairlead.serving.admission import Admission, Policy
+from fairlead.serving.book_messages import Book, pieces
 from fairlead.serving.registry import Registry, Served
 
 DIGESTER = Digester(bytes(32))
@@ -29,7 +29,8 @@ DOUBLE = Signature((spec("x", "FP32", (-1, 2)),), (spec("y", "FP32", (-1, 2)),))
 def admission(registry: Registry, *keys: StoredKey, **policy: Any) -> Admission:
     """Admission with these keys in its book; without any, everybody on this machine may come."""
     made = Admission(Policy(**({"open": True} | policy)), registry.newest, lambda: DIGESTER)
-    made.adopt(KeyBook(keys, 1, DIGESTER))
+    for piece in pieces(Book(1, True, keys)):
+        made.hear(piece)
     return made
 
 

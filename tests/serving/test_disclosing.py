@@ -10,7 +10,7 @@ from tests.models import spec
 from tests.serving.parts import call, serve
 from tests.serving.test_guarding import amended, ask, good, infer, packed  # noqa: F401
 
-from fairlead.core.decision import ABSTAINED, Verdicts
+from fairlead.core.decision import ABSTAINED, WARNED, Verdicts
 from fairlead.core.package import GuardChoice
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import DTYPES
@@ -134,6 +134,28 @@ def test_a_suspect_is_given_less_and_others_are_not(response, level):
 def test_a_suspect_is_never_given_more_than_the_owners_level():
     made = served("set", misuse="coarse", suspects=("thief",))
     assert level_of(call(made, [0.0, 0.0], caller="thief")) == "set"
+
+
+@pytest.mark.parametrize(
+    ("owner", "key", "level"),
+    [("full", "columns", "columns"), ("columns", "label", "label"), ("label", "full", "label")],
+)
+def test_a_key_is_given_less_than_the_owners_level_and_never_more(owner, key, level):
+    made = served(owner)
+    strict, client = call(made, [0.0, 0.0]), call(made, [0.0, 0.0])
+    strict.caller = replace(strict.caller, disclosure=key)
+    assert (level_of(strict), level_of(client)) == (level, owner)
+    said = verdicts(2)
+    for row in range(2):
+        said.set(row, WARNED, ["x = 430 is above the training maximum 90"], ["x is outside"])
+    found, told = disclose([client, strict], outputs(2), said)
+    assert (found[1][0].tolist() != found[1][1].tolist()) == (owner == "columns")
+    if owner == "full":
+        assert told.reasons == {
+            0: ["x = 430 is above the training maximum 90"],
+            1: ["x is outside"],
+        }
+        assert told.confidence.tolist() == said.confidence.tolist()
 
 
 def test_what_others_look_at_later_is_not_changed():

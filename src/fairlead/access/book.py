@@ -8,7 +8,7 @@ under way can bring a revoked key back.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -19,6 +19,7 @@ from fairlead.core.access import (
     HELD_BACK,
     OF_A_MODEL,
     Caller,
+    Key,
     Network,
     Operation,
     StoredKey,
@@ -47,11 +48,11 @@ class _Known:
 
     __slots__ = ("caller", "ends", "key", "networks")
 
-    def __init__(self, stored: StoredKey) -> None:
+    def __init__(self, stored: StoredKey, caller_of: Callable[[Key], Caller]) -> None:
         key = stored.key
         self.key = key
         self.networks = tuple(parse_network(text) for text in key.networks)
-        self.caller = Caller.of(key)
+        self.caller = caller_of(key)
         ends = (key.expires_ns, key.retires_ns, _NEVER)
         # A revocation counts from when it is known, whatever the clock of who revoked it said.
         self.ends = 0 if key.revoked_ns is not None else min(n for n in ends if n is not None)
@@ -62,10 +63,18 @@ class KeyBook:
 
     keys:      what the database holds. digester: the one that made their digests.
     revision:  of the database, when the keys were read.
+    caller_of: makes a key's caller, once it is presented; by default from the key alone.
     """
 
-    def __init__(self, keys: Iterable[StoredKey], revision: int, digester: Digester) -> None:
+    def __init__(
+        self,
+        keys: Iterable[StoredKey],
+        revision: int,
+        digester: Digester,
+        caller_of: Callable[[Key], Caller] = Caller.of,
+    ) -> None:
         self.revision = revision
+        self._caller_of = caller_of
         self._digester = digester
         self._stored = {stored.digest: stored for stored in keys}
         # Two generations: what was not presented for a whole generation is forgotten.
@@ -102,7 +111,7 @@ class KeyBook:
             stored = self._stored.get(digest)
             if stored is None or not hmac.compare_digest(stored.digest, digest):
                 raise KeyUnknown("nobody has this key here", fix="Ask the operator for a key")
-            known = _Known(stored)
+            known = _Known(stored, self._caller_of)
         if len(self._seen) >= REMEMBERED:
             self._before, self._seen = self._seen, {}
         self._seen[header] = known

@@ -12,10 +12,28 @@ from typing import Any
 
 from fairlead.access.book import KeyBook, allows, denied, describes
 from fairlead.access.secrets import Digester
-from fairlead.core.access import NOBODY, OPERATIONS, Caller, Operation, anybody
+from fairlead.access.terms import NO_TERMS, Terms, caller_of, terms
+from fairlead.core.access import (
+    ANY,
+    NOBODY,
+    OF_A_MODEL,
+    OPERATIONS,
+    Caller,
+    Key,
+    Operation,
+    anybody,
+)
 from fairlead.core.call import PUBLIC, Head, Peer, Route
-from fairlead.core.clock import now, wall_ns
-from fairlead.core.errors import KeyMalformed, PermissionDenied, StateUnavailable, Unauthenticated
+from fairlead.core.clock import wall_ns
+from fairlead.core.errors import (
+    KeyMalformed,
+    PermissionDenied,
+    PlanInvalid,
+    PlanNotFound,
+    StateUnavailable,
+    Unauthenticated,
+)
+from fairlead.core.plans import Plan, Tenant, plan_from_json
 from fairlead.serving.book_messages import Gathered
 from fairlead.serving.log import log
 from fairlead.serving.registry import Registry
@@ -60,18 +78,16 @@ class Admission:
         self._newest = newest
         self._digester = digester
         self._gathered = Gathered()
-        self._heard = 0.0
         self.book: KeyBook | None = None
 
     def hear(self, message: Mapping[str, Any]) -> None:
         """A piece of the book from the bookkeeper; once it is whole, it is the book."""
+        found = self._gathered
         try:
-            found = self._gathered
             if found.take(message):
                 digester = self._digester() if found.keys else _NO_KEYS
-                self.adopt(KeyBook(found.keys.values(), found.revision, digester))
-            if not message["more"]:
-                self._heard = now() - found.age_s
+                under = _Terms(found.tenants, found.plans)
+                self.book = KeyBook(found.keys.values(), found.revision, digester, under.caller_of)
         except Exception as error:
             log("book_refused", error=repr(error))
 
@@ -79,15 +95,10 @@ class Admission:
         """The line to the bookkeeper has ended: a book that was coming will not be whole."""
         self._gathered.broke_off()
 
-    def adopt(self, book: KeyBook) -> None:
-        """From now on these are the keys."""
-        self.book = book
-        self._heard = now()
-
     @property
     def stale_s(self) -> float:
         """Seconds since the database was read, as far as is known here."""
-        return now() - self._heard
+        return self._gathered.stale_s
 
     def enter(self, head: Head, peer: Peer) -> Caller:
         """The caller of a request, who may do what its route does.
@@ -125,13 +136,14 @@ class Admission:
         raise Unauthenticated("no key was sent", fix="Send Authorization: Bearer KEY")
 
     def _permitted(self, caller: Caller, route: Route) -> bool:
-        operation, model = route.operation, route.model
+        operation = route.operation
+        model = route.model if operation in OF_A_MODEL else ""
         if operation not in OPERATIONS:
             raise PermissionDenied("nobody may do this here")
         if operation == "predict" and route.decode is None:
             # Lists show only what the caller may know of.
             return not model or describes(caller, model)
-        if (operation, model) in caller.open or (operation, "*") in caller.open:
+        if (operation, model) in caller.open or (operation, ANY) in caller.open:
             return True
         version = self._newest(model, route.version) if model else 0
         return allows(caller, operation, model, version)
@@ -140,3 +152,35 @@ class Admission:
 def known_models(registry: Registry, caller: Caller) -> list[str]:
     """The names of the models that a caller may know of."""
     return [name for name in sorted(registry.versions) if describes(caller, name)]
+
+
+class _Terms:
+    """What the plan of each tenant makes of its keys.
+
+    A tenant whose plan is not known, or cannot be read, has keys that may do nothing: a book is
+    never refused for it, since it may bring a revocation.
+    """
+
+    def __init__(self, tenants: Mapping[str, Any], plans: Mapping[str, Any]) -> None:
+        known: dict[str, Plan] = {}
+        self._terms: dict[str, Terms | None] = {}
+        for title, value in plans.items():
+            try:
+                known[title] = plan_from_json(value)
+            except PlanInvalid as error:
+                log("book_refused", plan=title, error=repr(error))
+        for name, value in tenants.items():
+            tenant = Tenant(name=name, created_ns=0, plan=value["plan"] or "", zone=value["zone"])
+            try:
+                self._terms[name] = terms(tenant, known)
+            except PlanNotFound:
+                self._terms[name] = None
+
+    def caller_of(self, key: Key) -> Caller:
+        """The caller of a key. Raises PermissionDenied where its plan is not known."""
+        its = self._terms.get(key.tenant, NO_TERMS)
+        if its is None:
+            raise PermissionDenied(
+                "the plan of your account is not known here", fix="Ask the operator to look"
+            )
+        return caller_of(key, its)

@@ -96,7 +96,7 @@ def disclose(
         rows = slice(start, start + call.rows)
         start += call.rows
         level = level_of(call)
-        if level in WHOLE:
+        if level == served.package.guards.disclosure and level in WHOLE:
             continue
         if not copied:
             copied = True
@@ -111,7 +111,16 @@ def disclose(
     return outputs, verdicts
 
 
+def reasons_for(call: Call, verdicts: Verdicts) -> Mapping[int, list[str]]:
+    """Why rows are not simply served, in the words that this caller is given."""
+    level = level_of(call)
+    whole = level in WHOLE and level == call.lease.package.guards.disclosure
+    return verdicts.reasons if whole else verdicts.less
+
+
 def _reduced(spec: TensorSpec, values: Array, level: str) -> Array:
+    if level in WHOLE:
+        return values
     if level == "set" or (level == "label" and spec.role not in ("scores", "label", "value")):
         return np.full_like(values, "" if values.dtype.kind in "OUST" else 0)
     if spec.role == "scores":
@@ -152,15 +161,17 @@ def _copy(verdicts: Verdicts | None) -> Verdicts | None:
 
 
 def _reduce(verdicts: Verdicts, rows: slice, level: str) -> None:
+    verdicts.reasons |= {
+        row: w for row, w in verdicts.less.items() if rows.start <= row < rows.stop
+    }
+    if level in WHOLE:
+        return  # the answer is whole; only what training rows held is not told
     for shares in (verdicts.confidence, verdicts.p_novel):
         if shares is not None:
             known = np.round(shares[rows] * _BANDS) / _BANDS
             shares[rows] = known if level == "banded" else np.nan
     if verdicts.hidden is not None:
         verdicts.hidden[rows] = level == "set"
-    verdicts.reasons |= {
-        row: w for row, w in verdicts.less.items() if rows.start <= row < rows.stop
-    }
     likely = verdicts.likely
     if level != "set" and likely is not None:
         there = range(rows.start, rows.stop)

@@ -42,7 +42,7 @@ from fairlead.guards.misuse import Misuse
 from fairlead.guards.novelty import Novelty
 from fairlead.guards.screen import screens
 from fairlead.guards.seen import Seen, UnseenShape, explain, seen_of
-from fairlead.serving.disclosing import WHOLE, level_of
+from fairlead.serving.disclosing import reasons_for
 from fairlead.serving.embedding import Embedding
 from fairlead.serving.log import log
 
@@ -354,7 +354,7 @@ def decide(
 def _declined(call: Call, verdicts: Verdicts, start: int) -> FairleadError:
     """The error for the first row of a call that must not be served."""
     row = next(r for r in range(call.rows) if verdicts.codes[start + r] == call.decision)
-    reasons = verdicts.reasons if level_of(call) in WHOLE else verdicts.less
+    reasons = reasons_for(call, verdicts)
     words = "; ".join(reasons.get(start + row, [])) or "the row is declined"
     novel = verdicts.novel is not None and verdicts.novel[start + row]
     kind = InputNovel if novel else AnswerUnsure
