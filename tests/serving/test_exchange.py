@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import stat
 import struct
@@ -115,6 +116,22 @@ def test_only_the_owner_of_the_state_folder_may_connect(tmp_path):
         server = await listen(tmp_path, ends.heard, ends.gone)
         mode = (tmp_path / SOCKET).stat().st_mode
         assert stat.S_IMODE(mode) == 0o600
+        server.close()
+
+    asyncio.run(run())
+
+
+def test_who_is_at_the_other_end_is_told_by_the_system(tmp_path):
+    async def run() -> None:
+        said: asyncio.Queue[int] = asyncio.Queue()
+        server = await listen(tmp_path, lambda line, message: said.put_nowait(line.uid), print)
+        heard = Heard()
+        line = await connect(tmp_path, heard.heard, heard.gone)
+        line.send({"kind": "hello", "uid": 12345})
+        assert await asyncio.wait_for(said.get(), 10) == os.getuid()
+        line.close()
+        await heard.until(lambda: heard.lost)
+        assert line.uid == -1
         server.close()
 
     asyncio.run(run())

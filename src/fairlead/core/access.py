@@ -291,6 +291,11 @@ def _is_text(text: str) -> bool:
     return 0 < len(text) <= NAME_LENGTH and text.isprintable() and text == text.strip()
 
 
+def is_key_id(text: str) -> bool:
+    """Whether a text is the id of a key, whoever has it."""
+    return _ID.fullmatch(text) is not None
+
+
 def parse_scopes(texts: Iterable[str]) -> tuple[Scope, ...]:
     """Scopes as somebody writes them, each once, in their order. Raises KeyFieldInvalid."""
     return tuple(dict.fromkeys(parse_scope(text) for text in texts))

@@ -24,6 +24,7 @@ SOCKET = "bookkeeper.sock"
 """In the state folder; only its owner may connect."""
 
 _SIZE = struct.Struct("<I")
+_CREDENTIALS = struct.Struct("=3i")  # process, user and group, as the kernel knows them
 MOST_BYTES = 16 << 20
 _MOST_UNSENT = 4 << 20
 """Beyond this much that the other side has not taken, a message is not even tried."""
@@ -85,6 +86,15 @@ class Line(asyncio.Protocol):
             return False
         transport.write(packed(message))
         return True
+
+    @property
+    def uid(self) -> int:
+        """The user of this machine at the other end; -1 where the system does not tell."""
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if sock is None or not hasattr(socket, "SO_PEERCRED"):
+            return -1
+        told = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        return _CREDENTIALS.unpack(told)[1]
 
     def close(self) -> None:
         """Ends the line."""
