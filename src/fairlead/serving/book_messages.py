@@ -100,9 +100,18 @@ def pieces(book: Book) -> Iterator[dict[str, Any]]:
 
 
 def _piece(book: Book) -> dict[str, Any]:
-    about = {"kind": KIND, "revision": book.revision, "full": book.full, "age_s": book.age_s}
-    about |= {"first": False, "more": False}
-    return about | {"keys": [], "tenants": {}, "plans": {}, "revoked": {}}
+    return {
+        "kind": KIND,
+        "revision": book.revision,
+        "full": book.full,
+        "age_s": book.age_s,
+        "first": False,
+        "more": False,
+        "keys": [],
+        "tenants": {},
+        "plans": {},
+        "revoked": {},
+    }
 
 
 def _size(value: Any) -> int:
