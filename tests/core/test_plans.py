@@ -1,9 +1,11 @@
 """Plans and tenants: what somebody writes is understood exactly, or refused with the field."""
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -26,6 +28,8 @@ from fairlead.core.plans import (
     parse_title,
     plan_from_json,
     plan_to_json,
+    tenant_from_json,
+    tenant_to_json,
 )
 
 GOLD = """
@@ -225,6 +229,14 @@ def test_a_tenant_that_cannot_be_is_refused_with_its_field(field, value):
     assert refused.value.where == field
 
 
+def test_a_tenant_comes_back_from_json_as_it_was():
+    assert tenant_from_json(json.loads(json.dumps(tenant_to_json(ACME)))) == ACME
+    with pytest.raises(TypeError):
+        tenant_from_json({"name": "acme"})
+    with pytest.raises(TenantInvalid):
+        tenant_from_json(tenant_to_json(ACME) | {"zone": "Nowhere"})
+
+
 def test_a_tenant_of_what_is_no_plan_is_refused():
     with pytest.raises(PlanInvalid):
         check_tenant(replace(ACME, plan="gold plan"))
@@ -243,3 +255,14 @@ def test_a_tenant_had_at_a_time_what_was_assigned_last_before_it(given_, now):
 def test_a_tenant_that_is_not_known_had_nothing():
     assert History({}).at("nobody", 7) == Assigned(0, "", "UTC")
     assert History({"empty": []}).at("empty", 7) == Assigned(0, "", "UTC")
+
+
+def test_the_plan_that_the_how_to_shows_is_one_and_its_fields_are_explained():
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "sell-plans.md").read_text()
+    [shown] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    plan = parse_plan(shown)
+    assert len(plan.prices) == len(UNITS)
+    for field in ("scopes", "limits", "disclosure", "currency", "rounding"):
+        assert f"\n| `{field}` |" in page
+    for name in (*FREE, *(f"`{unit}`" for unit in UNITS)):
+        assert name in page

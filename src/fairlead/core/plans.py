@@ -25,7 +25,7 @@ import re
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, cast, get_args
 
@@ -146,6 +146,19 @@ def check_tenant(tenant: Tenant) -> Tenant:
     if tenant.plan:
         parse_title(tenant.plan)
     return tenant
+
+
+def tenant_to_json(tenant: Tenant) -> dict[str, Any]:
+    """The mapping that `tenant_from_json` takes."""
+    return asdict(tenant)
+
+
+def tenant_from_json(data: Mapping[str, Any]) -> Tenant:
+    """The tenant that `tenant_to_json` made a mapping of.
+
+    Raises TypeError, TenantInvalid or PlanInvalid for anything else.
+    """
+    return check_tenant(Tenant(**data))
 
 
 def parse_title(text: str) -> tuple[str, int]:
