@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from tests.models import spec
 
+from fairlead.access.leases import Leases
 from fairlead.access.secrets import Digester
 from fairlead.core.access import StoredKey, anybody
+from fairlead.core.allowance import parse_limits
 from fairlead.core.call import Call, Reply, Route
 from fairlead.core.clock import now
 from fairlead.core.package import Limits, Package
@@ -20,6 +22,7 @@ from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import Array, Tensor
 from fairlead.serving.admission import Admission, Policy
 from fairlead.serving.book_messages import Book, pieces
+from fairlead.serving.rationing import Rationing
 from fairlead.serving.registry import Registry, Served
 
 DIGESTER = Digester(bytes(32))
@@ -32,6 +35,11 @@ def admission(registry: Registry, *keys: StoredKey, **policy: Any) -> Admission:
     for piece in pieces(Book(1, True, keys)):
         made.hear(piece)
     return made
+
+
+def rations(send: Callable[[Any], bool] = lambda message: False, *server: str) -> Rationing:
+    """Limits of a worker whose messages to the bookkeeper go there; those of the whole server."""
+    return Rationing(Leases(send), parse_limits(server))
 
 
 class Model:

@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from tests.serving.parts import Encoder, Model, admission, call, route, serve, until
+from tests.serving.parts import Encoder, Model, admission, call, rations, route, serve, until
 
 from fairlead.core.call import Peer
 from fairlead.core.decision import OUTCOMES
@@ -32,7 +32,7 @@ class House:
         self.folder = folder
         self.journal = Journal(folder, "w")
         self.registry = Registry()
-        self.path = PredictionPath(self.registry, admission(self.registry), self.journal)
+        self.path = PredictionPath(self.registry, admission(self.registry), rations(), self.journal)
         self.served = serve(model or Model())
         self.registry.know("m", 1, None, LOADING)
         bounds = {"max_queue": 100, "max_wait_s": 60.0} | bounds
@@ -56,14 +56,14 @@ class House:
             decode=decode or (lambda call, head, body: None),
         )
         one.route = way
-        head = SimpleNamespace(route=way, headers={})
+        head = SimpleNamespace(route=way, headers={}, length=0)
         self.path.predict(one, head, b"", Peer("127.0.0.1"))
         return one
 
     def admit(self, model):
         """What becomes of the head of a request for a model."""
         way = SimpleNamespace(operation="predict", decode=True, model=model, version=LATEST)
-        return self.path.admit(SimpleNamespace(route=way, headers={}), Peer("127.0.0.1"))
+        return self.path.admit(SimpleNamespace(route=way, headers={}, length=0), Peer("127.0.0.1"))
 
     async def answered(self, count: int):
         await until(lambda: len(self.done) >= count)

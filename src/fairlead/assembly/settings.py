@@ -92,6 +92,7 @@ _TRUTH = Kind(
     bool,
 )
 _MODELS = _list_of("model names", r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_LIMITS = _list_of("limits such as requests=1000/second", r"[a-z_]+=[0-9a-z/:]+")
 _OBJECTS = _list_of("exact names such as sklearn.svm.SVC", r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
@@ -169,6 +170,11 @@ class Limits:
         300.0, _seconds(86400), "The most seconds that a caller may ask for."
     )
     response_mib: int = _setting(64, _whole(1, 2047), "The largest answer, in MiB.")
+    usage: tuple[str, ...] = _setting(
+        (),
+        _LIMITS,
+        "What all callers of the server together may use, such as requests=1000/second.",
+    )
     json_depth: int = _setting(100, _whole(4, 500), "The deepest nesting of JSON in a request.")
 
 

@@ -15,11 +15,13 @@ from typing import Any
 
 import uvloop
 
+from fairlead.access.leases import Leases
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, WorkerSpec
-from fairlead.core.clock import now
+from fairlead.core.allowance import parse_limits
+from fairlead.core.clock import monotonic_ns, now
 from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Runtime
 from fairlead.edge.heads import HttpLimits
@@ -38,6 +40,7 @@ from fairlead.serving.memory import Memory
 from fairlead.serving.observe import exposition
 from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
+from fairlead.serving.rationing import Rationing
 from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, Served
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.status import StatusPages
@@ -49,7 +52,7 @@ from fairlead.wires.oip_rest import OipRest
 NATIVE = ("python", "sklearn", "xgboost", "lightgbm", "catboost", "torch", "tensorflow")
 """The runtimes of models that are code; each is a file of runtimes/ that a runner loads."""
 
-_BEAT_S = 0.25
+_BEAT_S, _LEASES_S = 0.25, 0.02
 _LOOK_S = 0.02
 _BOOK_S = 5.0
 _BACKLOG = 1024
@@ -69,13 +72,17 @@ class Worker:
         self._journal = Journal(self._state / JOURNAL, self._writer)
         self._feedback = FeedbackLog(self._state, self._writer)
         self._reporting = Reporting(self._state, asyncio.get_running_loop())
+        leases = self._leases = Leases(self._reporting.send)
+        self._rations = Rationing(leases, parse_limits(spec.settings.limits.usage))
+        self._reporting.listen(("lent", "recall"), leases.heard, leases.lost)
         self._admission = Admission(
             policy(spec.settings),
             self._registry.newest,
             lambda: Digester(read_pepper(self._state)),
+            self._rations.of_tenants,
         )
         self._reporting.listen((BOOK,), self._admission.hear, self._admission.broke)
-        self._path = PredictionPath(self._registry, self._admission, self._journal)
+        self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
         bodies = body_limits(spec.settings)
         wires = [OipRest(self._registry, self._ready, bodies), self._native(bodies)]
         self._service = HttpService(
@@ -104,6 +111,7 @@ class Worker:
         versions = [Found(name, version, Path(f)) for name, version, f in self._spec.versions]
         self._manager.start(versions, self._spec.settings.models.versions)
         self._beat(loop)
+        self._renew(loop)
         await self._others_answer()
         await self._callers_known()
         listener = socket.socket(fileno=os.dup(self._spec.listener))
@@ -115,6 +123,7 @@ class Worker:
         server.close()
         os.close(self._spec.listener)
         await self._drain()
+        self._leases.close()
         self._reporting.close()
         self._manager.unload()
         self._journal.close()
@@ -124,13 +133,21 @@ class Worker:
                 served.outcomes.close()
 
     def _native(self, bodies: BodyLimits) -> Native:
-        return Native(self._registry, self._ready, self._metrics, bodies, self._feedback.add)
+        return Native(
+            self._registry,
+            self._ready,
+            self._metrics,
+            bodies,
+            self._feedback.add,
+            self._rations.left,
+        )
 
     def _batcher(self, served: Served, plan: Plan) -> Batcher:
         loop = asyncio.get_running_loop()
         limits = self._spec.settings.limits
         service = self._service
         self._reporting.watch(served)
+        self._rations.of_model(served.package.name, served.package.limits.usage)
         served.outcomes = outcomes_of(
             served.package, served.guarding, served.stats, self._state, self._writer
         )
@@ -168,6 +185,11 @@ class Worker:
             gc.collect()
             gc.freeze()
         loop.call_later(_BEAT_S, self._beat, loop)
+
+    def _renew(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Many times a second: leases of limits are renewed, and given back when they are idle."""
+        self._leases.beat(monotonic_ns())
+        loop.call_later(_LEASES_S, self._renew, loop)
 
     def _status(self) -> dict[str, Any]:
         models = {

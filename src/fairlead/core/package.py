@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fairlead.core.allowance import Limit
 from fairlead.core.disclosure import DISCLOSURES as DISCLOSURES
 from fairlead.core.errors import BadUsage, ModelNotFound
 from fairlead.core.signature import Signature
@@ -55,11 +56,13 @@ class Limits:
     max_rows:      rows in one request.
     time_budget_s: seconds one execution may take before it is stopped.
     max_batch:     rows joined into one execution.
+    usage:         what all callers together may use, such as `rows=100000/minute`.
     """
 
     max_rows: int = 10_000
     time_budget_s: float = 30.0
     max_batch: int = 256
+    usage: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fairlead.core.errors import PackageInvalid
+from fairlead.core.allowance import Limit, parse_limits
+from fairlead.core.errors import KeyFieldInvalid, PackageInvalid
 from fairlead.core.package import (
     DISCLOSURES,
     RESPONSES,
@@ -249,12 +250,15 @@ def _limits(words: dict[str, Any], where: str) -> Limits:
     given: dict[str, Any] = words.get("limits", {})
     found: dict[str, Any] = {}
     for key, value in given.items():
+        if key == "usage":
+            found[key] = _usage(value, where)
+            continue
         kind = _LIMIT_NAMES.get(key)
         if kind is None:
             raise PackageInvalid(
                 f"model.toml: [limits] {key} is not known",
                 where=where,
-                fix=f"Known: {', '.join(_LIMIT_NAMES)}",
+                fix=f"Known: {', '.join((*_LIMIT_NAMES, 'usage'))}",
             )
         if type(value) is not int and (kind is int or type(value) is not float):
             number = "a whole number" if kind is int else "a number"
@@ -265,3 +269,20 @@ def _limits(words: dict[str, Any], where: str) -> Limits:
             )
         found[key] = kind(value)
     return Limits(**found)
+
+
+def _usage(value: Any, where: str) -> tuple[Limit, ...]:
+    """What all callers of the model together may use."""
+    texts: list[Any] = value if isinstance(value, list) else []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise PackageInvalid(
+            "model.toml: [limits] usage must be a list of limits",
+            where=where,
+            fix='usage = ["rows=100000/minute"]',
+        )
+    try:
+        return parse_limits(texts)
+    except KeyFieldInvalid as error:
+        raise PackageInvalid(
+            f"model.toml: [limits] usage: {error.what}", where=where, fix=error.fix
+        ) from None

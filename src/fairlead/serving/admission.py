@@ -65,7 +65,8 @@ class Admission:
     """The one place that decides who a caller is and what it may do.
 
     book: the keys; None until the bookkeeper has told them. newest: gives the number of the version
-    that answers for a model, 0 for none. digester: the one of the state folder's keys.
+    that answers for a model, 0 for none. digester: the one of the state folder's keys. agreed: is
+    told what holds for each tenant.
     """
 
     def __init__(
@@ -73,10 +74,12 @@ class Admission:
         policy: Policy,
         newest: Callable[[str, int], int],
         digester: Callable[[], Digester],
+        agreed: Callable[[Mapping[str, Terms]], None] = lambda terms: None,
     ) -> None:
         self._policy = policy
         self._newest = newest
         self._digester = digester
+        self._agreed = agreed
         self._gathered = Gathered()
         self.book: KeyBook | None = None
 
@@ -88,6 +91,7 @@ class Admission:
                 digester = self._digester() if found.keys else _NO_KEYS
                 under = _Terms(found.tenants, found.plans)
                 self.book = KeyBook(found.keys.values(), found.revision, digester, under.caller_of)
+                self._agreed(under.known)
         except Exception as error:
             log("book_refused", error=repr(error))
 
@@ -175,6 +179,11 @@ class _Terms:
                 self._terms[name] = terms(tenant, known)
             except PlanNotFound:
                 self._terms[name] = None
+
+    @property
+    def known(self) -> dict[str, Terms]:
+        """What holds for each tenant whose plan is known."""
+        return {name: its for name, its in self._terms.items() if its is not None}
 
     def caller_of(self, key: Key) -> Caller:
         """The caller of a key. Raises PermissionDenied where its plan is not known."""

@@ -1,8 +1,7 @@
 """The life of a prediction, from top to bottom.
 
-Admission comes before the body is read; then body to tensors, the model, the journal, the answer.
-Nothing here waits: every check is on what is in memory, and the batcher calls `settle` when the
-rows have been through the model.
+Admission comes before the body is read; then body to tensors, limits, the model, the journal, the
+answer. Every check is on what is in memory; `settle` is called when the rows have been answered.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from fairlead.core.call import Call, Head, Peer
 from fairlead.core.clock import now
 from fairlead.serving.admission import Admission
 from fairlead.serving.answered import Answered
-from fairlead.serving.record import encode, note, refuse, too_many_rows, write_down
+from fairlead.serving.rationing import Rationing
+from fairlead.serving.record import encode, finish, note, refuse, too_many_rows, write_down
 from fairlead.serving.registry import Registry, Served
 from fairlead.usage.journal import Journal
 
@@ -22,29 +22,31 @@ from fairlead.usage.journal import Journal
 class PredictionPath:
     """The one way by which predictions are made."""
 
-    def __init__(self, registry: Registry, admission: Admission, journal: Journal) -> None:
-        self._registry = registry
-        self._admission = admission
-        self._journal = journal
+    def __init__(
+        self, registry: Registry, admission: Admission, rations: Rationing, journal: Journal
+    ) -> None:
+        self._registry, self._admission = registry, admission
+        self._rations, self._journal = rations, journal
 
     def admit(self, head: Head, peer: Peer) -> Caller:
         """Refuses a request by its head alone, so that its body need not be read."""
         caller = self._admission.enter(head, peer)
         if head.route.decode is not None:
             self._registry.check(head.route.model, head.route.version)
+            self._rations.look(caller, head)
         return caller
 
     def predict(self, call: Call, head: Head, body: bytes, peer: Peer) -> None:
         """Takes a call whose body has arrived; `call.done` is called once, now or later."""
         try:
-            call.caller = self._admission.enter(head, peer)
+            call.caller = self.admit(head, peer)
             served = call.lease = self._registry.lease(call.route.model, call.route.version)
             if served.watch is not None and served.watch.suspects:
                 served.watch.restrain(call.caller.account)
             call.route.decode(call, head, body)  # type: ignore[misc] - prediction routes decode
             if call.rows > call.encoder.most_rows:
                 raise too_many_rows(call, served)
-            served.submit(call)
+            self._rations.charge(call, served.submit)
         except Exception as error:
             refuse(call, error)
 
@@ -55,5 +57,4 @@ class PredictionPath:
         served.stats.answered(calls, now())
         note(served, answers)
         served.leases -= len(calls)
-        for call in calls:
-            call.done(call)
+        finish(calls)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from fairlead.core.call import Call, Encoder
+from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
     AnswerTooLarge,
@@ -37,6 +38,7 @@ def refuse(call: Call, error: Exception) -> None:
     if call.lease is not None:
         call.lease.stats.refuse(error.name)
         release(call.lease)
+    give_back([call])
     _set_error(call, error)
     call.done(call)
 
@@ -128,6 +130,29 @@ def note(served: Served, answers: Sequence[Answered]) -> None:
             log("guard_failed", model=served.key, error=repr(error))
     if served.outcomes is not None:
         served.outcomes.note(answers)
+
+
+def finish(calls: Sequence[Call]) -> None:
+    """Gives executed calls back to their connections, and what they did not use to their limits."""
+    give_back(calls)
+    for call in calls:
+        call.done(call)
+
+
+def give_back(calls: Sequence[Call]) -> None:
+    """What was held for finished calls: what they used is settled, the rest is given back."""
+    moment = wall = 0
+    for call in calls:
+        grant = call.grant
+        if grant is None:
+            continue
+        if not moment:
+            moment, wall = monotonic_ns(), wall_ns()
+        call.grant = None
+        if call.compute_ns:
+            grant.settle(moment, wall, call.compute_ns)
+        else:
+            grant.refund(moment)  # it was never executed
 
 
 def _set_error(call: Call, error: FairleadError) -> None:

@@ -20,6 +20,7 @@ from fairlead.serving.disclosing import discreet_alarms
 from fairlead.serving.registry import LATEST, Registry, Served
 from fairlead.serving.warmup import example_inputs
 from fairlead.wires.native_feedback import Feedback, Keep, kept_nowhere
+from fairlead.wires.native_limits import LeftOf, LimitsPage, nothing_left
 from fairlead.wires.native_rows import rows_decoder
 from fairlead.wires.problem import STATUS as STATUS
 from fairlead.wires.problem import error_reply as error_reply
@@ -40,10 +41,11 @@ class Native:
         metrics: Callable[[bool], str],
         limits: BodyLimits = STANDARD,
         keep: Keep = kept_nowhere,
+        left: LeftOf = nothing_left,
     ) -> None:
         """metrics: the exposition of all workers, as OpenMetrics when given True.
 
-        keep: keeps the true labels that callers send.
+        keep: keeps the true labels that callers send. left: what callers have left of limits.
         """
         self._registry = registry
         self._decode = rows_decoder(limits)
@@ -55,6 +57,7 @@ class Native:
             "/livez": self._get(PUBLIC, lambda head: _json({"live": True})),
             "/readyz": self._get(PUBLIC, lambda head: self._readyz()),
             "/metrics": self._get("metrics:read", self._exposition),
+            "/limits": LimitsPage(registry, left, limits).route(),
             "/models": Route("predict", error_reply, answer=self._list),
         }
 

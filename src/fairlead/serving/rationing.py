@@ -1,0 +1,137 @@
+"""What a call takes of its caller's limits before the model is reached, and gives back after it.
+
+Everything is taken together or nothing is. A worker takes from what the bookkeeper has lent it
+(access/leases.py); a call that finds too little there is parked for about a millisecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from fairlead.access.leases import Leases
+from fairlead.access.limits import Left, Rules
+from fairlead.access.terms import Terms
+from fairlead.access.told import lines
+from fairlead.core.access import Caller
+from fairlead.core.allowance import Cost, Limit
+from fairlead.core.call import Call, Head
+from fairlead.core.clock import monotonic_ns, wall_ns
+from fairlead.core.errors import FairleadError
+from fairlead.serving.record import refuse
+
+
+class Rationing:
+    """The limits of one worker. server: those of the whole server."""
+
+    def __init__(self, leases: Leases, server: tuple[Limit, ...] = ()) -> None:
+        self._leases = leases
+        self._server = server
+        self._models: dict[str, tuple[Limit, ...]] = {}
+        self._tenants: Mapping[str, tuple[Limit, ...]] = {}
+        self._zones: Mapping[str, str] = {}
+        self._adopt()
+
+    def of_tenants(self, terms: Mapping[str, Terms]) -> None:
+        """From now on tenants have these limits, and their days and months begin in these zones."""
+        self._tenants = {name: its.limits for name, its in terms.items() if its.limits}
+        self._zones = {name: its.zone for name, its in terms.items()}
+        self._adopt()
+
+    def of_model(self, name: str, limits: tuple[Limit, ...]) -> None:
+        """From now on a model has these limits, over all of its callers."""
+        if self._models.get(name, ()) != limits:
+            self._models[name] = limits
+            self._adopt()
+
+    def _adopt(self) -> None:
+        self._leases.adopt(
+            Rules(
+                server=self._server, tenants=self._tenants, models=self._models, zones=self._zones
+            )
+        )
+
+    def _limited(self, caller: Caller, model: str) -> bool:
+        """Whether any limit holds for the calls of a caller to a model."""
+        tenants, models = self._tenants, self._models
+        own = caller.limits or self._server
+        return bool(own or models.get(model) or tenants.get(caller.tenant))
+
+    # --- on the path ------------------------------------------------------------------------
+
+    def look(self, caller: Caller, head: Head) -> None:
+        """Refuses by the head alone what cannot pass; takes nothing.
+
+        Raises ResourceExhausted, AboveLimit.
+        """
+        if self._limited(caller, head.route.model):
+            size = max(0, head.length)
+            self._leases.fits(caller, head.route.model, 1, size, monotonic_ns())
+
+    def charge(self, call: Call, submit: Callable[[Call], None]) -> None:
+        """Takes what a decoded call costs and hands it on, now or once its limits are known.
+
+        Raises ResourceExhausted, AboveLimit, LimitsUnavailable, Overloaded; a call that had to wait
+        is answered with them.
+        """
+        caller, model = call.caller, call.route.model
+        if not self._limited(caller, model):
+            submit(call)
+            return
+        leases = self._leases
+        moment, wall = monotonic_ns(), wall_ns()
+        cost = Cost(rows=call.rows, size=call.bytes_in, credits=_credits(call))
+        try:
+            grant = leases.take(caller, model, cost, moment, wall)
+        except FairleadError:
+            call.told = lines(leases.left(caller, model, moment, wall))
+            raise
+        if grant is None:
+            leases.wait(partial(self._charge_late, call, submit))
+            return
+        call.grant = grant
+        call.told = lines(leases.left(caller, model, moment, wall))
+        submit(call)
+
+    def _charge_late(self, call: Call, submit: Callable[[Call], None]) -> None:
+        try:
+            self.charge(call, submit)
+        except Exception as error:
+            refuse(call, error)
+
+    # --- beside the path ---------------------------------------------------------------------
+
+    def left(self, caller: Caller, models: Iterable[str], done: Callable[[Any], None]) -> None:
+        """Gives `done` what is left of a caller's own limits, by model, now or soon."""
+        names = list(models)
+        asked = [self._leases.look(caller, name) for name in names]
+
+        def told() -> None:
+            moment, wall = monotonic_ns(), wall_ns()
+            done({name: self._leases.left(caller, name, moment, wall) for name in names})
+
+        if any(asked):
+            self._leases.wait(told)
+        else:
+            told()
+
+
+def _credits(call: Call) -> int:
+    """A row is a credit."""
+    return call.rows
+
+
+def left_to_json(left: Left) -> dict[str, Any]:
+    """What is left of one limit, as callers get it."""
+    limit = left.limit
+    return {
+        "name": limit.name,
+        "of": left.account.whose,
+        "dimension": limit.dimension,
+        "amount": limit.amount,
+        "per": limit.period or None,
+        "burst": limit.burst or None,
+        "left": left.left,
+        "reset_s": left.reset_s,
+    }
