@@ -86,7 +86,7 @@ def pieces(book: Book) -> Iterator[dict[str, Any]]:
         (("plans", name, value) for name, value in book.plans.items()),
         (("revoked", name, value) for name, value in book.revoked.items()),
     )
-    piece, size = _piece(book) | {"first": True}, 0
+    piece, size = _piece(book, first=True), 0
     for place, name, value in every:
         if size > _PIECE_BYTES:
             yield piece | {"more": True}
@@ -99,13 +99,13 @@ def pieces(book: Book) -> Iterator[dict[str, Any]]:
     yield piece
 
 
-def _piece(book: Book) -> dict[str, Any]:
+def _piece(book: Book, *, first: bool = False) -> dict[str, Any]:
     return {
         "kind": KIND,
         "revision": book.revision,
         "full": book.full,
         "age_s": book.age_s,
-        "first": False,
+        "first": first,
         "more": False,
         "keys": [],
         "tenants": {},
