@@ -10,6 +10,8 @@ import httpx
 import pytest
 from hypothesis import settings
 from tests import models
+from tests.databases import place as place
+from tests.databases import postgres as postgres
 
 import fairlead
 

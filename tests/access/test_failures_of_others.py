@@ -14,16 +14,15 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.access.parts import DIGESTER, NOW, SECOND, bearer, book, caller, made
+from tests.access.parts import DIGESTER, NOW, SECOND, Limiter, bearer, book, caller, made
 from tests.house.source import ROOT
 
 from fairlead.access.book import KeyBook
-from fairlead.access.limits import Limiter
 from fairlead.access.minting import GRACE_NS, successor_of
 from fairlead.core.access import OF_A_MODEL, OPERATIONS
 from fairlead.core.allowance import Cost
 from fairlead.core.errors import KeyReplaced, KeyRevoked, ResourceExhausted
-from fairlead.usage.stores.keys_sqlite import FILE, KeyStore
+from fairlead.usage.stores.keys import FILE, open_keys
 
 READER = """
 import sys
@@ -31,9 +30,9 @@ from pathlib import Path
 from fairlead.access.book import KeyBook
 from fairlead.access.secrets import Digester
 from fairlead.core.errors import KeyRevoked
-from fairlead.usage.stores.keys_sqlite import KeyStore
+from fairlead.usage.stores.keys import open_keys
 
-store, header = KeyStore(Path(sys.argv[1])), sys.stdin.readline().strip()
+store, header = open_keys(Path(sys.argv[1])), sys.stdin.readline().strip()
 revision, keys = store.snapshot()
 book = KeyBook(keys, revision, Digester(b"p" * 32))
 book.authenticate(header, "", 0)
@@ -52,7 +51,7 @@ while True:
 
 def test_9820_2149_1775_a_key_that_is_revoked_in_one_process_ends_in_the_others(tmp_path):
     minted = made()
-    with closing(KeyStore(tmp_path / FILE)) as store:
+    with closing(open_keys(tmp_path / FILE)) as store:
         store.create(minted[1].key, minted[1].digest)
         command = [sys.executable, "-c", READER, str(tmp_path / FILE)]
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -74,7 +73,7 @@ def test_9820_2149_1775_a_key_that_is_revoked_in_one_process_ends_in_the_others(
 def test_25553_26672_a_call_under_way_does_not_bring_a_revoked_key_back(tmp_path):
     """Calls of the old book go on, and remember the key there: it stays revoked, 10,000 times."""
     minted = made(limits=["concurrency=20000"])
-    with closing(KeyStore(tmp_path / FILE)) as store:
+    with closing(open_keys(tmp_path / FILE)) as store:
         store.create(minted[1].key, minted[1].digest)
         revision, keys = store.snapshot()
         old, limiter = KeyBook(keys, revision, DIGESTER), Limiter()
@@ -109,7 +108,7 @@ def test_35535_no_scope_and_no_kind_of_key_gets_around_a_revocation(scopes, kind
 
 def test_27193_a_rotated_key_works_until_its_grace_is_over_and_not_after(tmp_path):
     old = made()
-    with closing(KeyStore(tmp_path / FILE)) as store:
+    with closing(open_keys(tmp_path / FILE)) as store:
         store.create(old[1].key, old[1].digest)
         new = successor_of(old[1].key, NOW, DIGESTER)
         end = NOW + GRACE_NS
@@ -141,18 +140,18 @@ def test_36940_two_processes_that_pass_midnight_at_once_erase_nothing():
     """A day is computed from the time: there is no moment of reset to be raced."""
     midnight = int(datetime(2026, 11, 26, tzinfo=UTC).timestamp()) * SECOND
     who = caller(limits=["rows=10/day"])
-    first, second = Limiter(), Limiter()
-    for limiter in (first, second):
-        limiter.commit(who, "iris", Cost(rows=4), 0, midnight - SECOND)
-        limiter.commit(who, "iris", Cost(rows=10), 0, midnight)
-    second.resume(first.quotas(midnight))
-    for limiter in (first, second):
+    limiter = Limiter(workers=2)
+    for worker in (0, 1):
+        limiter.commit(who, "iris", Cost(rows=2), 0, midnight - SECOND, worker)
+    limiter.commit(who, "iris", Cost(rows=9), 0, midnight, 0)
+    limiter.commit(who, "iris", Cost(rows=1), 0, midnight, 1)
+    for worker in (0, 1):
         with pytest.raises(ResourceExhausted):
-            limiter.commit(who, "iris", Cost(rows=1), 0, midnight)
-        # The clock of a machine that is a little behind still finds the day before as it was.
-        limiter.commit(who, "iris", Cost(rows=6), 0, midnight - 1)
-        with pytest.raises(ResourceExhausted):
-            limiter.commit(who, "iris", Cost(rows=1), 0, midnight - 1)
+            limiter.commit(who, "iris", Cost(rows=1), 0, midnight, worker)
+    # A clock that is set back finds the day before as it was.
+    limiter.commit(who, "iris", Cost(rows=6), SECOND, midnight - 1, 0)
+    with pytest.raises(ResourceExhausted):
+        limiter.commit(who, "iris", Cost(rows=1), SECOND, midnight - 1, 1)
 
 
 def test_18730_calls_at_the_same_time_do_not_spend_more_than_the_limit():

@@ -75,6 +75,13 @@ from fairlead.core.setup_errors import TlsMissing as TlsMissing
 from fairlead.core.setup_errors import UnsafeFile as UnsafeFile
 from fairlead.core.setup_errors import VersionDrift as VersionDrift
 from fairlead.core.setup_errors import VersionExists as VersionExists
+from fairlead.core.state_errors import BackupInvalid as BackupInvalid
+from fairlead.core.state_errors import DatabaseAddressInvalid as DatabaseAddressInvalid
+from fairlead.core.state_errors import StateConflict as StateConflict
+from fairlead.core.state_errors import StateDamaged as StateDamaged
+from fairlead.core.state_errors import StateNewer as StateNewer
+from fairlead.core.state_errors import StateNotEmpty as StateNotEmpty
+from fairlead.core.state_errors import StateValueInvalid as StateValueInvalid
 
 # --- the caller's input -----------------------------------------------------------------
 
@@ -328,9 +335,21 @@ class FeedbackUnavailable(Unavailable):
 
 
 class StateUnavailable(Unavailable):
-    """The database of keys cannot be read or written now."""
+    """A database cannot be read or written now. Nothing has changed: ask again later."""
 
     id, name = "FRL-1506", "STATE_UNAVAILABLE"
+
+
+class StateUncertain(StateUnavailable):
+    """The line to a database broke at the end of a change: it may be kept, or not."""
+
+    id, name = "FRL-1508", "STATE_UNCERTAIN"
+
+
+class LimitsUnavailable(Unavailable):
+    """How much of a limit is left cannot be known now, so nothing of it is given."""
+
+    id, name = "FRL-1507", "LIMITS_UNAVAILABLE"
 
 
 class DeadlineExceeded(FairleadError):

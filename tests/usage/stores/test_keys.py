@@ -1,11 +1,8 @@
-"""Keys in SQLite: digests only, every change whole, any number of readers beside one writer."""
+"""Keys, in SQLite and in PostgreSQL: digests only, every change whole, readers beside a writer."""
 
 import os
-import sqlite3
-import stat
 import subprocess
 import sys
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -14,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.access.parts import DIGESTER, NOW, SECOND, made
+from tests.databases import looked_at
 
 from fairlead.access.minting import successor_of
 from fairlead.access.secrets import new_secret
@@ -21,20 +19,14 @@ from fairlead.core.errors import (
     KeyFieldInvalid,
     KeyNotFound,
     KeyRetired,
-    StateInvalid,
-    StateUnavailable,
 )
-from fairlead.usage.stores.keys_sqlite import FILE, FORMAT, KeyStore
+from fairlead.usage.stores.database import connection
+from fairlead.usage.stores.keys import open_keys
 
 
 @pytest.fixture
-def file(tmp_path):
-    return tmp_path / FILE
-
-
-@pytest.fixture
-def store(file):
-    with closing(KeyStore(file)) as opened:
+def store(place):
+    with closing(open_keys(place)) as opened:
         yield opened
 
 
@@ -55,9 +47,9 @@ FULL = {
 }
 
 
-def test_a_key_comes_back_as_it_was_kept(store, file):
+def test_a_key_comes_back_as_it_was_kept(store, place):
     plain, full = keep(store), keep(store, "predict:iris@3", "usage:read", **FULL)
-    with closing(KeyStore(file)) as other:
+    with closing(open_keys(place)) as other:
         assert other.snapshot() == (2, [plain[1], full[1]])
         assert other.show(full[1].key.id) == full[1].key
 
@@ -164,12 +156,12 @@ def test_a_key_that_has_ended_cannot_be_rotated(store, end, says):
     assert store.snapshot() == before
 
 
-def test_of_many_that_rotate_one_key_at_once_one_succeeds(store, file):
+def test_of_many_that_rotate_one_key_at_once_one_succeeds(store, place):
     old = keep(store)[1].key
 
     def rotate(_):
         new = successor_of(old, NOW, DIGESTER)[1]
-        with closing(KeyStore(file)) as own:
+        with closing(open_keys(place)) as own:
             try:
                 own.rotate(old.id, new.key, new.digest, NOW)
             except KeyRetired:
@@ -192,18 +184,68 @@ def test_a_successor_of_another_lineage_or_tenant_is_refused(store):
         store.rotate("key_nobody", new.key, new.digest, NOW)
 
 
-# --- what is in the file ----------------------------------------------------------------------
+# --- since when -------------------------------------------------------------------------------
 
 
-def test_no_secret_is_in_any_file_of_the_database(store, file):
+def test_what_changed_since_a_revision_is_told_and_nothing_else(store):
+    one, two, three = (keep(store) for _ in range(3))
+    assert store.changes(0) == (3, [one[1], two[1], three[1]])
+    assert store.changes(2) == (3, [three[1]])
+    assert store.changes(3) == (3, [])
+    store.revoke(one[1].key.id, NOW)
+    new = successor_of(two[1].key, NOW, DIGESTER)[1]
+    store.rotate(two[1].key.id, new.key, new.digest, NOW)
+    number, changed = store.changes(3)
+    assert number == 5
+    assert {stored.key.id for stored in changed} == {one[1].key.id, two[1].key.id, new.key.id}
+    assert store.changes(99) == (5, [])
+
+
+@given(steps=st.lists(st.sampled_from("crvs"), max_size=12))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whoever_follows_the_changes_knows_what_a_snapshot_tells(store, steps):
+    revision, keys = store.snapshot()
+    known = {stored.key.id: stored for stored in keys}
+    for step in steps:
+        living = [k for k in store.every() if k.standing(NOW) == "works" and not k.successor]
+        if step == "c" or not living:
+            keep(store)
+        elif step == "r":
+            new = successor_of(living[0], NOW, DIGESTER)[1]
+            store.rotate(living[0].id, new.key, new.digest, NOW + SECOND)
+        elif step == "v":
+            store.revoke(living[-1].id, NOW)
+        else:
+            revision, keys = store.changes(revision)
+            known |= {stored.key.id: stored for stored in keys}
+    revision, keys = store.changes(revision)
+    known |= {stored.key.id: stored for stored in keys}
+    now, snapshot = store.snapshot()
+    assert now == revision
+    assert known == {stored.key.id: stored for stored in snapshot}
+
+
+# --- what is in the database ------------------------------------------------------------------
+
+
+def test_no_secret_is_in_the_database(store, place, request):
     secret, stored = keep(store)
     follows, successor = successor_of(stored.key, NOW, DIGESTER)
     store.rotate(stored.key.id, successor.key, successor.digest, NOW)
-    raw = b"".join(one.read_bytes() for one in file.parent.iterdir())
+    raw = _everything(place, request)
     for text in (secret.reveal(), follows.reveal()):
         assert text.encode() not in raw
         assert text[9:39].encode() not in raw
         assert text[-4:].encode() in raw
+
+
+def _everything(place, request):
+    """Every byte that the database keeps."""
+    if isinstance(place, str):
+        server = request.getfixturevalue("postgres")
+        rows = looked_at(place, server, "SELECT key::text, encode(digest, 'hex') FROM key")
+        return repr(rows).encode()
+    return b"".join(one.read_bytes() for one in place.parent.iterdir())
 
 
 @pytest.mark.parametrize("digest", [b"short", b"x" * 33, "x" * 32, bytearray(32)])
@@ -217,93 +259,36 @@ def test_what_is_no_digest_is_not_kept(store, digest):
     assert store.every() == []
 
 
-def test_the_database_itself_takes_no_secret_for_a_digest(store, file):
+def test_the_database_itself_takes_no_secret_for_a_digest(store, place):
     keep(store)
-    with closing(sqlite3.connect(file)) as raw:
-        for wrong in (new_secret().reveal(), new_secret().reveal().encode(), None, 5, b""):
-            with pytest.raises(sqlite3.IntegrityError):
-                raw.execute("UPDATE key SET digest = ?", (wrong,))
+    database = connection(place, "keys")
+    for wrong in (new_secret().reveal(), new_secret().reveal().encode(), None, b""):
+        with pytest.raises((StateConflict, StateValueInvalid)):
+            database.rows("UPDATE key SET digest = ?", (wrong,))
+    database.close()
 
 
-def test_the_file_is_for_its_owner_alone(store, file):
-    keep(store)
-    assert {stat.S_IMODE(one.stat().st_mode) for one in file.parent.iterdir()} == {0o600}
-
-
-@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
-def test_a_file_that_others_may_write_is_refused(store, file, mode):
-    file.chmod(mode)
-    with pytest.raises(StateInvalid, match="others may write"):
-        KeyStore(file)
-
-
-def test_a_newer_format_is_refused_and_left_as_it_is(store, file):
-    keep(store)
-    with closing(sqlite3.connect(file, isolation_level=None)) as raw:
-        raw.execute("UPDATE state SET format = ?", (FORMAT + 1,))
-    with pytest.raises(StateInvalid, match=f"format {FORMAT + 1}, this release knows {FORMAT}"):
-        KeyStore(file)
-
-
-def test_a_damaged_file_is_told(file):
-    file.write_bytes(b"this is no database" * 100)
-    file.chmod(0o600)
-    with pytest.raises(StateInvalid, match="damaged"):
-        KeyStore(file)
-
-
-def test_a_folder_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(StateUnavailable, match="No such file"):
-        KeyStore(tmp_path / "none" / FILE)
-
-
-def test_a_full_disk_refuses_the_change_and_loses_nothing(store):
-    minted = keep(store)
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StateUnavailable, match="full"):
-        deque((keep(store, name="n" * 100) for _ in range(200)), maxlen=0)
-    kept = store.every()
-    assert minted[1].key in kept
-    assert store.revision() == len(kept)
-    store._db.execute("PRAGMA max_page_count = 100000")
-    keep(store)
-    assert store.revision() == len(kept) + 1
-
-
-def test_a_writer_that_holds_the_database_is_told_and_readers_go_on(store, file):
-    minted = keep(store)
-    store._db.execute("PRAGMA busy_timeout = 1")
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StateUnavailable, match="locked"):
-            keep(store)
-        assert store.snapshot() == (1, [minted[1]])
-        other.execute("ROLLBACK")
-    keep(store)
-
-
-def test_opening_a_second_time_keeps_the_locks_of_the_first(store, file):
-    """POSIX ends every lock of a process on a file when it closes the file anywhere."""
-    store._db.execute("BEGIN IMMEDIATE")
-    KeyStore(file).close()
-    program = (
-        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None);"
-        "db.execute('BEGIN IMMEDIATE')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, file], capture_output=True, text=True, timeout=60
-    )
-    assert "database is locked" in done.stderr
-    store._db.execute("ROLLBACK")
+def test_revoking_one_of_many_keys_reads_few_of_them(store, place):
+    """10,000 keys are revoked one by one in a hundred seconds: none may look at all others."""
+    plan = connection(place, "keys")
+    explain = "EXPLAIN QUERY PLAN" if not isinstance(place, str) else "EXPLAIN"
+    if isinstance(place, str):
+        plan.rows("SET enable_seqscan = off")
+    for asked in ("WHERE id = 'a' OR name = 'a'", "WHERE changed > 5"):
+        told = repr(plan.rows(f"{explain} SELECT name FROM key {asked}"))
+        assert "SCAN key" not in told
+        assert "Seq Scan" not in told
+    plan.close()
 
 
 READER = """
 import sys
 from pathlib import Path
-from fairlead.usage.stores.keys_sqlite import KeyStore
+from fairlead.usage.stores.keys import open_keys
 
-store, last = KeyStore(Path(sys.argv[1])), int(sys.argv[2])
+place = sys.stdin.readline().strip()
+place = place if place.startswith('postgresql:') else Path(place)
+store, last = open_keys(place), int(sys.argv[1])
 revision = seen = 0
 print("ready", flush=True)
 while revision < last:
@@ -317,14 +302,20 @@ print("done", len(keys), revoked)
 """
 
 
-def test_two_processes_read_whole_snapshots_while_a_third_writes(store, file):
+def test_two_processes_read_whole_snapshots_while_a_third_writes(store, place):
     keys, revoked = 60, 30
-    command = [sys.executable, "-c", READER, str(file), str(keys + revoked)]
+    command = [sys.executable, "-c", READER, str(keys + revoked)]
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
     readers = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) for _ in range(2)
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
+        )
+        for _ in range(2)
     ]
     try:
+        for reader in readers:
+            reader.stdin.write(f"{place}\n")
+            reader.stdin.flush()
         assert [reader.stdout.readline() for reader in readers] == ["ready\n"] * 2
         for number in range(keys):
             minted = keep(store, name=f"k{number}")
