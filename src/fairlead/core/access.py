@@ -257,6 +257,7 @@ def check(key: Key) -> Key:
     _field(_ID.fullmatch(key.id) is not None, "id", "'key_' and 16 letters or digits")
     _field(_ID.fullmatch(key.lineage) is not None, "lineage", "the id of a key")
     _field(_is_text(key.name), "name", f"1 to {NAME_LENGTH} printable characters")
+    _field(not is_key_id(key.name), "name", "a name that does not look like the id of a key")
     _field(_TENANT.fullmatch(key.tenant) is not None, "tenant", "1 to 64 letters, digits, . _ -")
     _field(key.kind in get_args(Kind), "kind", f"one of {', '.join(get_args(Kind))}")
     _field(bool(key.scopes), "scopes", "at least one scope, such as predict:iris")

@@ -94,7 +94,7 @@ ErrorReply = Callable[[FairleadError], Reply]
 """A wire's total table: any error as that protocol's status and body."""
 
 Answer = Callable[[Head, bytes, Caller], Reply]
-Ask = Callable[[Head, bytes, Caller, Callable[[Reply], None]], None]
+Ask = Callable[[Head, bytes, Caller, Peer, Callable[[Reply], None]], None]
 Decode = Callable[["Call", Head, bytes], None]
 
 

@@ -169,7 +169,7 @@ class HttpService:
         try:
             caller = self.path.admit(head, peer)
             if route.ask is not None:
-                route.ask(head, body, caller, later)
+                route.ask(head, body, caller, peer, later)
                 return None
             assert route.answer is not None
             return route.answer(head, body, caller)
