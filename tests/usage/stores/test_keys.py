@@ -19,6 +19,8 @@ from fairlead.core.errors import (
     KeyFieldInvalid,
     KeyNotFound,
     KeyRetired,
+    StateConflict,
+    StateValueInvalid,
 )
 from fairlead.usage.stores.database import connection
 from fairlead.usage.stores.keys import open_keys
