@@ -129,9 +129,14 @@ def _began(assigned: Assigned) -> int:
     return assigned.from_ns
 
 
+def is_name(text: str) -> bool:
+    """Whether a tenant or a plan can be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_tenant(tenant: Tenant) -> Tenant:
     """`tenant` if each of its fields may stand in one, else raises TenantInvalid."""
-    if not _NAME.fullmatch(tenant.name):
+    if not is_name(tenant.name):
         raise TenantInvalid(
             f"{tenant.name[:80]!r} cannot be the name of a tenant",
             where="name",
@@ -169,7 +174,7 @@ def parse_title(text: str) -> tuple[str, int]:
     found = _TITLE.fullmatch(text)
     if found is not None:
         return found[1], int(found[2])
-    if not _NAME.fullmatch(text):
+    if not is_name(text):
         raise PlanInvalid(
             f"{text[:80]!r} names no plan", where="name", fix="Write gold, or gold@3 for revision 3"
         )
@@ -268,7 +273,7 @@ def _check_known(table: Mapping[str, Any], known: tuple[str, ...], place: str) -
 
 def _name(about: Mapping[str, Any]) -> str:
     name = about.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not is_name(name):
         raise PlanInvalid(
             "a plan has a name", where="plan.name", fix="Give 1 to 64 letters, digits, . _ -"
         )
