@@ -12,7 +12,7 @@ from fairlead.access.audit import check_trail, record_of
 from fairlead.core.audit import NOTHING, Act, By, Head
 from fairlead.core.errors import StateConflict, StateInvalid
 from fairlead.usage.stores.audit import NOTED, AuditStore, Noted
-from fairlead.usage.stores.database import open_database
+from fairlead.usage.stores.database import connection
 from fairlead.usage.stores.joint import Joint
 
 INJECTIONS = [
@@ -29,13 +29,8 @@ INJECTIONS = [
 ]
 
 
-@pytest.fixture
-def place(tmp_path):
-    return tmp_path / "keys.sqlite"
-
-
 def opened(place) -> tuple[Joint, AuditStore]:
-    database = Joint(open_database(place, "", name="test"))
+    database = Joint(connection(place, "keys"))
     return database, AuditStore(database)
 
 

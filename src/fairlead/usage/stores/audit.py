@@ -20,12 +20,12 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS audit (
     number INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, who TEXT NOT NULL, place TEXT NOT NULL,
     act TEXT NOT NULL, about TEXT NOT NULL, was TEXT NOT NULL, became TEXT NOT NULL,
-    hash BLOB NOT NULL CHECK (length(hash) = 32));
+    hash BLOB NOT NULL CHECK (length(hash) = 32)) STRICT;
 CREATE INDEX IF NOT EXISTS audit_about ON audit (about, number);
 CREATE INDEX IF NOT EXISTS audit_time ON audit (time_ns, number);
 CREATE TABLE IF NOT EXISTS audit_head (
     one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL,
-    hash BLOB NOT NULL CHECK (length(hash) = 32));
+    hash BLOB NOT NULL CHECK (length(hash) = 32)) STRICT;
 """
 PART = Part("audit", _SCHEMA)
 NOTED = "audit.head"
