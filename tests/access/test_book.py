@@ -148,6 +148,20 @@ def test_a_book_shows_neither_keys_nor_digests():
     assert repr(known) == "KeyBook(1 keys, revision 1)"
 
 
+def test_an_origin_is_listed_while_a_key_that_lists_it_works():
+    one, other = "https://a.org", "https://b.org"
+    known = book(
+        made(origins=(one,)),
+        ended(made(origins=(other,)), expires_ns=NOW + SECOND),
+        ended(made(origins=("https://c.org",)), revoked_ns=NOW),
+    )
+    assert known.lists_origin(one, NOW)
+    assert known.lists_origin(other, NOW)
+    assert not known.lists_origin(other, NOW + SECOND)
+    assert not known.lists_origin("https://c.org", NOW)
+    assert not known.lists_origin("https://d.org", NOW)
+
+
 # --- what a caller may ----------------------------------------------------------------------
 
 

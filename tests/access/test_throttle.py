@@ -74,6 +74,14 @@ def test_nothing_shown_is_no_attempt():
     assert len(throttle) == 0
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", ""])
+def test_callers_on_this_machine_are_not_counted(address):
+    throttle = Throttle(burst=1)
+    assert all(tried(throttle, 0, address) for _ in range(10))
+    throttle.check(address, 0)
+    assert len(throttle) == 0
+
+
 def test_memory_is_bounded_whatever_is_tried():
     throttle = Throttle(remembered=100)
     for number in range(10_000):

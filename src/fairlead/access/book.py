@@ -53,9 +53,22 @@ class _Known:
         self.key = key
         self.networks = tuple(parse_network(text) for text in key.networks)
         self.caller = caller_of(key)
-        ends = (key.expires_ns, key.retires_ns, _NEVER)
-        # A revocation counts from when it is known, whatever the clock of who revoked it said.
-        self.ends = 0 if key.revoked_ns is not None else min(n for n in ends if n is not None)
+        self.ends = _ends(key)
+
+
+def _ends(key: Key) -> int:
+    """When a key ends; a revocation counts from when it is known, whatever its own time says."""
+    ends = (key.expires_ns, key.retires_ns, _NEVER)
+    return 0 if key.revoked_ns is not None else min(n for n in ends if n is not None)
+
+
+def _origins(keys: Iterable[StoredKey]) -> dict[str, int]:
+    """Every web origin that a key lists, and when the last such key ends."""
+    found: dict[str, int] = {}
+    for stored in keys:
+        for origin in stored.key.origins:
+            found[origin] = max(found.get(origin, 0), _ends(stored.key))
+    return found
 
 
 class KeyBook:
@@ -80,6 +93,11 @@ class KeyBook:
         # Two generations: what was not presented for a whole generation is forgotten.
         self._seen: dict[str, _Known] = {}
         self._before: dict[str, _Known] = {}
+        self._origins = _origins(self._stored.values())
+
+    def lists_origin(self, origin: str, now_ns: int) -> bool:
+        """Whether a key that works now may be used from pages of this web origin."""
+        return now_ns < self._origins.get(origin, 0)
 
     def __len__(self) -> int:
         return len(self._stored)

@@ -2,11 +2,13 @@
 
 Only failures count. Whoever shows what is right is never kept waiting for what somebody else of the
 same address has tried: a key is looked up before anything is asked here, which costs less than
-remembering whom to refuse. A token is dearer than that, so it is asked here first.
+remembering whom to refuse. A token is dearer than that, so it is asked here first. Callers on this
+machine are not counted: they share an address with whatever stands in front of the server.
 """
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv6Address, ip_address
 
 from fairlead.core.errors import FairleadError, TooManyAttempts, Unauthenticated
@@ -16,6 +18,7 @@ BURST, PER_SECOND = 20, 5
 REMEMBERED = 32_768
 """Addresses that are remembered at least; at most twice as many."""
 
+_HERE = re.compile(r"127\.|::1\Z|::ffff:127\.|\Z")
 _SECOND_NS = 1_000_000_000
 _V6_PREFIX = 64
 
@@ -42,7 +45,7 @@ class Throttle:
 
         now_ns: of a clock that never goes back.
         """
-        if self._rest or self._before:
+        if (self._rest or self._before) and not _HERE.match(address):
             wait = self._wait(_household(address), now_ns)
             if wait > 0:
                 raise _too_many(wait)
@@ -52,7 +55,7 @@ class Throttle:
 
         What was no attempt, because nothing was shown, is not counted.
         """
-        if type(error) is Unauthenticated:
+        if type(error) is Unauthenticated or _HERE.match(address):
             return error
         name = _household(address)
         wait = self._wait(name, now_ns)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from fairlead.access.origins import ORIGIN, origin_refused
 from fairlead.core.access import Caller
 from fairlead.core.call import Head, Reply
 from fairlead.core.errors import HostRefused, OriginRefused
 
-ORIGIN = "origin"
 _METHOD = "access-control-request-method"
 _ANSWERED = (
     ("access-control-allow-methods", "GET, HEAD, POST, DELETE"),
@@ -44,15 +44,8 @@ def preflight(head: Head, listed: Callable[[str], bool]) -> Reply:
     """
     origin = head.headers[ORIGIN]
     if not listed(origin):
-        raise _refused()
+        raise origin_refused()
     return Reply(204, b"", headers=(("access-control-allow-origin", origin), *_ANSWERED, _VARY))
-
-
-def check_origin(headers: Mapping[str, str], caller: Caller) -> None:
-    """Raises OriginRefused for a browser of an origin that the caller's key does not list."""
-    origin = headers.get(ORIGIN)
-    if origin is not None and caller.origins and origin not in caller.origins:
-        raise _refused()
 
 
 def granted(headers: Mapping[str, str], caller: Caller) -> tuple[tuple[str, str], ...]:
@@ -66,14 +59,6 @@ def granted(headers: Mapping[str, str], caller: Caller) -> tuple[tuple[str, str]
         ("access-control-allow-origin", origin),
         ("access-control-expose-headers", _SHOWN),
         _VARY,
-    )
-
-
-def _refused() -> OriginRefused:
-    return OriginRefused(
-        "this key may not be used from pages of this origin",
-        where=ORIGIN,
-        fix="Ask the operator to add the origin to the key",
     )
 
 
