@@ -28,7 +28,8 @@ from fairlead.core.money import (
 EUR, JPY, KWD, CLF = map(currency, ("EUR", "JPY", "KWD", "CLF"))
 HOUSE = Path(fairlead.__file__).parent
 FILES = [
-    "core/money.py", "core/plans.py", "access/terms.py", "usage/rating.py", "usage/stores/plans.py",
+    "core/money.py", "core/plans.py", "access/terms.py", "usage/costs.py", "usage/rating.py",
+    "usage/stores/plans.py",
 ]  # fmt: skip
 
 currencies = st.sampled_from([EUR, JPY, KWD, CLF])

@@ -170,7 +170,8 @@ class Caller:
     account: what limits and misuse are counted under: the key's lineage, or the address of a
              caller without a key.
     open:    (operation, model) pairs that are allowed in every version not on trial.
-    named:   (operation, model, version or label) triples that are allowed.
+    named:   (operation, model, selector) triples that are allowed: a version, a label, or what a
+             key and its plan have in common (access/scopes.py).
     who:     how the journal names it: key, tenant, plan and price as a JSON array.
     """
 
