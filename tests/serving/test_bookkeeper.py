@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -10,11 +11,14 @@ from contextlib import closing
 
 import pytest
 
-from fairlead.serving import bookkeeper
+from fairlead.assembly import bookkeeper as process
+from fairlead.assembly import config
+from fairlead.assembly.spec import ServerSpec
 from fairlead.serving.bookkeeper import JOURNAL, LEDGER, Bookkeeper, Following
+from fairlead.serving.machine import anonymous_file
 from fairlead.usage import journal
 from fairlead.usage.journal import Columns, Journal, segments
-from fairlead.usage.ledger import Ledger
+from fairlead.usage.ledger import open_ledger
 
 
 def write(writer: Journal, count: int = 1) -> None:
@@ -38,7 +42,7 @@ def names(state) -> set[str]:
 @pytest.fixture
 def small_segments(monkeypatch):
     """Every segment is full after two records."""
-    monkeypatch.setattr(journal, "SEGMENT_BYTES", 130)
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 300)
 
 
 def test_a_segment_of_a_writer_that_lives_is_never_removed(tmp_path):
@@ -59,7 +63,7 @@ def test_a_segment_of_a_writer_that_lives_is_never_removed(tmp_path):
 
 def test_a_segment_is_removed_only_when_all_of_it_is_in_the_ledger(tmp_path, monkeypatch):
     """Rolling up takes several rounds here; the file stays until the last of them."""
-    monkeypatch.setattr("fairlead.usage.ledger._BATCHES_AT_ONCE", 2)
+    monkeypatch.setattr("fairlead.usage.ledger._MOST_BYTES", 150)
     writer = Journal(tmp_path / JOURNAL, "gone")
     write(writer, 10)
     writer.close()
@@ -104,13 +108,17 @@ def test_the_newest_finished_segments_are_kept_up_to_their_bytes(tmp_path):
     for age, segment in enumerate(reversed(segments(tmp_path / JOURNAL))):
         os.utime(segment, ns=(10**18 - age, 10**18 - age))
     whole = segments(tmp_path / JOURNAL)
-    size = whole[0].stat().st_size
-    book = Bookkeeper(tmp_path, kept_bytes=size * 3)
+    book = Bookkeeper(tmp_path, kept_bytes=sum(s.stat().st_size for s in whole[-3:]))
     while book.follow():
         pass
     book.follow()
     assert names(tmp_path) == {s.name for s in whole[-3:]}
     book.close()
+
+
+def followed(state) -> set[str]:
+    with closing(open_ledger(state)) as ledger:
+        return {*ledger.store.followed()}
 
 
 def test_what_was_removed_leaves_no_trace_that_grows(tmp_path):
@@ -122,27 +130,40 @@ def test_what_was_removed_leaves_no_trace_that_grows(tmp_path):
     book.follow()
     book.follow()
     book.close()
-    ledger = Ledger(tmp_path / LEDGER)
-    assert ledger.followed() == names(tmp_path)
-    ledger.close()
+    assert followed(tmp_path) == names(tmp_path)
+    with closing(open_ledger(tmp_path)) as ledger:
+        assert ledger.store.links() == {}
 
 
-def test_dying_between_removing_a_file_and_forgetting_it_counts_nothing_twice(tmp_path):
+def test_a_segment_that_somebody_else_removed_stays_in_the_ledger_as_one_that_is_gone(tmp_path):
     writer = Journal(tmp_path / JOURNAL, "w")
     write(writer, 3)
     writer.close()
     book = Bookkeeper(tmp_path)
     book.follow()
     book.close()
-    for segment in segments(tmp_path / JOURNAL):
-        segment.unlink()
+    (segment,) = segments(tmp_path / JOURNAL)
+    segment.unlink()
     book = Bookkeeper(tmp_path)
     book.follow()
     book.close()
-    ledger = Ledger(tmp_path / LEDGER)
-    assert ledger.followed() == set()
-    ledger.close()
+    assert followed(tmp_path) == {segment.name}
     assert recorded(tmp_path) == 3
+
+
+def test_a_ledger_that_is_away_is_told_once_and_caught_up_with_when_it_is_back(tmp_path, capsys):
+    """A folder stands where its database should be; predictions are journalled meanwhile."""
+    writer = Journal(tmp_path / JOURNAL, "w")
+    write(writer)
+    (tmp_path / LEDGER).mkdir()
+    book = Bookkeeper(tmp_path)
+    assert [book.follow() for _ in range(3)] == [0, 0, 0]
+    assert capsys.readouterr().err.count("bookkeeping_failed") == 1
+    write(writer)
+    (tmp_path / LEDGER).rmdir()
+    assert book.follow() == 2
+    writer.close()
+    book.close()
 
 
 def test_a_segment_that_cannot_be_read_holds_up_no_other(tmp_path, capsys):
@@ -159,22 +180,27 @@ def test_a_segment_that_cannot_be_read_holds_up_no_other(tmp_path, capsys):
 
 
 def run(state, pipe: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", bookkeeper.__name__, str(state), str(pipe), "info", "json"],
-        pass_fds=[pipe],
-    )
+    """The process, with the orders that a server gives it."""
+    spec = ServerSpec(config.load({}, {}, None), [], str(state), -1, -1, 1.5)
+    told = anonymous_file(json.dumps(spec.to_json()).encode())
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", process.__name__, str(told), str(pipe)], pass_fds=[told, pipe]
+        )
+    finally:
+        os.close(told)
 
 
 def test_a_bookkeeper_that_is_ended_rolls_up_the_rest_first(tmp_path):
     life, alive = os.pipe()
     writer = Journal(tmp_path / JOURNAL, "w")
     write(writer)
-    process = run(tmp_path, life)
+    running = run(tmp_path, life)
     while recorded(tmp_path) == 0:
-        assert process.poll() is None
+        assert running.poll() is None
     write(writer, 500)
-    process.terminate()
-    assert process.wait(timeout=30) == 0
+    running.terminate()
+    assert running.wait(timeout=30) == 0
     assert recorded(tmp_path) == 501
     writer.close()
     os.close(life)
@@ -184,10 +210,10 @@ def test_a_bookkeeper_that_is_ended_rolls_up_the_rest_first(tmp_path):
 def test_a_bookkeeper_ends_when_the_supervisor_is_gone(tmp_path):
     life, alive = os.pipe()
     (tmp_path / JOURNAL).mkdir()
-    process = run(tmp_path, life)
+    running = run(tmp_path, life)
     os.close(life)
     os.close(alive)
-    assert process.wait(timeout=5) == 1
+    assert running.wait(timeout=5) == 1
 
 
 def test_a_damaged_database_of_live_accuracy_costs_no_line_of_the_ledger(tmp_path, capsys):

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from fairlead.core.clock import wall_ns
 from fairlead.serving.log import log
 from fairlead.usage.accuracy import LiveAccuracy
 from fairlead.usage.journal import sealed, segments
-from fairlead.usage.ledger import Ledger
+from fairlead.usage.ledger import JOURNAL as JOURNAL
+from fairlead.usage.ledger import LEDGER as LEDGER
+from fairlead.usage.ledger import Ledger, open_ledger
 
-LEDGER = "ledger.sqlite"
-JOURNAL = "journal"
 KEPT_BYTES = 256 << 20
 KEPT_SEGMENTS = 64
 _EVERY_S = 0.5
@@ -30,37 +32,58 @@ class Bookkeeper:
 
     A segment is finished once it is sealed and holds nothing that is not in the ledger. The
     newest finished ones are kept for those who want to look; no other is ever removed.
+
+    place: of the ledger's database, None for the file in the state folder.
     """
 
     def __init__(
-        self, state: Path, kept_bytes: int = KEPT_BYTES, kept_segments: int = KEPT_SEGMENTS
+        self,
+        state: Path,
+        place: Path | str | None = None,
+        kept_bytes: int = KEPT_BYTES,
+        kept_segments: int = KEPT_SEGMENTS,
+        kept_days: int = 0,
     ) -> None:
+        self._state = state
+        self._place = place
         self._folder = state / JOURNAL
         self._kept_bytes = kept_bytes
         self._kept_segments = kept_segments
-        self._ledger = Ledger(state / LEDGER)
+        self._kept_days = kept_days
+        self._ledger: Ledger | None = None
         self._finished: set[str] = set()
         self._told: dict[str, str] = {}
-        here = {segment.name for segment in segments(self._folder)}
-        self._ledger.forget(self._ledger.followed() - here)
+        self._month = 0
 
     def follow(self) -> int:
         """One round over all segments; returns how many records were new."""
-        done = 0
+        done = self.careful("ledger", self._open)
+        if self._ledger is None:
+            return 0  # what is answered meanwhile waits in the journal
         for segment in segments(self._folder):
             if segment.name not in self._finished:
                 done += self.careful(segment.name, lambda s=segment: self._roll_up(s))
         self.careful("removing", self._remove_oldest)
+        self.careful("forgetting", self._forget_months)
         return done
 
     def close(self) -> None:
         """Closes the ledger."""
-        self._ledger.close()
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def _open(self) -> int:
+        if self._ledger is None:
+            self._ledger = open_ledger(self._state, self._place)
+            self._ledger.tidy(self._folder)
+        return 0
 
     def _roll_up(self, segment: Path) -> int:
+        ledger = self._opened()
         over = sealed(segment)  # asked first: what is read afterwards is all there will be
-        done = self._ledger.roll_up(segment)
+        done = ledger.roll_up(segment)
         if over and not done:
+            ledger.finish(segment)
             self._finished.add(segment.name)
         return done
 
@@ -75,13 +98,22 @@ class Bookkeeper:
             if kept > self._kept_bytes or number >= self._kept_segments:
                 surplus.append(segment)
         if surplus:
-            for segment in surplus:
-                segment.unlink()
-            # An offset may be dropped only when its file cannot come back after a power cut.
-            _sync(self._folder)
-            self._ledger.forget(segment.name for segment in surplus)
+            self._opened().remove(surplus)
             self._finished.difference_update(segment.name for segment in surplus)
         return 0
+
+    def _forget_months(self) -> int:
+        """Drops the months that ended longer ago than usage is kept, once in each month."""
+        today = datetime.fromtimestamp(wall_ns() // 10**9, UTC)
+        month = today.year * 12 + today.month
+        if self._kept_days and month != self._month:
+            self._opened().forget_months(today, self._kept_days)
+            self._month = month
+        return 0
+
+    def _opened(self) -> Ledger:
+        assert self._ledger is not None, "rounds begin with opening it"
+        return self._ledger
 
     def careful(self, what: str, act: Callable[[], int]) -> int:
         """A fault of the disk or the database is told once, and tried again in the next round."""
@@ -96,25 +128,18 @@ class Bookkeeper:
         return done
 
 
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 class Following(Thread):
     """Follows the journals in a thread of its own, so that workers are answered meanwhile.
 
-    The databases that it writes are opened and closed in it.
+    The databases that it writes are opened and closed in it. make: the bookkeeper of the folder.
 
     accuracy: how right the answers of each version were, as far as true labels have come.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, make: Callable[[Path], Bookkeeper] = Bookkeeper) -> None:
         super().__init__(name="following", daemon=True)
         self._state = state
+        self._make = make
         self._over = Event()
         self.accuracy: Mapping[tuple[str, int], Mapping[str, Any]] = {}
 
@@ -127,7 +152,7 @@ class Following(Thread):
             os._exit(1)
 
     def _run(self) -> None:
-        bookkeeper = Bookkeeper(self._state)
+        bookkeeper = self._make(self._state)
         opened: list[LiveAccuracy] = []
 
         def join() -> int:

@@ -1,125 +1,135 @@
-"""The ledger: journal records rolled up per day, model, version, status and decision.
+"""The ledger: journal records rolled up per quarter of an hour, caller, model, status and decision.
 
 Rolling up is idempotent: the offset reached in each segment is committed together with the sums,
-so replaying a segment, or dying anywhere, changes nothing. One process writes.
+so replaying a segment, or dying anywhere, changes nothing. One process of a state folder writes.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import os
+import stat
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
-from fairlead.usage.database import opened
-from fairlead.usage.records import DECISION, STATUS, Batch, names_before, read
+from fairlead.usage.records import Names, names_before
+from fairlead.usage.segments import remove
+from fairlead.usage.stores.database import Database, connection
+from fairlead.usage.stores.ledger import FOLDED, PART, LedgerStore
+from fairlead.usage.sums import summed
 
-FORMAT = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS format (version INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS segment (name TEXT PRIMARY KEY, offset INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS segment_model (
-    segment TEXT NOT NULL, id INTEGER NOT NULL, model TEXT NOT NULL, PRIMARY KEY (segment, id));
-CREATE TABLE IF NOT EXISTS usage (
-    day TEXT NOT NULL, model TEXT NOT NULL, version INTEGER NOT NULL,
-    status TEXT NOT NULL, decision TEXT NOT NULL,
-    requests INTEGER NOT NULL, rows INTEGER NOT NULL, bytes_in INTEGER NOT NULL,
-    bytes_out INTEGER NOT NULL, compute_ns INTEGER NOT NULL,
-    PRIMARY KEY (day, model, version, status, decision)) WITHOUT ROWID;
-"""
-_ADD = """
-INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    requests = requests + excluded.requests, rows = rows + excluded.rows,
-    bytes_in = bytes_in + excluded.bytes_in, bytes_out = bytes_out + excluded.bytes_out,
-    compute_ns = compute_ns + excluded.compute_ns
-"""
-_BATCHES_AT_ONCE = 20_000
+_PLACE = "place"
+_MOST_BYTES = 4 << 20
+"""Of a segment, summed at once."""
 
-Sums = dict[tuple[str, str, int, str, str], list[int]]
-"""By day, model, version, status, decision: requests, rows, bytes in, bytes out, compute ns."""
+
+LEDGER, JOURNAL = "ledger.sqlite", "journal"
+"""In a state folder: the database of the ledger, unless it lies elsewhere, and the journal."""
+
+
+def open_ledger(state: Path, place: Path | str | None = None) -> Ledger:
+    """The ledger of a state folder. place: of its database, if that is not in the folder.
+
+    Raises StateInvalid, StateUnavailable, and what `open_database` raises for an address.
+    """
+    database = connection(state / LEDGER if place is None else place, PART.name)
+    try:
+        database.adopt(PART)
+        return Ledger(database, place_of(state / JOURNAL))
+    except BaseException:
+        database.close()
+        raise
 
 
 class Ledger:
-    """The usage database of one state folder. Open it in one process only."""
+    """The usage of one state folder, kept in a database that other folders may share.
 
-    def __init__(self, file: Path) -> None:
-        self._db = opened(file, _SCHEMA, FORMAT)
+    place: which folder it is (`place_of`).
+    """
+
+    def __init__(self, database: Database, place: str) -> None:
+        self.store = LedgerStore(database, place)
+        self._names: dict[str, tuple[int, Names]] = {}
 
     def close(self) -> None:
         """Closes the database."""
-        self._db.close()
+        self.store.database.close()
 
     def roll_up(self, segment: Path) -> int:
         """Adds what is new in a segment; returns how many records that were.
 
-        So many frames at most are read at once; 0 means that the segment holds nothing more now.
+        So many bytes at most are read at once; 0 means that the segment holds nothing more now.
+        Raises StateInvalid for a segment of a newer format.
         """
         name = segment.name
-        row = self._db.execute("SELECT offset FROM segment WHERE name = ?", (name,)).fetchone()
-        offset = row[0] if row else 0
-        if segment.stat().st_size <= offset:
-            return 0
-        names = names_before(segment, offset)
-        sums: Sums = defaultdict(lambda: [0] * 5)
-        count = 0
-        reached = offset
-        for number, (after, batch) in enumerate(read(segment, offset, names)):
-            reached = after
-            if batch is not None:
-                _add(sums, batch)
-                count += len(batch.calls.rows)
-            if number >= _BATCHES_AT_ONCE:
+        offset = self.store.reached(name)
+        while segment.stat().st_size > offset:
+            known, names = self._names.pop(name, (-1, Names()))
+            if known != offset:
+                names = names_before(segment, offset)
+            found = summed(segment, offset, names, _MOST_BYTES)
+            if found.reached == offset:
                 break
-        if reached == offset:
-            return 0
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self._db.executemany(_ADD, [(*key, *values) for key, values in sums.items()])
-            self._db.execute("INSERT OR REPLACE INTO segment VALUES (?, ?)", (name, reached))
-            self._db.execute("COMMIT")
-        except BaseException:
-            # A full disk ends the transaction by itself.
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-        return count
+            if not self.store.add(name, offset, found.reached, found.count, found.sums):
+                return 0  # another who follows was faster
+            self._names[name] = found.reached, names
+            if found.count:
+                return found.count
+            offset = found.reached  # names alone
+        return 0
 
-    def followed(self) -> set[str]:
-        """The names of the segments of which an offset is kept."""
-        return {name for (name,) in self._db.execute("SELECT name FROM segment")}
+    def finish(self, segment: Path) -> None:
+        """Takes down the hash of a sealed segment of which all is rolled up."""
+        self._names.pop(segment.name, None)
+        self.store.finish(segment.name, digest(segment))
 
-    def forget(self, names: Iterable[str]) -> None:
-        """Drops the offsets of segments whose files are gone for good."""
-        for name in names:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("DELETE FROM segment WHERE name = ?", (name,))
-            self._db.execute("DELETE FROM segment_model WHERE segment = ?", (name,))
-            self._db.execute("COMMIT")
+    def remove(self, segments: Iterable[Path]) -> None:
+        """Removes segments of which all is rolled up; what they added stays.
 
-    def totals(self) -> list[dict[str, object]]:
-        """Every row of the usage table."""
-        cursor = self._db.execute("SELECT * FROM usage ORDER BY day, model, version, status")
-        columns = [column[0] for column in cursor.description]
-        return [dict(zip(columns, row, strict=True)) for row in cursor]
+        Dying anywhere in between counts nothing twice: `tidy` does the rest.
+        """
+        gone = list(segments)
+        self.store.fold(segment.name for segment in gone)
+        remove(gone)
+        self.store.forget(segment.name for segment in gone)
+
+    def tidy(self, folder: Path) -> None:
+        """Ends what a removal that was cut short has left."""
+        left = [name for name, known in self.store.followed().items() if known.state == FOLDED]
+        if left:
+            self.remove(folder / name for name in left)
+
+    def forget_months(self, now: datetime, days: int) -> int:
+        """Drops sums of months (UTC) that ended more than so many days ago; how many rows.
+
+        The space goes back to the disk, or to what is written next.
+        """
+        oldest = (now - timedelta(days=days)).replace(day=1, hour=0, minute=0, second=0)
+        dropped = self.store.drop_before(int(oldest.replace(microsecond=0).timestamp()) // 900)
+        if dropped:
+            self.store.database.rows("VACUUM")
+        return dropped
 
 
-def _add(sums: Sums, batch: Batch) -> None:
-    day = datetime.fromtimestamp(batch.wall_ns // 1_000_000_000, UTC).date().isoformat()
-    calls = batch.calls
-    if not any(calls.status) and not any(calls.decision):
-        # Nearly every batch: all answered, all served. Columns sum without a loop of ours.
-        values = sums[day, batch.model, batch.version, STATUS[0], DECISION[0]]
-        values[0] += len(calls.rows)
-        values[1] += sum(calls.rows)
-        values[2] += sum(calls.bytes_in)
-        values[3] += sum(calls.bytes_out)
-        values[4] += sum(calls.compute_ns)
-        return
-    for record in batch.records():
-        values = sums[day, batch.model, batch.version, record.status, record.decision]
-        values[0] += 1
-        values[1] += record.rows
-        values[2] += record.bytes_in
-        values[3] += record.bytes_out
-        values[4] += record.compute_ns
+def digest(segment: Path) -> str:
+    """The SHA-256 of a segment's bytes, in hexadecimal digits."""
+    made = sha256()
+    with segment.open("rb") as file:
+        while part := file.read(1 << 20):
+            made.update(part)
+    return made.hexdigest()
+
+
+def place_of(folder: Path) -> str:
+    """Which state folder a journal's folder belongs to: chance, drawn once and kept there."""
+    file = folder / _PLACE
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        return file.read_text("ascii").strip()
+    except FileNotFoundError:
+        drawn = file.with_name(f".{_PLACE}-{os.getpid()}")
+        drawn.write_text(os.urandom(8).hex() + "\n", "ascii")
+        drawn.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        drawn.replace(file)
+        return file.read_text("ascii").strip()
