@@ -54,6 +54,8 @@ class Identities:
 
     rules:    what the owner's file says.
     compiled: makes a caller of what stands for a key, under the terms of its tenant.
+    origins:  every web origin that a rule lists. issues, certifies: whether there are rules for
+              tokens, and for certificates.
     Raises MissingExtra where there are issuers, and not the library that verifies tokens.
     """
 
@@ -67,11 +69,13 @@ class Identities:
         for issuer in rules.issuers.values():
             grants += [*issuer.subjects.values(), *([issuer.grant] if issuer.grant else ())]
         self.origins = frozenset(origin for grant in grants for origin in grant.origins)
+        self.issues = bool(rules.issuers)
+        self.certifies = bool(rules.certificates)
         self.compile(compiled)
 
     def __bool__(self) -> bool:
         """Whether anybody can be known here."""
-        return bool(self._rules.issuers or self._rules.certificates)
+        return self.issues or self.certifies
 
     def compile(self, compiled: Callable[[Key], Caller]) -> None:
         """From now on callers are made like this: the terms of tenants have changed."""
@@ -117,9 +121,10 @@ class Identities:
         Raises TokenMalformed, TokenUntrusted, TokenExpired, TokenMisdirected, IdentityUnmapped, and
         IssuerUnavailable where the keys of its issuer are not known, or not known any more.
         """
-        known = self.recall(text, now_ns)
-        if known is not None:
-            return known
+        return self.recall(text, now_ns) or self.verified_caller(text, now_ns)
+
+    def verified_caller(self, text: str, now_ns: int) -> Caller:
+        """As `token_caller`, of a token that `recall` does not know."""
         told = read(text)
         issuer = self._rules.issuers.get(told.issuer)
         if issuer is None:

@@ -11,8 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead.access.book import KeyBook, allows, denied, describes
+from fairlead.access.identities import Identities
+from fairlead.access.identity_rules import IdentityRules
+from fairlead.access.origins import check_origin
 from fairlead.access.secrets import Digester
 from fairlead.access.terms import NO_TERMS, Terms, caller_of, terms
+from fairlead.access.throttle import Throttle
+from fairlead.access.tokens import token_of
 from fairlead.core.access import (
     ANY,
     NOBODY,
@@ -24,7 +29,7 @@ from fairlead.core.access import (
     anybody,
 )
 from fairlead.core.call import PUBLIC, Head, Peer, Route
-from fairlead.core.clock import wall_ns
+from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.core.errors import (
     KeyMalformed,
     PermissionDenied,
@@ -66,7 +71,8 @@ class Admission:
 
     book: the keys; None until the bookkeeper has told them. newest: gives the number of the version
     that answers for a model, 0 for none. digester: the one of the state folder's keys. agreed: is
-    told what holds for each tenant.
+    told what holds for each tenant. identities: callers without a key of ours. whence: gives who
+    calls through a proxy that is trusted; None where none is.
     """
 
     def __init__(
@@ -75,12 +81,17 @@ class Admission:
         newest: Callable[[str, int], int],
         digester: Callable[[], Digester],
         agreed: Callable[[Mapping[str, Terms]], None] = lambda terms: None,
+        identities: Identities | None = None,
+        whence: Callable[[Head, Peer], Peer] | None = None,
     ) -> None:
         self._policy = policy
         self._newest = newest
         self._digester = digester
         self._agreed = agreed
         self._gathered = Gathered()
+        self._identities = identities or Identities(IdentityRules())
+        self._whence = whence
+        self._throttle = Throttle()
         self.book: KeyBook | None = None
 
     def hear(self, message: Mapping[str, Any]) -> None:
@@ -91,6 +102,7 @@ class Admission:
                 digester = self._digester() if found.keys else _NO_KEYS
                 under = _Terms(found.tenants, found.plans)
                 self.book = KeyBook(found.keys.values(), found.revision, digester, under.caller_of)
+                self._identities.compile(under.caller_of)
                 self._agreed(under.known)
         except Exception as error:
             log("book_refused", error=repr(error))
@@ -125,19 +137,51 @@ class Admission:
             raise StateUnavailable(
                 "it is not known at the moment who may call", fix="Try again in a second"
             )
-        headers = head.headers
-        shown = headers.get("authorization")
-        if "x-api-key" in headers:
-            if shown is not None:
-                raise KeyMalformed("two keys were sent", fix="Send one Authorization header")
-            shown = headers["x-api-key"]
-        if shown is not None and len(book):
+        if self._whence is not None:
+            peer = self._whence(head, peer)
+        shown = _shown(head.headers)
+        if self._identities.issues and (token := token_of(shown)):
+            caller = self._by_token(token, peer)
+        elif shown is not None and len(book):
+            caller = self._by_key(book, shown, peer)
+        else:
+            caller = self._without_key(book, peer)
+        if caller.origins:
+            check_origin(head.headers, caller)
+        return caller
+
+    def _by_key(self, book: KeyBook, shown: str, peer: Peer) -> Caller:
+        try:
             return book.authenticate(shown, peer.address, wall_ns())
+        except Unauthenticated as error:
+            raise self._throttle.answer(error, peer.address, monotonic_ns()) from None
+
+    def _by_token(self, token: str, peer: Peer) -> Caller:
+        now_ns = wall_ns()
+        known = self._identities.recall(token, now_ns)
+        if known is not None:
+            return known
+        self._throttle.check(peer.address, monotonic_ns())
+        try:
+            return self._identities.verified_caller(token, now_ns)
+        except Unauthenticated as error:
+            raise self._throttle.answer(error, peer.address, monotonic_ns()) from None
+
+    def _without_key(self, book: KeyBook, peer: Peer) -> Caller:
+        identities = self._identities
+        if peer.subject and identities.certifies:
+            return identities.certificate_caller(peer.subject)
         if self._policy.platform:
             return anybody(peer.address, _BY_PLATFORM)
-        if self._policy.open and not len(book):
+        if self._policy.open and not len(book) and not identities:
             return anybody(peer.address)
         raise Unauthenticated("no key was sent", fix="Send Authorization: Bearer KEY")
+
+    def lists_origin(self, origin: str) -> bool:
+        """Whether some caller may come from pages of this web origin."""
+        book = self.book
+        known = book is not None and book.lists_origin(origin, wall_ns())
+        return known or origin in self._identities.origins
 
     def _permitted(self, caller: Caller, route: Route) -> bool:
         operation = route.operation
@@ -151,6 +195,16 @@ class Admission:
             return True
         version = self._newest(model, route.version) if model else 0
         return allows(caller, operation, model, version)
+
+
+def _shown(headers: Mapping[str, str]) -> str | None:
+    """What a caller shows: the one header that says who it is. Raises KeyMalformed for two."""
+    shown = headers.get("authorization")
+    if "x-api-key" in headers:
+        if shown is not None:
+            raise KeyMalformed("two keys were sent", fix="Send one Authorization header")
+        shown = headers["x-api-key"]
+    return shown
 
 
 def known_models(registry: Registry, caller: Caller) -> list[str]:
