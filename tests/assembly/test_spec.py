@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairlead.assembly import config
 from fairlead.assembly.settings import SECTIONS
-from fairlead.assembly.spec import WorkerSpec
+from fairlead.assembly.spec import ServerSpec
 
 _VERSIONS = st.lists(st.tuples(st.text(), st.integers(0, 10**18), st.text()))
 
@@ -18,8 +18,8 @@ _VERSIONS = st.lists(st.tuples(st.text(), st.integers(0, 10**18), st.text()))
 @given(versions=_VERSIONS, state=st.text(), handle=st.integers(0, 10**6))
 def test_a_spec_travels_as_json_unchanged(versions, state, handle):
     flags = {"models.isolate": "a,b", "limits.queue_wait_s": "0.25", "server.workers": "3"}
-    spec = WorkerSpec(config.load(flags, {}, None), versions, state, handle, handle + 1, 1.5)
-    back = WorkerSpec.from_json(json.loads(json.dumps(spec.to_json())))
+    spec = ServerSpec(config.load(flags, {}, None), versions, state, handle, handle + 1, 1.5)
+    back = ServerSpec.from_json(json.loads(json.dumps(spec.to_json())))
     assert back.versions == versions
     assert (back.state, back.listener, back.status, back.grace_s) == (
         state, handle, handle + 1, 1.5,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.assembly import config, worker
+from fairlead.assembly import config, edges, worker
 from fairlead.serving.registry import FAILED, LOADING, READY, UNLOADED
 
 
@@ -24,8 +24,8 @@ from fairlead.serving.registry import FAILED, LOADING, READY, UNLOADED
 )
 def test_a_limit_of_the_settings_is_the_limit_of_every_connection(setting, value, field, becomes):
     settings = config.load({f"limits.{setting}": value}, {}, None)
-    assert getattr(worker.limits(settings), field) == becomes
-    assert getattr(worker.limits(config.load({}, {}, None)), field) != becomes
+    assert getattr(edges.http_limits(settings), field) == becomes
+    assert getattr(edges.http_limits(config.load({}, {}, None)), field) != becomes
 
 
 @pytest.mark.parametrize(

@@ -5,48 +5,92 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from fairlead.core.access import StoredKey
-from fairlead.serving.book_messages import Book, pieces
+from fairlead.access.secrets import Digester, read_pepper
+from fairlead.assembly.edges import http_limits
+from fairlead.assembly.spec import ServerSpec, read_spec
+from fairlead.core.access import Caller
+from fairlead.core.call import Call, Head, Peer
+from fairlead.edge.http1 import Http1
+from fairlead.edge.router import Router
+from fairlead.edge.service import HttpService
+from fairlead.serving.acting import Room
+from fairlead.serving.admission import Admission, Policy
 from fairlead.serving.bookkeeper import Following
-from fairlead.serving.exchange import Line, Message
+from fairlead.serving.exchange import Within
 from fairlead.serving.judging import Judging
-from fairlead.serving.log import configure
+from fairlead.serving.keeping import Keeping
+from fairlead.serving.log import configure, log
 from fairlead.serving.office import Desk, Office
+from fairlead.serving.reckoning import Reckoning
+from fairlead.usage.ledger import open_ledger
+from fairlead.usage.stores.database import connection
+from fairlead.usage.stores.keys import FILE as KEYS
+from fairlead.wires.admin import Admin
 
 _NICENESS = 10  # predictions come first; the journal can wait
+_TICK_S, _BACKLOG = 1.0, 128
 
 
-class _Book:
-    """Tells workers the keys. (serving/keeping.py takes its place.)"""
+class _AdminPath:
+    """Who may at the admin listener: everything there wants a key, on loopback too."""
 
-    kinds: frozenset[str] = frozenset()
+    def __init__(self, digester: Callable[[], Digester]) -> None:
+        self._admission = Admission(Policy(), lambda model, version: 0, digester)
+        self.line = Within(self._admission.hear)
 
-    def __init__(self, state: Path) -> None:
-        self._state = state
+    def admit(self, head: Head, peer: Peer) -> Caller:
+        return self._admission.enter(head, peer)
 
-    def joined(self, line: Line) -> None:
-        from fairlead.usage.stores.keys_sqlite import FILE, KeyStore
-
-        found: tuple[int, list[StoredKey]] = (0, [])
-        if (self._state / FILE).exists():
-            store = KeyStore(self._state / FILE)
-            found = store.snapshot()
-            store.close()
-        for piece in pieces(Book(found[0], True, found[1])):
-            line.send(piece)
-
-    def take(self, line: Line, message: Message) -> None: ...
-    def lost(self, line: Line) -> None: ...
-    def beat(self) -> None: ...
-    def save(self) -> None: ...
-    def close(self) -> None: ...
+    def predict(self, call: Call, head: Head, body: bytes, peer: Peer) -> None:
+        raise NotImplementedError("nothing is predicted at the admin listener")
 
 
-async def serve(state: Path, pipe: int) -> int:
+class Bookkeeper:
+    """One server's bookkeeper."""
+
+    def __init__(self, spec: ServerSpec, loop: asyncio.AbstractEventLoop) -> None:
+        self._spec = spec
+        self._loop = loop
+        state = Path(spec.state)
+        self.following = Following(state)
+        tell = loop.call_soon_threadsafe
+        digester = lambda: Digester(read_pepper(state))  # noqa: E731
+        self._keeping = Keeping(
+            state, lambda: Room.of(connection(state / KEYS, "keys"), state, digester), tell
+        )
+        self._reckoning = Reckoning(lambda: open_ledger(state), tell)
+        judging = Judging(state, lambda: self.following.accuracy)
+        desks: list[Desk] = [self._keeping, judging, self._reckoning]
+        self.office = Office(state, desks)
+        self._path = _AdminPath(digester)
+
+    async def administer(self) -> asyncio.AbstractServer | None:
+        """Listens for administrators, where that is wanted."""
+        if self._spec.admin < 0:
+            return None
+        self._keeping.joined(self._path.line)
+        wire = Admin(self._keeping.ask, self._reckoning.ask, self._keeping.facts)
+        service = HttpService(
+            Router([wire]), self._path, http_limits(self._spec.settings), log, "admin"
+        )
+        self._tick(service)
+        listener = socket.socket(fileno=os.dup(self._spec.admin))
+        return await self._loop.create_server(
+            lambda: Http1(service), sock=listener, backlog=_BACKLOG
+        )
+
+    def _tick(self, service: HttpService) -> None:
+        service.tick()
+        self._loop.call_later(_TICK_S, self._tick, service)
+
+
+async def serve(spec: ServerSpec, pipe: int) -> int:
     """Runs until SIGTERM, or until the supervisor's end of the pipe closes; the exit status."""
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
@@ -61,22 +105,25 @@ async def serve(state: Path, pipe: int) -> int:
     loop.add_signal_handler(signal.SIGTERM, over.set)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     loop.add_reader(pipe, alone)
-    following = Following(state)
-    following.start()
-    desks: list[Desk] = [_Book(state), Judging(state, lambda: following.accuracy)]
-    await Office(state, desks).run(over)
+    bookkeeper = Bookkeeper(spec, loop)
+    bookkeeper.following.start()
+    listening = await bookkeeper.administer()
+    await bookkeeper.office.run(over)
+    if listening is not None:
+        listening.close()
     if orphaned:
         os._exit(1)
-    await asyncio.to_thread(following.end)
+    await asyncio.to_thread(bookkeeper.following.end)
     return 0
 
 
 def main(arguments: list[str]) -> int:
-    """arguments: the state folder, the descriptor of the pipe, and what `log.configure` takes."""
-    configure(*arguments[2:])
+    """arguments: the descriptors of the orders and of the pipe."""
+    spec = read_spec(int(arguments[0]))
+    configure(spec.settings.log.level, spec.settings.log.format)
     with suppress(OSError):
         os.nice(_NICENESS)
-    return asyncio.run(serve(Path(arguments[0]), int(arguments[1])))
+    return asyncio.run(serve(spec, int(arguments[1])))
 
 
 if __name__ == "__main__":

@@ -10,17 +10,18 @@ import fcntl
 import json
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
 from time import sleep
 from typing import NoReturn
 
 from fairlead.assembly.hosts import is_loopback
+from fairlead.assembly.listening import listen, listen_for_admin
 from fairlead.assembly.settings import Settings
-from fairlead.assembly.spec import RUNNERS, WorkerSpec
+from fairlead.assembly.spec import RUNNERS, ServerSpec
 from fairlead.core.clock import now
 from fairlead.core.errors import BadUsage, BindRefused, FileUnreadable
 from fairlead.core.package import check_name
@@ -33,7 +34,6 @@ from fairlead.serving.supervisor import Orders
 _GRACE_S = 30.0
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 _PATIENCE_S, _STEP_S = 1.0, 0.02
-_BACKLOG = 1024
 _CACHE = "cache"
 
 
@@ -41,8 +41,9 @@ _CACHE = "cache"
 class Prepared:
     """A server that is checked and holds its port, and has not started.
 
-    listener, lock: inheritable descriptors: the listening socket, the state folder's lock.
-    address: where it will answer, such as http://127.0.0.1:8080.
+    listener, admin, lock: inheritable descriptors: the listening sockets of the service and of the
+    administration (-1 for none), the state folder's lock.
+    address, admin_address: where they will answer, such as http://127.0.0.1:8080.
     """
 
     settings: Settings
@@ -50,6 +51,8 @@ class Prepared:
     listener: int
     lock: int
     address: str
+    admin: int = -1
+    admin_address: str = ""
 
 
 def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
@@ -67,9 +70,27 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     port = listener.getsockname()[1]
     host = settings.server.host
     shown = f"[{host}]" if ":" in host else host
+    try:
+        admin = listen_for_admin(settings.server.admin, settings.server.port)
+    except BaseException:
+        listener.close()
+        raise
+    return Prepared(
+        settings,
+        versions,
+        _handed_on(listener),
+        state,
+        f"http://{shown}:{port}",
+        -1 if admin is None else _handed_on(admin[0]),
+        "" if admin is None else admin[1],
+    )
+
+
+def _handed_on(listener: socket) -> int:
+    """The descriptor of a socket, for the processes that this one becomes and starts."""
     handle = listener.detach()
     os.set_inheritable(handle, True)
-    return Prepared(settings, versions, handle, state, f"http://{shown}:{port}")
+    return handle
 
 
 def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
@@ -79,11 +100,12 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
     count = workers if isinstance(workers, int) else usable_cores()
     pages = status.create(count)
     state = str(Path(settings.server.state).resolve())
-    spec = WorkerSpec(
+    spec = ServerSpec(
         settings=settings,
         versions=[(f.name, f.version, str(f.folder.resolve())) for f in prepared.versions],
         state=state,
         listener=prepared.listener,
+        admin=prepared.admin,
         status=pages,
         grace_s=_GRACE_S,
     )
@@ -92,10 +114,11 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
     log = (settings.log.level, settings.log.format)
     orders = Orders(
         worker=[*python, "fairlead.assembly.worker", str(told), "{index}", "{pipe}"],
-        bookkeeper=[*python, "fairlead.assembly.bookkeeper", state, "{pipe}", *log],
+        bookkeeper=[*python, "fairlead.assembly.bookkeeper", str(told), "{pipe}"],
         workers=count,
         status=pages,
         listener=prepared.listener,
+        admin=prepared.admin,
         inherited=[pages, told, prepared.lock],
         grace_s=_GRACE_S,
         log=log,
@@ -118,6 +141,8 @@ def one_thread_each() -> dict[str, str]:
 
 def _greeting(prepared: Prepared) -> list[str]:
     lines = [f"  at {prepared.address}"]
+    if prepared.admin_address:
+        lines.append(f"  administration at {prepared.admin_address}, for keys with an admin scope")
     served = {found.name for found in prepared.versions}
     for name in sorted(set(prepared.settings.models.isolate) - served):
         lines.append(f"  note: models.isolate names {name}, which is not served here")
@@ -247,20 +272,3 @@ def _trained(text: str, settings: Settings) -> Found:
 def _say(step: str, result: str) -> None:
     """Packing takes seconds: people see how far it is."""
     print(f"  {step}: {result}", flush=True)  # noqa: T201
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises BindRefused saying why and what to do."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise BindRefused(
-            f"port {port} on {host} cannot be used: {error.strerror}",
-            fix="Choose another with --port (0 takes a free one)",
-        ) from error
-    return listener

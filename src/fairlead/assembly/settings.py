@@ -76,7 +76,7 @@ def _list_of(words: str, pattern: str) -> Kind:
 
 _HOST = _text("a host name or an IP address", r"[^\s/]+")
 _PORT = _whole(0, 65535)
-_ADMIN = _text('HOST:PORT or "unix:PATH"', r"unix:[^\s\0]+|[^\s/]+:\d{1,5}")
+_ADMIN = _text('HOST:PORT, "unix:PATH", "auto" or "off"', r"auto|off|unix:[^\s\0]+|[^\s/]+:\d{1,5}")
 _PATH = _text("a path", r"[^\0]+")
 _NAME = _text("a name", r"[^\0\r\n]{0,128}")
 _WORKERS = Kind(
@@ -114,7 +114,11 @@ class Server:
         8081, _PORT, "The gRPC port for callers; 0 takes a free one.", flag="--grpc-port"
     )
     admin: str = _setting(
-        "127.0.0.1:8082", _ADMIN, "Where the administration listens.", flag="--admin"
+        "auto",
+        _ADMIN,
+        "Where the administration listens: HOST:PORT, unix:PATH, off, or auto, which is 127.0.0.1 "
+        "and the port two above the service's.",
+        flag="--admin",
     )
     workers: int | Literal["auto"] = _setting(
         "auto", _WORKERS, "Worker processes; auto takes one per usable core.", flag="--workers"

@@ -1,7 +1,9 @@
-"""What a worker is told: settings, versions, inherited descriptors. JSON in an anonymous file."""
+"""What workers and the bookkeeper are told, as JSON in an anonymous file that they inherit."""
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -12,11 +14,12 @@ RUNNERS = "runners"
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSpec:
-    """One worker's orders.
+class ServerSpec:
+    """The orders of a server's processes.
 
     versions: (model name, version, package folder) of everything that is known.
-    listener, status: inherited descriptors of the socket and the status pages.
+    listener, admin, status: inherited descriptors of the sockets of the service and of the
+              administration (-1 for none), and of the status pages.
     """
 
     settings: Settings
@@ -25,6 +28,7 @@ class WorkerSpec:
     listener: int
     status: int
     grace_s: float
+    admin: int = -1
 
     def to_json(self) -> dict[str, Any]:
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}
@@ -32,7 +36,7 @@ class WorkerSpec:
         return found
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> WorkerSpec:
+    def from_json(cls, data: dict[str, Any]) -> ServerSpec:
         """The inverse of `to_json`."""
         sections = {
             name: SECTIONS[name](
@@ -43,3 +47,9 @@ class WorkerSpec:
         rest = {k: v for k, v in data.items() if k != "settings"}
         rest["versions"] = [(name, version, folder) for name, version, folder in data["versions"]]
         return cls(settings=Settings(**sections, origins={}), **rest)
+
+
+def read_spec(handle: int) -> ServerSpec:
+    """The orders in an inherited file."""
+    raw = os.pread(handle, os.fstat(handle).st_size, 0)
+    return ServerSpec.from_json(json.loads(raw))

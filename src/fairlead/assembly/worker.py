@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import os
 import shutil
 import signal
@@ -17,19 +16,17 @@ import uvloop
 
 from fairlead.access.leases import Leases
 from fairlead.access.secrets import Digester, read_pepper
-from fairlead.assembly.hosts import is_loopback
-from fairlead.assembly.settings import Settings
-from fairlead.assembly.spec import RUNNERS, WorkerSpec
+from fairlead.assembly.edges import body_limits, http_limits, policy
+from fairlead.assembly.spec import RUNNERS, ServerSpec, read_spec
 from fairlead.core.allowance import parse_limits
 from fairlead.core.clock import monotonic_ns, now
 from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Runtime
-from fairlead.edge.heads import HttpLimits
 from fairlead.edge.http1 import Http1
 from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
 from fairlead.packages.repository import Found
-from fairlead.serving.admission import Admission, Policy
+from fairlead.serving.admission import Admission
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.book_messages import KIND as BOOK
 from fairlead.serving.bookkeeper import JOURNAL
@@ -61,7 +58,7 @@ _BACKLOG = 1024
 class Worker:
     """One serving process."""
 
-    def __init__(self, spec: WorkerSpec, index: int, pipe: int) -> None:
+    def __init__(self, spec: ServerSpec, index: int, pipe: int) -> None:
         self._spec = spec
         self._index = index
         self._pipe = pipe
@@ -86,7 +83,7 @@ class Worker:
         bodies = body_limits(spec.settings)
         wires = [OipRest(self._registry, self._ready, bodies), self._native(bodies)]
         self._service = HttpService(
-            Router(wires), self._path, limits(spec.settings), log, self._writer
+            Router(wires), self._path, http_limits(spec.settings), log, self._writer
         )
         self._over = asyncio.Event()
         self._frozen = False
@@ -140,6 +137,7 @@ class Worker:
             bodies,
             self._feedback.add,
             self._rations.left,
+            lambda given, done: self._reporting.ask({"kind": "usage", "given": given}, done),
         )
 
     def _batcher(self, served: Served, plan: Plan) -> Batcher:
@@ -262,37 +260,6 @@ def _has_every_model(models: dict[str, dict[str, str]]) -> bool:
     return bool(models) and ready == {key.partition("/")[0] for key in models}
 
 
-def policy(settings: Settings) -> Policy:
-    """How callers without a key are taken."""
-    platform = settings.server.auth == "platform"
-    return Policy(platform=platform, open=is_loopback(settings.server.host))
-
-
-def limits(settings: Settings) -> HttpLimits:
-    """The HTTP limits that the settings ask for."""
-    own = settings.limits
-    return HttpLimits(
-        body=own.body_mib << 20,
-        head=own.head_kib << 10,
-        url=own.url_kib << 10,
-        headers=own.headers,
-        connections=own.connections,
-        connections_per_ip=own.connections_per_ip,
-        head_s=own.head_timeout_s,
-        idle_s=own.idle_timeout_s,
-        request_s=own.request_timeout_s,
-        request_max_s=own.request_timeout_max_s,
-    )
-
-
-def body_limits(settings: Settings) -> BodyLimits:
-    """What the wires keep of the settings."""
-    own = settings.limits
-    return BodyLimits(
-        depth=own.json_depth, parsed=own.body_mib << 20, answer=own.response_mib << 20
-    )
-
-
 def runtimes(homes: Path) -> dict[str, Runtime]:
     """Every runtime by name; what runs code does so in a runner process.
 
@@ -310,14 +277,13 @@ def runtimes(homes: Path) -> dict[str, Runtime]:
 def main(arguments: list[str]) -> int:
     """Runs the worker that `arguments` describe: spec descriptor, index, pipe descriptor."""
     handle, index, pipe = (int(a) for a in arguments)
-    raw = os.pread(handle, os.fstat(handle).st_size, 0)
-    spec = WorkerSpec.from_json(json.loads(raw))
+    spec = read_spec(handle)
     configure(spec.settings.log.level, spec.settings.log.format)
     uvloop.run(_run(spec, index, pipe))
     return 0
 
 
-async def _run(spec: WorkerSpec, index: int, pipe: int) -> None:
+async def _run(spec: ServerSpec, index: int, pipe: int) -> None:
     await Worker(spec, index, pipe).run()
 
 

@@ -102,6 +102,18 @@ class Line(asyncio.Protocol):
             self._transport.close()
 
 
+class Within(Line):
+    """A line to somebody in this process, who takes every message at once."""
+
+    def __init__(self, heard: Callable[[Message], None]) -> None:
+        super().__init__(lambda line, message: None, lambda line: None)
+        self._taken = heard
+
+    def send(self, message: Message) -> bool:
+        self._taken(message)
+        return True
+
+
 def error_to_json(error: FairleadError) -> dict[str, Any]:
     """An error as it travels in an answer."""
     return {"id": error.id, "what": error.what, "where": error.where, "fix": error.fix}

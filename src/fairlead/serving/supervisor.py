@@ -34,7 +34,8 @@ class Orders:
     """What to run; written by assembly, read once.
 
     worker, bookkeeper: command lines; the arguments {index} and {pipe} are filled in.
-    listener:           the descriptor of the listening socket, for the workers.
+    listener, admin:    descriptors of the listening sockets: for the workers, and for the
+                        bookkeeper (-1 for none).
     inherited:          further descriptors that the children keep (status pages, settings, lock).
     grace_s:            seconds between SIGTERM and the end.
     log:                the least level that is written, and "json" or "text".
@@ -50,6 +51,7 @@ class Orders:
     grace_s: float
     log: tuple[str, str]
     greeting: list[str]
+    admin: int = -1
 
 
 @dataclass(slots=True)
@@ -124,8 +126,9 @@ class Supervisor:
         told = {"{index}": str(child.index), "{pipe}": str(self._life)}
         command = [told.get(argument, argument) for argument in child.command]
         handles = [*self._orders.inherited, self._life]
-        if child.index >= 0:
-            handles.append(self._orders.listener)
+        listener = self._orders.listener if child.index >= 0 else self._orders.admin
+        if listener >= 0:
+            handles.append(listener)
         child.started, child.ending = now(), False
         try:
             child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=handles)

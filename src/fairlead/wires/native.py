@@ -22,6 +22,7 @@ from fairlead.serving.warmup import example_inputs
 from fairlead.wires.native_feedback import Feedback, Keep, kept_nowhere
 from fairlead.wires.native_limits import LeftOf, LimitsPage, nothing_left
 from fairlead.wires.native_rows import rows_decoder
+from fairlead.wires.native_usage import AskUsage, no_ledger, usage_route
 from fairlead.wires.problem import STATUS as STATUS
 from fairlead.wires.problem import error_reply as error_reply
 
@@ -42,10 +43,12 @@ class Native:
         limits: BodyLimits = STANDARD,
         keep: Keep = kept_nowhere,
         left: LeftOf = nothing_left,
+        usage: AskUsage = no_ledger,
     ) -> None:
         """metrics: the exposition of all workers, as OpenMetrics when given True.
 
         keep: keeps the true labels that callers send. left: what callers have left of limits.
+        usage: asks the ledger.
         """
         self._registry = registry
         self._decode = rows_decoder(limits)
@@ -58,6 +61,7 @@ class Native:
             "/readyz": self._get(PUBLIC, lambda head: self._readyz()),
             "/metrics": self._get("metrics:read", self._exposition),
             "/limits": LimitsPage(registry, left, limits).route(),
+            "/usage": usage_route(usage),
             "/models": Route("predict", error_reply, answer=self._list),
         }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fairlead.access.limits import SHARED, Left
 from fairlead.core.access import Caller
-from fairlead.core.call import Head, Reply, Route
+from fairlead.core.call import Head, Peer, Reply, Route
 from fairlead.core.errors import FairleadError
 from fairlead.core.limits import BodyLimits
 from fairlead.serving.admission import known_models
@@ -39,7 +39,9 @@ class LimitsPage:
         """Whoever may predict may ask."""
         return Route("predict", error_reply, ask=self._ask)
 
-    def _ask(self, head: Head, body: bytes, caller: Caller, later: Callable[[Reply], None]) -> None:
+    def _ask(
+        self, head: Head, body: bytes, caller: Caller, peer: Peer, later: Callable[[Reply], None]
+    ) -> None:
         names = known_models(self._registry, caller)
 
         def told(left: Mapping[str, Sequence[Left]]) -> None:

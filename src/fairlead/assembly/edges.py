@@ -1,0 +1,40 @@
+"""What the settings mean to the edge, to admission and to the wires."""
+
+from __future__ import annotations
+
+from fairlead.assembly.hosts import is_loopback
+from fairlead.assembly.settings import Settings
+from fairlead.core.limits import BodyLimits
+from fairlead.edge.heads import HttpLimits
+from fairlead.serving.admission import Policy
+
+
+def policy(settings: Settings) -> Policy:
+    """How callers without a key are taken."""
+    platform = settings.server.auth == "platform"
+    return Policy(platform=platform, open=is_loopback(settings.server.host))
+
+
+def http_limits(settings: Settings) -> HttpLimits:
+    """The HTTP limits that the settings ask for."""
+    own = settings.limits
+    return HttpLimits(
+        body=own.body_mib << 20,
+        head=own.head_kib << 10,
+        url=own.url_kib << 10,
+        headers=own.headers,
+        connections=own.connections,
+        connections_per_ip=own.connections_per_ip,
+        head_s=own.head_timeout_s,
+        idle_s=own.idle_timeout_s,
+        request_s=own.request_timeout_s,
+        request_max_s=own.request_timeout_max_s,
+    )
+
+
+def body_limits(settings: Settings) -> BodyLimits:
+    """What the wires keep of the settings."""
+    own = settings.limits
+    return BodyLimits(
+        depth=own.json_depth, parsed=own.body_mib << 20, answer=own.response_mib << 20
+    )

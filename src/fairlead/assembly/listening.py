@@ -1,0 +1,80 @@
+"""Taking an address, or saying why it cannot be had."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from fairlead.core.errors import BindRefused
+
+_BACKLOG = 1024
+_ABOVE = 2
+"""The port of the administration, above that of the service."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises BindRefused saying why and what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise BindRefused(
+            f"port {port} on {host} cannot be used: {error.strerror}",
+            fix="Choose another with --port (0 takes a free one)",
+        ) from error
+    return listener
+
+
+def listen_for_admin(where: str, port: int) -> tuple[socket.socket, str] | None:
+    """The listening socket of the administration and its address as people read it; None for off.
+
+    where: the setting `server.admin`. port: of the service.
+    Raises BindRefused saying why and what to do.
+    """
+    if where == "off":
+        return None
+    if where.startswith("unix:"):
+        return _listen_at(Path(where.removeprefix("unix:"))), where
+    if where == "auto":
+        beside = port + _ABOVE if port else 0
+        host, number = "127.0.0.1", beside if beside <= 65_535 else 0
+    else:
+        host, _, text = where.rpartition(":")
+        host, number = host.strip("[]"), int(text)
+    try:
+        listener = listen(host, number)
+    except BindRefused as error:
+        raise BindRefused(
+            f"the administration cannot listen: {error.what}",
+            fix="Name another address with --admin (127.0.0.1:0 takes a free port, off none)",
+        ) from None
+    shown = f"[{host}]" if ":" in host else host
+    return listener, f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def _listen_at(path: Path) -> socket.socket:
+    """A Unix socket that only its owner may connect to; one that a dead server left is replaced."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        with suppress(FileNotFoundError):
+            if stat.S_ISSOCK(path.lstat().st_mode):
+                path.unlink()
+        listener.bind(str(path))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise BindRefused(
+            f"the administration cannot listen at {path}: {error.strerror}",
+            fix="Name another address with --admin",
+        ) from error
+    finally:
+        os.umask(before)
+    return listener
