@@ -2,14 +2,18 @@
 
 import gc
 import weakref
+from dataclasses import replace
 
 import pytest
 from tests.serving.parts import serve
 
+from fairlead.core.access import NOBODY, journal_name
 from fairlead.core.call import PUBLIC, Call, Route
+from fairlead.core.decision import ABSTAINED, SERVED
 from fairlead.core.errors import FairleadError, MalformedBody
 from fairlead.serving.answered import Answered
-from fairlead.serving.record import encode, refuse
+from fairlead.serving.record import encode, refuse, write_down
+from fairlead.usage.journal import Journal, read, segments
 from fairlead.wires import native
 
 
@@ -70,3 +74,24 @@ def test_a_fault_of_an_encoder_is_the_fault_of_one_call_only(rows, capsys):
             assert call.error.name == "INTERNAL"
             assert "ZeroDivision" not in call.error.line()
     assert ("encode_failed" in capsys.readouterr().err) == any(count % 2 == 0 for count in rows)
+
+
+def test_who_called_and_how_many_rows_were_withheld_is_written_down(tmp_path):
+    journal, served = Journal(tmp_path, "w"), serve(None)
+    calls = []
+    for withheld, name in ((0, "a"), (2, "b")):
+        call = Call(Route(PUBLIC, native.error_reply), 0.0, 1.0, 1, True, answered)
+        call.rows, call.payload, call.withheld = 3, b"{}", withheld
+        call.decision = ABSTAINED if withheld else SERVED
+        call.caller = replace(NOBODY, who=journal_name(name, "tenant", "gold", "gold@3"))
+        calls.append(call)
+    for part in (calls[:1], calls):
+        write_down(journal, served, part)
+    journal.close()
+    found = [r for _, b in read(segments(tmp_path)[0]) if b for r in b.records()]
+    assert [(r.key, r.price, r.rows, r.withheld, r.decision) for r in found] == [
+        ("a", "gold@3", 3, 0, "serve"),
+        ("a", "gold@3", 3, 0, "serve"),
+        ("b", "gold@3", 3, 2, "abstain"),
+    ]
+    assert [call.usage for call in calls] == [1, 2]

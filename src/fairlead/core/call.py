@@ -158,6 +158,7 @@ class Call:
     payload:  the answer's body, None until it is known. An error has a payload too.
     reply:    the whole reply when it is not a plain 200 with JSON.
     done:     gives the finished call back to its connection.
+    withheld: of its rows, those that were abstained or rejected.
     gone:     the caller has left; nothing more is sent.
     caller:   who asks.
     grant:    what it has taken of its caller's limits, None where there are none.
@@ -176,6 +177,7 @@ class Call:
     reply: Any = None
     error: FairleadError | None = None
     decision: int = SERVED
+    withheld: int = 0
     compute_ns: int = 0
     gone: bool = False
     caller: Caller = NOBODY

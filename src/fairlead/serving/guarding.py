@@ -338,9 +338,10 @@ def decide(
     for call in calls:
         stop = start + call.rows
         call.decision = int(verdicts.codes[start:stop].max(initial=0))
-        if call.decision >= ABSTAINED and not spoken:
+        if call.decision >= ABSTAINED:
+            call.withheld = int((verdicts.codes[start:stop] >= ABSTAINED).sum())
             choice: GuardChoice = call.lease.package.guards
-            if call.rows == 1 or choice.rows == "refuse":
+            if not spoken and (call.rows == 1 or choice.rows == "refuse"):
                 call.error = _declined(call, verdicts, start)
         start = stop
     if verdicts.worst < ABSTAINED:

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from fairlead.core.call import Call, Encoder
 from fairlead.core.clock import monotonic_ns, wall_ns
-from fairlead.core.decision import Verdicts
+from fairlead.core.decision import ABSTAINED, Verdicts
 from fairlead.core.errors import (
     AnswerTooLarge,
     FairleadError,
@@ -27,7 +27,8 @@ _OK, _FAILED, _ABANDONED = 0, 1, 2
 # One attribute of many calls: `map` over these makes no frame per list.
 _rows, _bytes_in = attrgetter("rows"), attrgetter("bytes_in")
 _payload, _compute_ns = attrgetter("payload"), attrgetter("compute_ns")
-_decision, _who = attrgetter("decision"), attrgetter("caller.who")
+_decision, _withheld = attrgetter("decision"), attrgetter("withheld")
+_who = attrgetter("caller.who")
 
 
 def refuse(call: Call, error: Exception) -> None:
@@ -94,16 +95,18 @@ def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
         if call.error is not None or call.payload is None:
             _set_error(call, call.error or Internal("the call was lost"))
             status[number] = _FAILED
-        if call.gone:
+        elif call.gone:
             status[number] = _ABANDONED
+    decision = [*map(_decision, calls)]
     columns = Columns(
         rows=[*map(_rows, calls)],
         bytes_in=[*map(_bytes_in, calls)],
         bytes_out=[*map(len, map(_payload, calls))],
         compute_ns=[*map(_compute_ns, calls)],
         status=status,
-        decision=[*map(_decision, calls)],
+        decision=decision,
         who=[*map(_who, calls)],
+        withheld=[*map(_withheld, calls)] if max(decision) >= ABSTAINED else (),
     )
     package = served.package
     try:
