@@ -32,6 +32,12 @@ jwks = "keys.json"
 tenant = "acme"
 scopes = ["predict:iris"]
 """
+CERTIFIED = """
+[[certificate]]
+subject = "spiffe://example.org/checkout"
+tenant = "shop"
+scopes = ["predict:*"]
+"""
 
 
 class Anything(jws.JWSRegistry):

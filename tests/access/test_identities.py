@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.access.issuing import NOW_S, RULES, claims, identities, public, signed
+from tests.access.issuing import CERTIFIED, NOW_S, RULES, claims, identities, public, signed
 from tests.access.parts import NOW, SECOND
 
 from fairlead.access import identities as module
@@ -36,12 +36,6 @@ scopes = ["predict:iris", "feedback:iris"]
 limits = ["requests=100/second"]
 disclosure = "label"
 origins = ["https://shop.example.org"]
-"""
-CERTIFIED = """
-[[certificate]]
-subject = "spiffe://example.org/checkout"
-tenant = "shop"
-scopes = ["predict:*"]
 """
 
 

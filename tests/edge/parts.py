@@ -75,13 +75,15 @@ class EchoPath:
         self.held: list[Call] = []
         self.seen: list[bytes] = []
         self.patience: list[float] = []
+        self.keys: dict[str, Caller] = {}
 
     def admit(self, head: Head, peer: Peer) -> Caller:
         if head.route.model == "shut":
             raise ModelNotReady("the model is shut")
-        return anybody(peer.address)
+        return self.keys.get(head.headers.get("authorization", "")) or anybody(peer.address)
 
     def predict(self, call: Call, head: Head, body: bytes, peer: Peer) -> None:
+        call.caller = self.admit(head, peer)
         self.seen.append(body)
         self.patience.append(call.deadline - call.received)
         call.payload = body
@@ -104,13 +106,15 @@ class Forgetful(HttpService):
 class Bench:
     """A listening edge on a loop of its own."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: HttpLimits, memory: bool) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, limits: HttpLimits, memory: bool, more: Any
+    ) -> None:
         self.loop = loop
         self.wire = EchoWire()
         self.path = EchoPath()
         self.logged: list[tuple[str, dict[str, object]]] = []
         kind = HttpService if memory else Forgetful
-        self.service = kind(Router([self.wire]), self.path, limits, self._log, WRITER)
+        self.service = kind(Router([self.wire]), self.path, limits, self._log, WRITER, **more)
         self.port = 0
 
     def _log(self, event: str, **fields: object) -> None:
@@ -143,10 +147,15 @@ class Bench:
 
 
 @contextmanager
-def bench(memory: bool = True, tls: ServerTls | None = None, **limits: Any) -> Iterator[Bench]:
-    """An edge under these limits; everything ends with the block."""
+def bench(
+    memory: bool = True, tls: ServerTls | None = None, more: Any = None, **limits: Any
+) -> Iterator[Bench]:
+    """An edge under these limits; everything ends with the block.
+
+    more: what else the service is made with.
+    """
     loop = uvloop.new_event_loop()
-    made = Bench(loop, HttpLimits(**limits), memory)
+    made = Bench(loop, HttpLimits(**limits), memory, more or {})
     listening, over = Event(), asyncio.Event()
 
     def made_for_each() -> asyncio.Protocol:

@@ -201,9 +201,7 @@ def subjects(edge, authority, pair):
     """Whom the server takes a caller for that shows a certificate."""
     with Raw(edge.port, authority.client(pair)) as raw:
         raw.ask(get("/plain"))
-        return edge.call(
-            lambda: [c._transport.get_extra_info("subject") for c in edge.service._connections]
-        )
+        return edge.call(lambda: [c.peer.subject for c in edge.service._connections])
 
 
 def test_the_peer_of_a_connection_has_the_name_in_its_certificate(asking, authority):

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import httptools
 
+from fairlead.access.origins import ORIGIN
 from fairlead.core.call import Call, Head, Peer, Reply
 from fairlead.core.clock import now
 from fairlead.core.errors import (
@@ -23,8 +24,8 @@ from fairlead.core.errors import (
     RequestTimeout,
 )
 from fairlead.edge.heads import REQUEST_ID, HeadParts, is_request_id, make_head, read_wishes
-from fairlead.edge.plain import Plain, malformed, with_id
-from fairlead.edge.service import HttpService
+from fairlead.edge.plain import Plain, for_page, malformed, with_id
+from fairlead.edge.service import SUBJECT, HttpService
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MOST_PIPELINED = 128
@@ -78,7 +79,8 @@ class Http1(asyncio.Protocol):
         self._transport = transport
         self.seen = now()
         peer: Any = transport.get_extra_info("peername")
-        self.peer = Peer(str(peer[0]) if peer.__class__ is tuple else "")
+        subject = transport.get_extra_info(SUBJECT, "")
+        self.peer = Peer(str(peer[0]) if peer.__class__ is tuple else "", subject)
         if not self._service.connected(self):
             transport.close()
 
@@ -186,7 +188,7 @@ class Http1(asyncio.Protocol):
         self._head = head
         try:
             read_wishes(head, limits)
-            head.route = self._service.router.route(head.method, head.path)
+            head.route = self._service.route(head)
             self._service.path.admit(head, self.peer)
             if head.length > limits.body:
                 raise BodyTooLarge(
@@ -250,8 +252,8 @@ class Http1(asyncio.Protocol):
             self._begin_plain(head, body)
             return
         call = Call(route, moment, moment + head.patience, len(body), head.keep_alive, self._done)
-        if head.request_id:
-            call.done = partial(self._done_with_id, head.request_id)
+        if head.request_id or ORIGIN in head.headers:
+            call.done = partial(self._done_dressed, head)
         self._owe(call)
         service.path.predict(call, head, body, self.peer)
 
@@ -289,9 +291,10 @@ class Http1(asyncio.Protocol):
             self._send(pending.popleft())
         self._read_on()
 
-    def _done_with_id(self, request_id: str, call: Call) -> None:
-        """As `_done`; the answer carries the caller's id."""
-        call.reply = with_id(call.reply or Reply(200, call.payload or b""), request_id)
+    def _done_dressed(self, head: Head, call: Call) -> None:
+        """As `_done`; the answer carries what its caller's head asks for."""
+        reply = for_page(call.reply or Reply(200, call.payload or b""), head, call.caller)
+        call.reply = with_id(reply, head.request_id)
         self._done(call)
 
     def _answer(self, head: Head, reply: Reply) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from fairlead.core.call import Reply
+from dataclasses import replace
+
+from fairlead.access.origins import ORIGIN
+from fairlead.core.access import Caller
+from fairlead.core.call import Head, Reply
 from fairlead.core.errors import BadRequestHead, FairleadError
+from fairlead.edge.cors import granted
 from fairlead.edge.heads import REQUEST_ID
 
 
@@ -27,6 +32,13 @@ def with_id(reply: Reply, request_id: str) -> Reply:
         return reply
     headers = (*reply.headers, (REQUEST_ID, request_id))
     return Reply(reply.status, reply.body, reply.media_type, headers)
+
+
+def for_page(reply: Reply, head: Head, caller: Caller) -> Reply:
+    """The reply with what a page in a browser needs to read it, where its caller allows that."""
+    if ORIGIN not in head.headers:
+        return reply
+    return replace(reply, headers=(*reply.headers, *granted(head.headers, caller)))
 
 
 def malformed(error: Exception) -> FairleadError:

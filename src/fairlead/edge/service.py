@@ -8,11 +8,14 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Protocol
 
-from fairlead.core.access import Caller
-from fairlead.core.call import Call, Head, Peer, Reply
+from fairlead.core.access import NOBODY, Caller
+from fairlead.core.call import PUBLIC, Call, Head, Peer, Reply, Route
 from fairlead.core.clock import now
 from fairlead.core.errors import BadParameter, FairleadError, Internal
+from fairlead.edge.cors import OwnNames, is_preflight, preflight
+from fairlead.edge.forwarded import TrustedProxies
 from fairlead.edge.heads import USAGE_ID, HttpLimits, marked, without_marks
+from fairlead.edge.plain import for_page
 from fairlead.edge.router import Router
 
 _HEADS_KEPT = 1024
@@ -22,6 +25,8 @@ _QUIET_S = 0.5
 _LOOPBACK = re.compile(r"127\.|::1\Z|\Z")
 """A peer on this machine; one without an address comes over a Unix socket."""
 _REASONS = {s.value: s.phrase for s in HTTPStatus}
+SUBJECT = "subject"
+"""What a transport is asked for by who wants to know whom a client certificate names."""
 
 
 class Path(Protocol):
@@ -51,6 +56,9 @@ class HttpService:
 
     log: called with (event, fields) for faults of ours.
     writer: the first half of the usage ids that this worker gives.
+    proxies: those that are trusted; they come with the connections of many callers.
+    listed: whether some caller may come from pages of a web origin; None to grant nothing to any.
+    names: under which alone this listener may be asked; None for any.
     quiet: whether nothing was read from any connection shortly before the last tick.
     """
 
@@ -61,7 +69,14 @@ class HttpService:
         limits: HttpLimits,
         log: Callable[..., None],
         writer: str,
+        *,
+        proxies: TrustedProxies | None = None,
+        listed: Callable[[str], bool] | None = None,
+        names: OwnNames | None = None,
     ) -> None:
+        self._proxies = proxies or TrustedProxies(())
+        self._listed = listed
+        self._names = names
         self.router = router
         self.path = path
         self.limits = limits
@@ -104,7 +119,9 @@ class HttpService:
         peer = connection.peer.address
         known = self._per_peer.get(peer, 0)
         full = len(self._connections) >= self.limits.connections
-        crowded = known >= self.limits.connections_per_ip and not _LOOPBACK.match(peer)
+        crowded = known >= self.limits.connections_per_ip and not (
+            _LOOPBACK.match(peer) or self._proxies.trusts(peer)
+        )
         self._connections.add(connection)
         self._per_peer[peer] = known + 1
         return not full and not crowded
@@ -161,23 +178,40 @@ class HttpService:
         except BadParameter:
             return None
 
+    def route(self, head: Head) -> Route:
+        """The route that answers. Raises what `Router.route` does, HostRefused and OriginRefused.
+
+        A browser that asks what its page may is answered here, whatever the address.
+        """
+        if self._names is not None:
+            self._names.check(head.headers)
+        listed = self._listed
+        if listed is not None and is_preflight(head):
+            return Route(
+                PUBLIC,
+                lambda error: self.router.error(head.path, error),
+                answer=lambda head, body, caller: preflight(head, listed),
+            )
+        return self.router.route(head.method, head.path)
+
     def plain(
         self, head: Head, body: bytes, peer: Peer, later: Callable[[Reply], None]
     ) -> Reply | None:
         """The answer of a route that needs no model; None when it is given to `later`."""
-        route = head.route
+        route, caller = head.route, NOBODY
         try:
             caller = self.path.admit(head, peer)
             if route.ask is not None:
-                route.ask(head, body, caller, peer, later)
+                route.ask(head, body, caller, peer, _for_page_later(head, caller, later))
                 return None
             assert route.answer is not None
-            return route.answer(head, body, caller)
+            reply = route.answer(head, body, caller)
         except FairleadError as error:
-            return route.error(error)
+            reply = route.error(error)
         except Exception as error:
             self._log("route_failed", address=head.path, error=repr(error))
-            return route.error(Internal("the server failed on this request"))
+            reply = route.error(Internal("the server failed on this request"))
+        return for_page(reply, head, caller)
 
     def refusal(self, head: Head, error: FairleadError) -> Reply:
         """The answer to a request that is refused by its head."""
@@ -213,3 +247,9 @@ class HttpService:
         if closing:
             lines.append("connection: close")
         return ("\r\n".join(lines) + "\r\n").encode("latin-1") + told + b"\r\n"
+
+
+def _for_page_later(
+    head: Head, caller: Caller, later: Callable[[Reply], None]
+) -> Callable[[Reply], None]:
+    return lambda reply: later(for_page(reply, head, caller))

@@ -17,10 +17,7 @@ from fairlead.core.call import Peer
 from fairlead.core.clock import now
 from fairlead.core.errors import HandshakeFailed
 from fairlead.edge.certificates import subject
-from fairlead.edge.service import HttpService
-
-SUBJECT = "subject"
-"""What `get_extra_info` is asked for by who wants to know whom a client certificate names."""
+from fairlead.edge.service import SUBJECT, HttpService
 
 _PIECE = 256 << 10
 _RECORD = 16 << 10
