@@ -1,6 +1,7 @@
 """What two sets of scopes allow both is exactly what each of them allows."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import example, given
@@ -54,6 +55,40 @@ def test_a_third_set_narrows_what_two_allow(one, other, third, ask):
     each = all(allows(holder(every), *ask) for every in (a, b, c))
     assert allows(holder(both(both(a, b), c)), *ask) is each
     assert allows(holder(both(a, both(b, c))), *ask) is each
+
+
+def singles(*operations: str, models: list[str]) -> list[Allowed]:
+    """Every single scope of these."""
+    chosen = product(operations, models, ["", "1", "2", *LABELS])
+    return [Allowed.of([Scope(*each)]) for each in chosen]
+
+
+def asks(*models: str) -> list[tuple]:
+    return [*product(["predict", "explain"], models, [0, 1, 2], ["", *LABELS])]
+
+
+def answers(allowed: Allowed, asked: list[tuple]) -> list[bool]:
+    holding = holder(allowed)
+    return [allows(holding, *ask) for ask in asked]
+
+
+def test_any_two_scopes_allow_both_what_each_allows():
+    asked = asks("iris", "wine", "other")
+    every = singles("predict", "explain", models=["iris", "wine", "*"])
+    said = [answers(one, asked) for one in every]
+    for (one, a), (other, b) in product(zip(every, said, strict=True), repeat=2):
+        each = [x and y for x, y in zip(a, b, strict=True)]
+        assert answers(both(one, other), asked) == each, (one, other)
+
+
+def test_any_three_scopes_allow_what_each_allows():
+    asked = asks("iris", "wine")
+    every = singles("predict", models=["iris", "*"])
+    said = [answers(one, asked) for one in every]
+    for three in product(zip(every, said, strict=True), repeat=3):
+        (one, a), (other, b), (third, c) = three
+        each = [x and y and z for x, y, z in zip(a, b, c, strict=True)]
+        assert answers(both(both(one, other), third), asked) == each, three
 
 
 @given(scopes)

@@ -1,7 +1,7 @@
 """Money: exact, of one currency, rounded once, and never a float."""
 
 import ast
-from decimal import Decimal, localcontext
+from decimal import Decimal, Inexact, localcontext
 from fractions import Fraction
 from itertools import permutations
 from pathlib import Path
@@ -251,6 +251,13 @@ def test_an_amount_between_minor_units_has_no_minor_units():
     assert Money.of("7", JPY).minor == 7
     with pytest.raises(ValueError, match="no whole number"):
         Money(1, EUR).minor  # noqa: B018
+
+
+def test_a_sum_that_would_have_to_be_rounded_is_refused():
+    with pytest.raises(Inexact):
+        together([Decimal("1E+100"), Decimal("1E-100")])
+    with pytest.raises(Inexact):
+        Price.of("0.000000000001", EUR).times(10**130 + 1)
 
 
 def test_no_setting_of_decimals_changes_a_sum():

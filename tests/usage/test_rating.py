@@ -112,6 +112,23 @@ def test_the_past_is_rated_by_the_table_of_its_record():
     assert totals(after.lines) == {"EUR": Money.of(1, "EUR")}
 
 
+@pytest.mark.parametrize(("rule", "cents"), [("half-up", [1, 2]), ("half-even", [0, 2])])
+def test_a_line_is_rounded_as_its_plan_says(rule, cents):
+    plans = known(plan('row = "0.005"\nrequest = "0.015"', more=f'rounding = "{rule}"'))
+    lines = priced([used()], plans, History({})).lines
+    assert [line.amount.minor for line in lines] == [cents[1], cents[0]]
+
+
+def test_the_tenth_revision_comes_after_the_second():
+    """Within a quarter of an hour the lower revision is the earlier one, in lines too."""
+    second = replace(plan('row = "1"', "rows = 3"), revision=2)
+    tenth = replace(second, revision=10)
+    rows = [used(price="gold@10", rows=2), used(price="gold@2", rows=2)]
+    rated = priced(rows, known(second, tenth), History({}))
+    assert [charge.exact for charge in rated.charges] == [1, 0]
+    assert [line.price for line in rated.lines] == ["gold@2", "gold@10"]
+
+
 def test_amounts_of_two_currencies_are_two_totals():
     plans = known(plan('row = "1"'), plan('row = "100"', name="yen", code="JPY"))
     rows = [used(rows=2), used(rows=3, price="yen@1")]
