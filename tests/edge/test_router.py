@@ -3,17 +3,17 @@
 import pytest
 
 from fairlead.core.call import PUBLIC, Reply, Route
-from fairlead.core.errors import AddressNotFound, BadRequestHead, MethodNotAllowed
+from fairlead.core.errors import AddressNotFound, BadRequestHead, Internal, MethodNotAllowed
 from fairlead.edge.router import Router
 
 
 class Wire:
     """Knows the addresses of a table of methods; every error is its own name."""
 
-    def __init__(self, prefix: str, table: dict[str, str]) -> None:
+    def __init__(self, prefix: str, table: dict[str, str], operation: str = "predict") -> None:
         self.prefix = prefix
         self.routes = {
-            path: (method, Route(PUBLIC, self.error, answer=lambda head, body: Reply(200, b"")))
+            path: (method, Route(operation, self.error, answer=lambda head, body: Reply(200, b"")))
             for path, method in table.items()
         }
 
@@ -66,3 +66,10 @@ def test_an_address_begins_with_a_slash(path):
 )  # fmt: skip
 def test_an_error_has_the_shape_of_the_protocol_that_the_address_belongs_to(path, prefix):
     assert ROUTER.error(path, AddressNotFound("none")).body == prefix.encode()
+
+
+def test_a_route_that_calls_itself_public_is_answered_only_where_the_one_table_has_it():
+    router = Router([Wire("/", {"/own": "GET", "/livez": "GET"}, PUBLIC)])
+    assert router.route("GET", "/livez").operation == PUBLIC
+    with pytest.raises(Internal):
+        router.route("GET", "/own")

@@ -30,6 +30,7 @@ from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
 from fairlead.usage.ledger import open_ledger
 from fairlead.usage.stores.database import connection
+from fairlead.usage.stores.joint import Joint
 from fairlead.usage.stores.keys import FILE as KEYS
 from fairlead.wires.admin import Admin
 
@@ -62,10 +63,10 @@ class Bookkeeper:
         tell = loop.call_soon_threadsafe
         digester = lambda: Digester(read_pepper(state))  # noqa: E731
         self._keeping = Keeping(
-            state, lambda: Room.of(connection(state / KEYS, "keys"), state, digester), tell
+            state, lambda: Room.of(Joint(connection(state / KEYS, "keys")), state, digester), tell
         )
         self._reckoning = Reckoning(lambda: open_ledger(state), tell)
-        judging = Judging(state, lambda: self.following.accuracy)
+        judging = Judging(state, lambda: self.following.accuracy, self._keeping.note)
         desks: list[Desk] = [self._keeping, judging, self._reckoning]
         self.office = Office(state, desks)
         self._path = _AdminPath(digester)

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.core.call import Reply, Route
-from fairlead.core.errors import AddressNotFound, BadRequestHead, FairleadError
+from fairlead.core.call import PUBLIC, Reply, Route
+from fairlead.core.errors import AddressNotFound, BadRequestHead, FairleadError, Internal
 from fairlead.core.promises import Wire
+
+PUBLIC_ADDRESSES = frozenset(("/", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"))
+"""Everything that is answered without a caller: whether we live and are ready, and no name. A route
+that calls itself public and does not stand here is not answered at all."""
 
 
 class Router:
@@ -27,6 +31,8 @@ class Router:
         for wire in self._wires:
             found = wire.route(method, path)
             if found is not None:
+                if found.operation == PUBLIC and path not in PUBLIC_ADDRESSES:
+                    raise Internal("this address has no operation")
                 return found
         raise AddressNotFound("no such address", fix="GET /models lists what is served")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairlead.core.audit import By
 from fairlead.serving.exchange import Line, Message
 from fairlead.serving.guard_state import FILE
 
@@ -13,12 +14,15 @@ if TYPE_CHECKING:
     from fairlead.serving.standing import Standing
 
 _TELL_EVERY = 5
+_ACTS = {"forgive": "misuse.forgive", "restart": "drift.restart"}
+"""What the audit trail calls the messages that change something."""
 
 
 class Judging:
     """Adds up the guards of all workers.
 
     accuracy: gives how right the answers of each version were, as far as labels have come.
+    note: puts what the command line does into the audit trail.
     """
 
     kinds: frozenset[str] = frozenset(("seen", "looked", "suspects", "forgive", "restart"))
@@ -27,9 +31,11 @@ class Judging:
         self,
         folder: Path,
         accuracy: Callable[[], Mapping[tuple[str, int], Mapping[str, Any]]],
+        note: Callable[[By, str, str], None] = lambda by, act, about: None,
     ) -> None:
         self._file = folder / FILE
         self._accuracy = accuracy
+        self._note = note
         self._opened: Standing | None = None
         self._lines: dict[Line, int] = {}
         self._beats = 0
@@ -61,6 +67,9 @@ class Judging:
             answer = self._standing().answer(message)
             self._tell()
             self.save()
+            if kind in _ACTS:
+                about = str(message.get("caller") or message.get("model") or "")
+                self._note(By(f"uid {line.uid}", "command line"), _ACTS[kind], about)
             line.send({**answer, "id": message.get("id")})
 
     def _relay(self, line: Line, message: Message) -> None:

@@ -82,7 +82,7 @@ class OipRest:
         self._decode = infer_decoder(limits)
         self._ready = ready
         self._fixed: dict[tuple[str, ...], dict[str, Route]] = {
-            (): {"GET": self._public(self._server)},
+            (): {"GET": self._read(lambda head, body, caller: self._server())},
             ("health", "live"): {"GET": self._public(self._live)},
             ("health", "ready"): {"GET": self._public(self._server_ready)},
             ("models",): {"GET": self._read(self._models)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ class Joint:
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         return self._database.rows(sql, values)
 
-    def many(self, sql: str, values: Sequence[Sequence[object]]) -> None:
+    def many(self, sql: str, values: Iterable[Sequence[object]]) -> None:
         self._database.many(sql, values)
 
     @contextmanager
