@@ -27,6 +27,7 @@ COMMANDS = {
     "serve": "Serve a repository, a package or a trained file over HTTP",
     "misuse": "Show who is suspected of copying or probing a model, and end a suspicion",
     "drift": "Report whether the rows have moved since training, and by how much",
+    "usage": "Show who used how much of which model, and verify it against the journal",
     "config": "Show every setting and where its value comes from",
 }
 """Every command and its summary; the module's own SUMMARY says the same."""

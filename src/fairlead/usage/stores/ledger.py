@@ -221,6 +221,11 @@ class LedgerStore:
             asked += f" GROUP BY {', '.join(by)}"
         return self.database.rows(asked, (first, after, *only.values()))
 
+    def folded(self) -> int:
+        """How many records the common rows hold: of these no file is left."""
+        found = self.database.rows("SELECT coalesce(sum(requests), 0) FROM usage WHERE segment = 0")
+        return int(found[0][0])
+
     def span(self) -> tuple[int, int]:
         """The first quarter with anything in it, and the one after the last; (0, 0) for none."""
         first, last = self.database.rows("SELECT min(quarter), max(quarter) FROM usage")[0]

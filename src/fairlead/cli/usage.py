@@ -1,0 +1,90 @@
+"""`fairlead usage`: who used how much of which model, and whether the ledger is right."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fairlead.assembly.ledgers import opened
+from fairlead.cli.main import COMMANDS
+from fairlead.core.errors import BadUsage
+from fairlead.usage.export import as_csv, as_table, write_parquet
+from fairlead.usage.ledger import JOURNAL
+from fairlead.usage.query import DIMENSIONS, totals
+from fairlead.usage.verify import GOOD, WORDS, pending, verify
+
+SUMMARY = COMMANDS["usage"]
+_ONLY = ("tenant", "model", "key", "plan")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is asked, of whom and when, and how it is written."""
+    add = parser.add_argument
+    add(
+        "action", nargs="?", default="show", choices=["show", "verify"],
+        help="show usage (the default), or compute every sum again from the journal and compare",
+    )  # fmt: skip
+    add("--by", default="", metavar="WORDS", help=f"a row for each: {', '.join(DIMENSIONS)}")
+    add("--zone", default="UTC", metavar="ZONE", help="where days begin, such as Europe/Berlin")
+    add("--since", default="", metavar="TIME", help="from this day or time on: 2026-11-25[T08:15]")
+    add("--until", default="", metavar="TIME", help="up to, and without, this day or time")
+    for name in _ONLY:
+        add(f"--{name}", default=None, metavar=name.upper(), help=f"of this {name} only")
+    add("--state", default="./.fairlead", metavar="DIR", help="the state folder of the server")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument("--csv", action="store_true", help="print comma-separated values")
+    form.add_argument("--parquet", default="", metavar="FILE", help="write a Parquet file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Shows or verifies; works while the server runs and while it does not."""
+    folder = Path(args.state)
+    if args.action == "verify":
+        if args.csv or args.parquet or args.by:
+            raise BadUsage("verify takes none of --by, --csv and --parquet")
+        return _verify(folder, as_json=args.json)
+    by = [word.strip() for word in args.by.split(",") if word.strip()]
+    only = {name: value for name in _ONLY if (value := getattr(args, name)) is not None}
+    with opened(folder) as ledger:
+        left = pending(ledger.store, folder / JOURNAL)
+        rows = totals(ledger.store, by, args.zone, args.since, args.until, only)
+    if args.json:
+        asked = {"zone": args.zone, "since": args.since, "until": args.until, "by": by, **only}
+        print(json.dumps(asked | {"pending": left, "usage": rows}, indent=2))
+        return 0
+    if left:
+        print(f"{left} more are in the journal and not counted here yet", file=sys.stderr)
+    if args.csv:
+        sys.stdout.write(as_csv(rows, by))
+    elif args.parquet:
+        write_parquet(rows, by, Path(args.parquet))
+    else:
+        print(as_table(rows, by))
+    return 0
+
+
+def _verify(folder: Path, *, as_json: bool) -> int:
+    with opened(folder) as ledger:
+        findings = list(verify(ledger.store, folder / JOURNAL))
+        folded = ledger.store.folded()
+    good = all(finding.verdict in GOOD for finding in findings)
+    if as_json:
+        shown: list[dict[str, Any]] = [
+            {**finding._asdict(), "means": WORDS[finding.verdict]} for finding in findings
+        ]
+        print(json.dumps({"good": good, "segments": shown, "removed": folded}, indent=2))
+        return int(not good)
+    for finding in findings:
+        if finding.verdict not in GOOD:
+            print(f"{finding.segment}: {finding.verdict}: {WORDS[finding.verdict]}")
+    held = [finding for finding in findings if finding.verdict == "agrees"]
+    events = sum(finding.events for finding in held)
+    files = f"{len(held):,} segment{'s' * (len(held) != 1)}"
+    print(f"{events:,} records of {files} agree with the ledger")
+    if folded:
+        print(f"{folded:,} records are of segments that have been removed since")
+    return int(not good)
