@@ -77,7 +77,7 @@ class Running:
         self.lines: list[str] = []
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.port = 0
+        self.port = self.admin_port = 0
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -92,6 +92,8 @@ class Running:
             return next((line for line in [*self.lines] if line.startswith("  at http")), "")
 
         self.port = int(until(address, 60).rpartition(":")[2])
+        admin = [line for line in self.lines if line.startswith("  administration at http")]
+        self.admin_port = int(admin[0].partition(",")[0].rpartition(":")[2]) if admin else 0
         return self
 
     def events(self, name: str) -> list[dict[str, Any]]:
@@ -122,6 +124,22 @@ class Running:
             connection.request("GET", path)
             answer = connection.getresponse()
             return answer.status, answer.read()
+
+    def asked(
+        self, path: str, key: str = "", body: Any = None, *, method: str = "", admin: bool = False
+    ) -> tuple[int, Any, dict[str, str]]:
+        """Status, JSON and headers of one request with a key, over a connection of its own."""
+        port = self.admin_port if admin else self.port
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            headers = {"authorization": f"Bearer {key}"} if key else {}
+            given = None if body is None else json.dumps(body)
+            if given is not None:
+                headers["content-type"] = "application/json"
+            connection.request(method or ("GET" if body is None else "POST"), path, given, headers)
+            answer = connection.getresponse()
+            told = {name.lower(): value for name, value in answer.getheaders()}
+            raw = answer.read()
+            return answer.status, json.loads(raw) if raw[:1] in b"{[" else raw, told
 
     def predict(self, connection: http.client.HTTPConnection, model: str, row: Any) -> Any:
         """The status and the JSON answer of one prediction."""
