@@ -83,6 +83,16 @@ def test_any_other_name_is_refused(host):
     assert refused.value.id == "FRL-1217"
 
 
+@pytest.mark.parametrize("bound", ["0.0.0.0", "::"])
+def test_on_every_address_any_address_is_its_own_and_no_name_is(bound):
+    names = OwnNames([bound])
+    for host in ("10.0.0.5:8082", "[2001:db8::5]", "localhost"):
+        names.check({"host": host, "origin": f"https://{host}"})
+    for host in ("evil.example", "10.0.0.5.evil.example", "0x7f000001", "[::g]"):
+        with pytest.raises(HostRefused):
+            names.check({"host": host})
+
+
 def test_a_request_without_a_host_is_refused():
     with pytest.raises(HostRefused):
         NAMES.check({})

@@ -125,6 +125,11 @@ class IdentityRules:
 
 def read_identities(file: Path) -> IdentityRules:
     """The rules in a file. Raises IdentitiesInvalid, which says where and how they are wrong."""
+    return parse_identities(read_text(file), file)
+
+
+def read_text(file: Path) -> str:
+    """What a file of rules holds. Raises IdentitiesInvalid."""
     try:
         with file.open("rb") as opened:
             facts = os.fstat(opened.fileno())
@@ -136,12 +141,11 @@ def read_identities(file: Path) -> IdentityRules:
                     where=str(file),
                     fix=f"Run `chmod o-w {file}`",
                 )
-            text = opened.read().decode()
+            return opened.read().decode()
     except OSError as error:
         raise IdentitiesInvalid(f"it cannot be read: {error.strerror}", where=str(file)) from None
     except UnicodeDecodeError:
         raise IdentitiesInvalid("it is not UTF-8", where=str(file)) from None
-    return parse_identities(text, file)
 
 
 def parse_identities(text: str, file: Path) -> IdentityRules:

@@ -12,17 +12,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from fairlead.access.secrets import Digester, read_pepper
+from fairlead.assembly.doors import Door, admin_host, admin_tls, identity_rules
 from fairlead.assembly.edges import http_limits
+from fairlead.assembly.settings import Usage
 from fairlead.assembly.spec import ServerSpec, read_spec
 from fairlead.core.access import Caller
 from fairlead.core.call import Call, Head, Peer
-from fairlead.edge.http1 import Http1
+from fairlead.edge.cors import OwnNames
 from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
 from fairlead.serving.acting import Room
 from fairlead.serving.admission import Admission, Policy
-from fairlead.serving.bookkeeper import Following
+from fairlead.serving.bookkeeper import KEPT_SEGMENTS, Following
+from fairlead.serving.bookkeeper import Bookkeeper as Follower
 from fairlead.serving.exchange import Within
+from fairlead.serving.issuing import Issuing
 from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
 from fairlead.serving.log import configure, log
@@ -59,7 +63,7 @@ class Bookkeeper:
         self._spec = spec
         self._loop = loop
         state = Path(spec.state)
-        self.following = Following(state)
+        self.following = Following(state, lambda folder: _follower(folder, spec.settings.usage))
         tell = loop.call_soon_threadsafe
         digester = lambda: Digester(read_pepper(state))  # noqa: E731
         self._keeping = Keeping(
@@ -67,7 +71,9 @@ class Bookkeeper:
         )
         self._reckoning = Reckoning(lambda: open_ledger(state), tell)
         judging = Judging(state, lambda: self.following.accuracy, self._keeping.note)
-        desks: list[Desk] = [self._keeping, judging, self._reckoning]
+        rules = identity_rules(spec.settings, spec.identities)
+        issuing = Issuing(rules, tell)
+        desks: list[Desk] = [self._keeping, judging, self._reckoning, issuing]
         self.office = Office(state, desks)
         self._path = _AdminPath(digester)
 
@@ -77,18 +83,27 @@ class Bookkeeper:
             return None
         self._keeping.joined(self._path.line)
         wire = Admin(self._keeping.ask, self._reckoning.ask, self._keeping.facts)
+        settings = self._spec.settings
+        names = OwnNames([admin_host(settings)])
         service = HttpService(
-            Router([wire]), self._path, http_limits(self._spec.settings), log, "admin"
+            Router([wire]), self._path, http_limits(settings), log, "admin", names=names
         )
-        self._tick(service)
+        door = Door(admin_tls(settings), service)
+        self._tick(service, door)
         listener = socket.socket(fileno=os.dup(self._spec.admin))
-        return await self._loop.create_server(
-            lambda: Http1(service), sock=listener, backlog=_BACKLOG
-        )
+        return await self._loop.create_server(door.connection, sock=listener, backlog=_BACKLOG)
 
-    def _tick(self, service: HttpService) -> None:
+    def _tick(self, service: HttpService, door: Door) -> None:
         service.tick()
-        self._loop.call_later(_TICK_S, self._tick, service)
+        door.tick()
+        self._loop.call_later(_TICK_S, self._tick, service, door)
+
+
+def _follower(state: Path, kept: Usage) -> Follower:
+    """Rolls up the journal; short files count too, so that they cannot be without number."""
+    size = kept.keep_segments_mib << 20
+    files = max(KEPT_SEGMENTS, kept.keep_segments_mib // 4)
+    return Follower(state, None, size, files, kept.keep_days)
 
 
 async def serve(spec: ServerSpec, pipe: int) -> int:

@@ -59,13 +59,23 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], file: Path | N
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Gives `parser` the flag of every setting that has one, and --config."""
     for known in KNOWN.values():
-        if known.flag:
+        if not known.flag:
+            continue
+        if known.default is False:
             parser.add_argument(
                 known.flag,
                 dest=known.name,
-                metavar=known.key.upper(),
-                help=f"{known.meaning} Default: {known.default or 'none'}.",
+                action="store_const",
+                const="true",
+                help=f"{known.meaning} Default: no.",
             )
+            continue
+        parser.add_argument(
+            known.flag,
+            dest=known.name,
+            metavar=known.key.upper(),
+            help=f"{known.meaning} Default: {known.default or 'none'}.",
+        )
     parser.add_argument("--config", metavar="FILE", help=f"Settings file. Default: ./{FILE}.")
 
 

@@ -32,10 +32,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def listen_for_admin(where: str, port: int) -> tuple[socket.socket, str] | None:
+def listen_for_admin(
+    where: str, port: int, scheme: str = "http"
+) -> tuple[socket.socket, str] | None:
     """The listening socket of the administration and its address as people read it; None for off.
 
-    where: the setting `server.admin`. port: of the service.
+    where: the setting `server.admin`. port: of the service. scheme: what is spoken there.
     Raises BindRefused saying why and what to do.
     """
     if where == "off":
@@ -56,7 +58,7 @@ def listen_for_admin(where: str, port: int) -> tuple[socket.socket, str] | None:
             fix="Name another address with --admin (127.0.0.1:0 takes a free port, off none)",
         ) from None
     shown = f"[{host}]" if ":" in host else host
-    return listener, f"http://{shown}:{listener.getsockname()[1]}"
+    return listener, f"{scheme}://{shown}:{listener.getsockname()[1]}"
 
 
 def _listen_at(path: Path) -> socket.socket:

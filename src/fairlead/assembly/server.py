@@ -18,6 +18,7 @@ from socket import socket
 from time import sleep
 from typing import NoReturn
 
+from fairlead.assembly.doors import admin_host, check_doors
 from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.listening import listen, listen_for_admin
 from fairlead.assembly.settings import Settings
@@ -44,6 +45,7 @@ class Prepared:
     listener, admin, lock: inheritable descriptors: the listening sockets of the service and of the
     administration (-1 for none), the state folder's lock.
     address, admin_address: where they will answer, such as http://127.0.0.1:8080.
+    identities: what the file of issuers and certificates holds.
     """
 
     settings: Settings
@@ -53,6 +55,7 @@ class Prepared:
     address: str
     admin: int = -1
     admin_address: str = ""
+    identities: str = ""
 
 
 def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
@@ -61,6 +64,7 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     Raises FileUnreadable, PackageInvalid, BindRefused and the like; then nothing is left behind.
     """
     check_exposure(settings)
+    identities = check_doors(settings)
     check_paths(paths)
     state = take_state(settings.server.state)
     # What a server that was killed has left: nobody else uses this folder now.
@@ -70,8 +74,12 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     port = listener.getsockname()[1]
     host = settings.server.host
     shown = f"[{host}]" if ":" in host else host
+    scheme = "https" if settings.server.tls_cert else "http"
+    inside = is_loopback(admin_host(settings))
     try:
-        admin = listen_for_admin(settings.server.admin, settings.server.port)
+        admin = listen_for_admin(
+            settings.server.admin, settings.server.port, "http" if inside else scheme
+        )
     except BaseException:
         listener.close()
         raise
@@ -80,9 +88,10 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
         versions,
         _handed_on(listener),
         state,
-        f"http://{shown}:{port}",
+        f"{scheme}://{shown}:{port}",
         -1 if admin is None else _handed_on(admin[0]),
         "" if admin is None else admin[1],
+        identities,
     )
 
 
@@ -108,6 +117,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
         admin=prepared.admin,
         status=pages,
         grace_s=_GRACE_S,
+        identities=prepared.identities,
     )
     told = anonymous_file(json.dumps(spec.to_json()).encode())
     python = [sys.executable, "-P", "-m"]
@@ -146,7 +156,7 @@ def _greeting(prepared: Prepared) -> list[str]:
     served = {found.name for found in prepared.versions}
     for name in sorted(set(prepared.settings.models.isolate) - served):
         lines.append(f"  note: models.isolate names {name}, which is not served here")
-    if prepared.settings.server.auth == "keys":
+    if prepared.settings.server.auth == "keys" and not prepared.settings.access.identities:
         lines.append("  open to every program on this machine: no keys exist")
     return lines
 
@@ -154,7 +164,7 @@ def _greeting(prepared: Prepared) -> list[str]:
 def check_exposure(settings: Settings) -> None:
     """Raises BindRefused for an address that others can reach when nobody authenticates."""
     host = settings.server.host
-    if settings.server.auth == "platform" or is_loopback(host):
+    if settings.server.auth == "platform" or settings.access.identities or is_loopback(host):
         return
     raise BindRefused(
         f"{host} can be reached by other machines, and there are no keys",

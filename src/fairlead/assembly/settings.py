@@ -78,6 +78,8 @@ _HOST = _text("a host name or an IP address", r"[^\s/]+")
 _PORT = _whole(0, 65535)
 _ADMIN = _text('HOST:PORT, "unix:PATH", "auto" or "off"', r"auto|off|unix:[^\s\0]+|[^\s/]+:\d{1,5}")
 _PATH = _text("a path", r"[^\0]+")
+_FILE = _text("a path", r"[^\0]*")
+_NETWORKS = _list_of("networks such as 10.0.0.0/8", r"[0-9a-fA-F.:]+(/[0-9]{1,3})?")
 _NAME = _text("a name", r"[^\0\r\n]{0,128}")
 _WORKERS = Kind(
     '"auto" or a whole number from 1 to 256',
@@ -129,6 +131,46 @@ class Server:
         "Who authenticates callers: our own keys, or the platform in front of the server. Without "
         'keys, only "platform" allows an address that other machines can reach.',
         flag="--auth",
+    )
+    tls_cert: str = _setting(
+        "",
+        _FILE,
+        "The PEM file of the certificate and of those between it and its authority.",
+        flag="--tls-cert",
+    )
+    tls_key: str = _setting(
+        "", _FILE, "The PEM file of the certificate's key, unencrypted.", flag="--tls-key"
+    )
+    client_ca: str = _setting(
+        "",
+        _FILE,
+        "The PEM file of the authorities whose client certificates are accepted.",
+        flag="--client-ca",
+    )
+    client_cert: str = _setting(
+        "required",
+        _one_of("required", "optional"),
+        "Whether callers must show a client certificate where there is a client_ca.",
+        flag="--client-cert",
+    )
+    tls_elsewhere: bool = _setting(
+        False,
+        _TRUTH,
+        "Something in front of the server speaks TLS, so an address that other machines can reach "
+        "may be served without.",
+        flag="--tls-elsewhere",
+    )
+    trusted_proxy: tuple[str, ...] = _setting(
+        (),
+        _NETWORKS,
+        "Networks of proxies whose X-Forwarded-For is believed.",
+        flag="--trusted-proxy",
+    )
+    forwarded_certificates: bool = _setting(
+        False,
+        _TRUTH,
+        "Believe the X-Forwarded-Client-Cert of trusted proxies too; they must set or remove it in "
+        "every request.",
     )
     state: str = _setting(
         "./.fairlead",
@@ -183,6 +225,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Who may, beside the keys in the state folder."""
+
+    identities: str = _setting(
+        "",
+        _FILE,
+        "The file of issuers whose tokens, and of client certificates whose callers, are known.",
+        flag="--identities",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Models:
     """Which versions are served, and how."""
 
@@ -209,6 +263,28 @@ class Airlock:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """How calls are recorded, and for how long."""
+
+    durability: str = _setting(
+        "process",
+        _one_of("process", "power"),
+        "What a record survives once its call is answered: the end of the process, or a power cut "
+        "too. For that the disk has it before the answer leaves, which makes every answer slower.",
+    )
+    keep_segments_mib: int = _setting(
+        256,
+        _whole(16, 1_000_000),
+        "Journal files of which everything is in the ledger are kept up to so many MiB.",
+    )
+    keep_days: int = _setting(
+        0,
+        _whole(0, 36_500),
+        "Usage of months (UTC) that ended more days ago is dropped; 0 keeps it for ever.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What the server writes on standard error."""
 
@@ -231,18 +307,22 @@ class Settings:
     """
 
     server: Server
+    access: Access
     limits: Limits
     models: Models
     airlock: Airlock
+    usage: Usage
     log: Log
     origins: Mapping[str, str]
 
 
 SECTIONS: Mapping[str, type[Any]] = {
     "server": Server,
+    "access": Access,
     "limits": Limits,
     "models": Models,
     "airlock": Airlock,
+    "usage": Usage,
     "log": Log,
 }
 

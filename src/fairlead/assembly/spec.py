@@ -20,6 +20,7 @@ class ServerSpec:
     versions: (model name, version, package folder) of everything that is known.
     listener, admin, status: inherited descriptors of the sockets of the service and of the
               administration (-1 for none), and of the status pages.
+    identities: what the file of issuers and certificates holds.
     """
 
     settings: Settings
@@ -29,6 +30,7 @@ class ServerSpec:
     status: int
     grace_s: float
     admin: int = -1
+    identities: str = ""
 
     def to_json(self) -> dict[str, Any]:
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}

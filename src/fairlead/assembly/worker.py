@@ -14,15 +14,16 @@ from typing import Any
 
 import uvloop
 
+from fairlead.access.identities import Identities
 from fairlead.access.leases import Leases
 from fairlead.access.secrets import Digester, read_pepper
+from fairlead.assembly.doors import Door, identity_rules, server_tls, trusted_proxies
 from fairlead.assembly.edges import body_limits, http_limits, policy
 from fairlead.assembly.spec import RUNNERS, ServerSpec, read_spec
 from fairlead.core.allowance import parse_limits
 from fairlead.core.clock import monotonic_ns, now
 from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Runtime
-from fairlead.edge.http1 import Http1
 from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
 from fairlead.packages.repository import Found
@@ -30,6 +31,8 @@ from fairlead.serving.admission import Admission
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.book_messages import KIND as BOOK
 from fairlead.serving.bookkeeper import JOURNAL
+from fairlead.serving.issuing import KIND as ISSUERS
+from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.lifecycle import APART, Manager
 from fairlead.serving.log import configure, log
 from fairlead.serving.machine import usable_memory
@@ -66,25 +69,39 @@ class Worker:
         self._registry = Registry()
         self._state = Path(spec.state)
         self._writer = new_writer(index)
-        self._journal = Journal(self._state / JOURNAL, self._writer)
+        power = spec.settings.usage.durability == "power"
+        self._journal = Journal(self._state / JOURNAL, self._writer, power)
         self._feedback = FeedbackLog(self._state, self._writer)
         self._reporting = Reporting(self._state, asyncio.get_running_loop())
         leases = self._leases = Leases(self._reporting.send)
         self._rations = Rationing(leases, parse_limits(spec.settings.limits.usage))
         self._reporting.listen(("lent", "recall"), leases.heard, leases.lost)
+        proxies = trusted_proxies(spec.settings)
+        identities = Identities(identity_rules(spec.settings, spec.identities))
         self._admission = Admission(
             policy(spec.settings),
             self._registry.newest,
             lambda: Digester(read_pepper(self._state)),
             self._rations.of_tenants,
+            identities,
+            proxies.peer if proxies else None,
         )
         self._reporting.listen((BOOK,), self._admission.hear, self._admission.broke)
+        self._issuers = IssuerNews(identities, self._reporting.send)
+        self._reporting.listen((ISSUERS,), self._issuers.hear, lambda: None)
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
         bodies = body_limits(spec.settings)
         wires = [OipRest(self._registry, self._ready, bodies), self._native(bodies)]
         self._service = HttpService(
-            Router(wires), self._path, http_limits(spec.settings), log, self._writer
+            Router(wires),
+            self._path,
+            http_limits(spec.settings),
+            log,
+            self._writer,
+            proxies=proxies,
+            listed=self._admission.lists_origin,
         )
+        self._door = Door(server_tls(spec.settings), self._service)
         self._over = asyncio.Event()
         self._frozen = False
         self._accepting = False
@@ -112,9 +129,7 @@ class Worker:
         await self._others_answer()
         await self._callers_known()
         listener = socket.socket(fileno=os.dup(self._spec.listener))
-        server = await loop.create_server(
-            lambda: Http1(self._service), sock=listener, backlog=_BACKLOG
-        )
+        server = await loop.create_server(self._door.connection, sock=listener, backlog=_BACKLOG)
         self._accepting = True
         await self._over.wait()
         server.close()
@@ -164,6 +179,7 @@ class Worker:
         self._ticks += 1
         self._pages.publish(self._index, self._status())
         self._reporting.beat()
+        self._issuers.beat()
         for batcher in self._manager.batchers:
             batcher.tick()
             if batcher.stuck:
@@ -171,6 +187,7 @@ class Worker:
                 os._exit(1)
         if self._ticks % 4 == 0:
             self._service.tick()
+            self._door.tick()
             self._feedback.rest()
             for served in self._registry.served():
                 if served.outcomes is not None:

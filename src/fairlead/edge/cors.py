@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address
 
 from fairlead.access.origins import ORIGIN, origin_refused
 from fairlead.core.access import Caller
@@ -28,6 +29,7 @@ _ANSWERED = (
 _SHOWN = "fairlead-usage-id, ratelimit, ratelimit-policy, retry-after, x-request-id"
 _VARY = ("vary", "origin")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:]+)(?::[0-9]{1,5})?", re.ASCII)
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - only looked for
 _AN_ORIGIN = re.compile(r"https?://([^/]+)", re.ASCII)
 
 
@@ -70,7 +72,13 @@ class OwnNames:
     """
 
     def __init__(self, bound: Iterable[str] = ()) -> None:
-        """bound: the addresses or names that it listens on, beside those of this machine."""
+        """bound: the addresses or names that it listens on, beside those of this machine.
+
+        Where it listens on every address of the machine, any address is its own: no page can make
+        an address point elsewhere, only a name.
+        """
+        bound = list(bound)
+        self._any = bool(_EVERYWHERE & set(bound))
         names = {"localhost", "127.0.0.1", "[::1]"}
         names |= {f"[{b}]" if ":" in b and not b.startswith("[") else b for b in bound}
         self._names = frozenset(name.lower() for name in names)
@@ -92,4 +100,14 @@ class OwnNames:
 
     def _is_own(self, host: str) -> bool:
         found = _HOST.fullmatch(host.lower())
-        return found is not None and found[1] in self._names
+        if found is None:
+            return False
+        return found[1] in self._names or (self._any and _is_address(found[1]))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,148 @@
+"""How the outside gets in: TLS, the proxies that are trusted, and callers without a key of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from fairlead.access.identities import Identities
+from fairlead.access.identity_rules import IdentityRules, parse_identities, read_text
+from fairlead.assembly.hosts import is_loopback
+from fairlead.assembly.settings import Settings
+from fairlead.core.clock import now, wall_ns
+from fairlead.core.errors import BadSetting, KeyFieldInvalid, TlsInvalid, TlsMissing
+from fairlead.edge.forwarded import TrustedProxies
+from fairlead.edge.http1 import Http1
+from fairlead.edge.service import HttpService
+from fairlead.edge.tls import ClientCert, ServerTls
+from fairlead.edge.tls_connection import TlsConnection
+from fairlead.serving.log import log
+
+_DAY_S = 86_400.0
+_SOON_S = 14 * _DAY_S
+
+
+def check_doors(settings: Settings) -> str:
+    """Tries everything that the outside needs, before anything listens.
+
+    Returns what the file of issuers and certificates holds, so that every process of this server
+    knows the same. Raises TlsInvalid, TlsMissing, IdentitiesInvalid, MissingExtra, BadSetting.
+    """
+    own = settings.server
+    if own.auth != "platform":  # a platform that knows every caller is where TLS ends
+        check_clear_text(settings, own.host)
+    check_clear_text(settings, admin_host(settings))
+    server_tls(settings)
+    trusted_proxies(settings)
+    file = settings.access.identities
+    text = read_text(Path(file)) if file else ""
+    Identities(identity_rules(settings, text))
+    return text
+
+
+def admin_host(settings: Settings) -> str:
+    """The host on which administrators are listened for; localhost where it is not reachable."""
+    where = settings.server.admin
+    if where in ("auto", "off") or where.startswith("unix:"):
+        return "localhost"
+    return where.rpartition(":")[0].strip("[]")
+
+
+def check_clear_text(settings: Settings, host: str) -> None:
+    """Raises TlsMissing for an address that others can reach where nothing speaks TLS."""
+    if is_loopback(host) or settings.server.tls_cert or settings.server.tls_elsewhere:
+        return
+    raise TlsMissing(
+        f"{host} can be reached by other machines, and keys would travel in the clear",
+        fix="Give --tls-cert and --tls-key, or say --tls-elsewhere when something in front of the "
+        "server speaks TLS",
+    )
+
+
+def server_tls(settings: Settings) -> ServerTls | None:
+    """What the settings say of TLS; None for none. Raises TlsInvalid, BadSetting."""
+    own = settings.server
+    if bool(own.tls_cert) != bool(own.tls_key):
+        given, other = ("tls_cert", "key") if own.tls_cert else ("tls_key", "cert")
+        raise BadSetting(
+            f"server.{given} alone is no TLS",
+            where=settings.origins.get(f"server.{given}"),
+            fix=f"Give --tls-{other} too",
+        )
+    if not own.tls_cert:
+        if own.client_ca:
+            raise BadSetting(
+                "client certificates need TLS",
+                where=settings.origins.get("server.client_ca"),
+                fix="Give --tls-cert and --tls-key too",
+            )
+        return None
+    wanted = cast("ClientCert", own.client_cert)
+    return ServerTls(own.tls_cert, own.tls_key, own.client_ca, wanted)
+
+
+def trusted_proxies(settings: Settings) -> TrustedProxies:
+    """The proxies that are believed. Raises BadSetting."""
+    own = settings.server
+    try:
+        return TrustedProxies(own.trusted_proxy, own.forwarded_certificates)
+    except KeyFieldInvalid as error:
+        where = settings.origins.get("server.trusted_proxy")
+        raise BadSetting(error.what, where=where, fix=error.fix) from None
+
+
+def identity_rules(settings: Settings, text: str) -> IdentityRules:
+    """The issuers and certificates in what `check_doors` has read. Raises IdentitiesInvalid."""
+    return parse_identities(text, Path(settings.access.identities or ".").absolute())
+
+
+def admin_tls(settings: Settings) -> ServerTls | None:
+    """What the administration speaks: TLS where others can reach it, plain HTTP on this machine."""
+    return None if is_loopback(admin_host(settings)) else server_tls(settings)
+
+
+class Door:
+    """One listener's side of TLS. inside: makes what speaks over a connection."""
+
+    def __init__(
+        self,
+        tls: ServerTls | None,
+        service: HttpService,
+        inside: Callable[[HttpService], asyncio.Protocol] = Http1,
+    ) -> None:
+        self._tls = tls
+        self._service = service
+        self._inside = inside
+        self._warned = -_DAY_S
+        self._look_at_end()
+
+    def connection(self) -> asyncio.Protocol:
+        """What a new connection is spoken to by."""
+        tls = self._tls
+        if tls is None:
+            return self._inside(self._service)
+        return TlsConnection(
+            lambda: tls.context, self._service, lambda: self._inside(self._service)
+        )
+
+    def tick(self) -> None:
+        """Once a second: a certificate that was changed is taken, and one that ends is told."""
+        if self._tls is None:
+            return
+        try:
+            if self._tls.reload():
+                log("certificate_taken", ends=self._tls.ends.isoformat())
+                self._warned = -_DAY_S
+        except TlsInvalid as error:
+            log("certificate_refused", reason=error.line())
+        self._look_at_end()
+
+    def _look_at_end(self) -> None:
+        tls = self._tls
+        if tls is None or now() - self._warned < _DAY_S:
+            return
+        if tls.ends.timestamp() - wall_ns() / 1e9 < _SOON_S:
+            self._warned = now()
+            log("certificate_ends", ends=tls.ends.isoformat())
