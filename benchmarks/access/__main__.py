@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from benchmarks import machine
-from benchmarks.access import admission
+from benchmarks.access import admission, ledger, rating
 from benchmarks.report import summary
 
 
@@ -16,10 +16,11 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=admission.CALLS, help="how many are timed")
     options = parser.parse_args()
     print("\n".join(f"{name}: {value}" for name, value in machine.describe().items()))
-    part = admission.run(options.calls)
-    print(f"\n## {part.title}\n", *part.lines, sep="\n")
-    print("\n## Promises\n", *summary([part]), sep="\n")
-    return 0 if all(promise.kept for promise in part.promises) else 1
+    parts = [admission.run(options.calls), rating.run(), ledger.run()]
+    for part in parts:
+        print(f"\n## {part.title}\n", *part.lines, sep="\n")
+    print("\n## Promises\n", *summary(parts), sep="\n")
+    return 0 if all(promise.kept for part in parts for promise in part.promises) else 1
 
 
 if __name__ == "__main__":
