@@ -216,10 +216,15 @@ class KeySources:
     """The sources of all issuers."""
 
     def __init__(
-        self, rules: IdentityRules, told: Told, failed: Callable[[str, str], None]
+        self,
+        rules: IdentityRules,
+        told: Told,
+        failed: Callable[[str, str], None],
+        wanted_s: float = WANTED_S,
     ) -> None:
         self._sources = {
-            issuer.name: KeySource(issuer, told, failed) for issuer in rules.issuers.values()
+            issuer.name: KeySource(issuer, told, failed, PERIOD_S, wanted_s)
+            for issuer in rules.issuers.values()
         }
 
     def start(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fairlead.access.identities import Identities
 from fairlead.access.identity_rules import IdentityRules
-from fairlead.access.issuers import KeySources
+from fairlead.access.issuers import WANTED_S, KeySources
 from fairlead.access.tokens import IssuerKeys
 from fairlead.serving.exchange import Line, Message
 from fairlead.serving.log import log
@@ -24,11 +24,13 @@ class Issuing:
 
     kinds = frozenset({KIND})
 
-    def __init__(self, rules: IdentityRules, tell: Callable[..., object]) -> None:
+    def __init__(
+        self, rules: IdentityRules, tell: Callable[..., object], wanted_s: float = WANTED_S
+    ) -> None:
         self._tell = tell
         self._lines: set[Line] = set()
         self._known: dict[str, Message] = {}
-        self._sources = KeySources(rules, self._fetched, _failed)
+        self._sources = KeySources(rules, self._fetched, _failed, wanted_s)
         self._sources.start()
 
     def _fetched(self, name: str, keys: list[dict[str, Any]], fetched_ns: int) -> None:
