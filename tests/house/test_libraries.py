@@ -14,7 +14,7 @@ PLACES = {
     "httptools": ["edge/http1.py"],
     "numpy": [
         "core/tensor.py", "guards/*", "inputs/*", "packing/*", "runtimes/*",
-        "serving/disclosing.py", "serving/embedding.py", "serving/execute.py",
+        "serving/deciding.py", "serving/disclosing.py", "serving/embedding.py", "serving/execute.py",
         "serving/guarding.py", "serving/standing.py", "serving/warmup.py", "serving/watching.py",
         "usage/sums.py",
     ],

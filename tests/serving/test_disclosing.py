@@ -15,7 +15,7 @@ from fairlead.core.package import GuardChoice
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import DTYPES
 from fairlead.serving.disclosing import disclose, level_of
-from fairlead.serving.guarding import decide
+from fairlead.serving.deciding import decide
 
 
 class Watch:

@@ -98,6 +98,9 @@ def _bad_scope(text: str, what: str, fix: str) -> KeyFieldInvalid:
 Kind = Literal["live", "test", "admin"]
 """What a key is for, told by its looks; what it may do is told by its scopes alone."""
 
+ACTIONS = ("reject", "abstain", "warn", "shadow")
+"""What can become of a row that is unlike the training rows; `shadow` is only counted."""
+
 Standing = Literal["works", "revoked", "expired", "replaced"]
 
 
@@ -118,6 +121,8 @@ class Key:
     origins:     the web origins that browsers may use it from, as `https://example.org`.
     limits:      what it may use, beside its tenant's and the server's limits.
     disclosure:  the most that it is told, one of core.disclosure; "" for the model's own choice.
+    novelty:     what becomes of its rows that are unlike the training rows, one of ACTIONS; "" for
+                 the model's own choice.
     plan:        the plan that prices and bundles it; "" for none.
     ending:      the last four characters of the secret, by which people recognise it.
     kind:        what the key is for, which its first letters tell.
@@ -138,6 +143,7 @@ class Key:
     origins: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
     disclosure: str = ""
+    novelty: str = ""
     plan: str = ""
     kind: Kind = "live"
 
@@ -172,6 +178,7 @@ class Caller:
     open:    (operation, model) pairs that are allowed in every version not on trial.
     named:   (operation, model, selector) triples that are allowed: a version, a label, or what a
              key and its plan have in common (access/scopes.py).
+    novelty: what becomes of its rows that are unlike the training rows; "" as the model says.
     who:     how the journal names it: key, tenant, plan and price as a JSON array.
     """
 
@@ -186,6 +193,7 @@ class Caller:
     open: frozenset[tuple[str, str]]
     named: frozenset[tuple[str, str, str]]
     who: bytes = b'["","","",""]'
+    novelty: str = ""
 
     @classmethod
     def of(cls, key: Key) -> Caller:
@@ -202,6 +210,7 @@ class Caller:
             open=frozenset((s.operation, s.model) for s in key.scopes if not s.selector),
             named=frozenset((s.operation, s.model, s.selector) for s in key.scopes if s.selector),
             who=journal_name(key.id, key.tenant, key.plan, ""),
+            novelty=key.novelty,
         )
 
 
@@ -262,6 +271,7 @@ def check(key: Key) -> Key:
     _field(_TENANT.fullmatch(key.tenant) is not None, "tenant", "1 to 64 letters, digits, . _ -")
     _field(key.kind in get_args(Kind), "kind", f"one of {', '.join(get_args(Kind))}")
     _field(bool(key.scopes), "scopes", "at least one scope, such as predict:iris")
+    _field(key.novelty in ("", *ACTIONS), "novelty", f"one of {', '.join(ACTIONS)}")
     _field(key.disclosure in ("", *DISCLOSURES), "disclosure", f"one of {', '.join(DISCLOSURES)}")
     _field(not key.plan or _TENANT.fullmatch(key.plan) is not None, "plan", "the name of a plan")
     _field(re.fullmatch(r"[0-9A-Za-z]{4}", key.ending) is not None, "ending", "4 characters")

@@ -11,16 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fairlead.core.call import Call
 from fairlead.core.decision import (
-    ABSTAINED,
-    OUTCOMES,
-    REJECTED,
     SERVED,
     WARNED,
     Verdicts,
 )
-from fairlead.core.errors import AnswerUnsure, FairleadError, InputNovel
 from fairlead.core.package import GuardChoice, Package
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
@@ -42,11 +37,10 @@ from fairlead.guards.misuse import Misuse
 from fairlead.guards.novelty import Novelty
 from fairlead.guards.screen import screens
 from fairlead.guards.seen import Seen, UnseenShape, explain, seen_of
-from fairlead.serving.disclosing import reasons_for
+from fairlead.serving.deciding import CODES
 from fairlead.serving.embedding import Embedding
 from fairlead.serving.log import log
 
-_CODES = {"reject": REJECTED, "abstain": ABSTAINED, "warn": WARNED, "shadow": SERVED}
 MOST_EXPLAINED = 16
 """Rows of one execution whose strangeness is explained: each costs as much as judging hundreds."""
 
@@ -99,7 +93,7 @@ class Guarding:
         if self._decides is not None:
             self._decides.false_alarm_rate = choice.false_alarm_rate
             self._limit = self._decides.threshold(assured=choice.assured)
-            self._code = _CODES[choice.novelty]
+            self._code = CODES[choice.novelty]
             if not np.isfinite(self._limit):
                 # Too few rows for the owner's rate: nothing is refused that it would not cover.
                 self._decides.false_alarm_rate = self._decides.smallest_rate
@@ -261,7 +255,7 @@ class Guarding:
         verdicts.likely = lambda row: self._named(inside[row])
         if guard.threshold is None or sure.item(sure.argmin()) >= guard.threshold:
             return
-        code = _CODES[self.choice.unsure]
+        code = CODES[self.choice.unsure]
         for row in np.flatnonzero(sure < guard.threshold).tolist():
             words = f"confidence {sure[row]:.3f} is below {guard.threshold:.3f}"
             goal = f"which keeps the goal of at most {guard.error_goal:.1%} errors"
@@ -324,59 +318,3 @@ def load_guards(package: Package, read: Callable[[str], bytes]) -> Guarding | No
     if not any(guard is not None for guard in loaded):
         return None
     return Guarding(package.signature, package.guards, *loaded)
-
-
-def decide(
-    calls: Sequence[Call], outputs: list[Array], verdicts: Verdicts, spoken: bool
-) -> list[Array]:
-    """Gives each call the severest decision on its rows, and withholds what must not be served.
-
-    spoken: the answer says the decision of each row. Where it does not, a call with a row that
-    must not be served gets an error, or its rows are masked if the owner chose so.
-    """
-    start = 0
-    for call in calls:
-        stop = start + call.rows
-        call.decision = int(verdicts.codes[start:stop].max(initial=0))
-        if call.decision >= ABSTAINED:
-            call.withheld = int((verdicts.codes[start:stop] >= ABSTAINED).sum())
-            choice: GuardChoice = call.lease.package.guards
-            if not spoken and (call.rows == 1 or choice.rows == "refuse"):
-                call.error = _declined(call, verdicts, start)
-        start = stop
-    if verdicts.worst < ABSTAINED:
-        return outputs
-    withheld = verdicts.codes >= ABSTAINED
-    if verdicts.confidence is not None:
-        verdicts.confidence = np.where(withheld, 0.0, verdicts.confidence)
-    return [_masked(array, withheld) for array in outputs]
-
-
-def _declined(call: Call, verdicts: Verdicts, start: int) -> FairleadError:
-    """The error for the first row of a call that must not be served."""
-    row = next(r for r in range(call.rows) if verdicts.codes[start + r] == call.decision)
-    reasons = reasons_for(call, verdicts)
-    words = "; ".join(reasons.get(start + row, [])) or "the row is declined"
-    novel = verdicts.novel is not None and verdicts.novel[start + row]
-    kind = InputNovel if novel else AnswerUnsure
-    return kind(words, where=f"row {row}", row=row)
-
-
-def _masked(array: Array, rows: Array) -> Array:
-    """The outputs with nothing in these rows: 0, false or no text."""
-    masked = array.copy()
-    masked[rows] = "" if array.dtype.kind in "OUST" else 0
-    return masked
-
-
-def said(name: str, verdicts: Verdicts) -> Array:
-    """`decision` (text), `p_novel` or `confidence` of every row, 0 where it is not known."""
-    count = len(verdicts.codes)
-    if name == "decision":
-        words: Array = np.empty(count, dtype=object)
-        words[:] = [OUTCOMES[int(code)] for code in verdicts.codes]
-        return words
-    known = verdicts.p_novel if name == "p_novel" else verdicts.confidence
-    if known is None:
-        return np.zeros(count, np.float32)
-    return np.nan_to_num(known.astype(np.float32))

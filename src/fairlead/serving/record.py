@@ -17,8 +17,8 @@ from fairlead.core.errors import (
 )
 from fairlead.core.tensor import Array
 from fairlead.serving.answered import Answered
+from fairlead.serving.deciding import concerns, decide
 from fairlead.serving.disclosing import disclose
-from fairlead.serving.guarding import decide
 from fairlead.serving.log import log
 from fairlead.serving.registry import Served, release
 from fairlead.usage.journal import Columns, Journal
@@ -76,7 +76,7 @@ def encode(answers: Sequence[Answered]) -> None:
 def _encode(calls: Sequence[Call], outputs: list[Array], verdicts: Verdicts | None) -> None:
     """Withholds what must not be given, and writes the rest; what fails is given to nobody."""
     encoder: Encoder = calls[0].encoder
-    if verdicts is not None and verdicts.worst:
+    if verdicts is not None and concerns(calls, verdicts):
         outputs = decide(calls, outputs, verdicts, encoder.decides)
     encoder.encode(calls, *disclose(calls, outputs, verdicts))
 

@@ -33,8 +33,8 @@ from fairlead.inputs.rows import listed
 from fairlead.inputs.strict_json import check_unique, parse
 from fairlead.serving.array_json import flat, most_rows, too_large
 from fairlead.serving.array_json import rows as text_rows
+from fairlead.serving.deciding import said
 from fairlead.serving.disclosing import discreet
-from fairlead.serving.guarding import said
 from fairlead.serving.registry import Served
 from fairlead.wires.oip_decisions import ADDED, added_by
 from fairlead.wires.oip_known import KnownForms

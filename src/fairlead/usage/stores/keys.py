@@ -51,6 +51,7 @@ PART = Part(
         origins TEXT NOT NULL,
         limits TEXT NOT NULL,
         disclosure TEXT NOT NULL,
+        novelty TEXT NOT NULL,
         plan TEXT NOT NULL,
         kind TEXT NOT NULL
     ) STRICT;
