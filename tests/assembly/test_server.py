@@ -11,18 +11,22 @@ from contextlib import closing
 
 import pytest
 from tests import models
+from tests.access.parts import NOW, made
 
 from fairlead.assembly import config
 from fairlead.assembly.server import (
     check_exposure,
     check_paths,
     find_versions,
+    has_keys,
     listen,
     one_thread_each,
     prepare,
     take_state,
 )
 from fairlead.core.errors import BadUsage, BindRefused, FileUnreadable, PackageInvalid
+from fairlead.usage.stores.keys import FILE as KEYS
+from fairlead.usage.stores.keys import open_keys
 
 
 def settings(**flags: object):
@@ -46,6 +50,19 @@ def test_an_address_that_others_reach_is_refused_unless_the_platform_authenticat
         check_exposure(settings(server_host=host))
     assert "--auth platform" in caught.value.line()
     check_exposure(settings(server_host=host, server_auth="platform"))
+
+
+@pytest.mark.parametrize("revoked", [False, True])
+def test_with_a_key_that_was_ever_made_it_may_serve_on_every_address(tmp_path, revoked):
+    store = open_keys(tmp_path / KEYS)
+    assert not has_keys(tmp_path)
+    _, stored = made()
+    store.create(stored.key, stored.digest)
+    if revoked:
+        store.revoke(stored.key.id, NOW)
+    store.close()
+    assert has_keys(tmp_path)
+    check_exposure(settings(server_host="0.0.0.0", server_state=str(tmp_path)))
 
 
 def test_with_the_platform_authenticating_it_serves_on_every_address(tmp_path):

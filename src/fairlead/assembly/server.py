@@ -31,6 +31,8 @@ from fairlead.packages.repository import Found, committed, is_package
 from fairlead.serving import status
 from fairlead.serving.machine import anonymous_file, usable_cores
 from fairlead.serving.supervisor import Orders
+from fairlead.usage.stores.keys import FILE as KEYS
+from fairlead.usage.stores.keys import open_keys
 
 _GRACE_S = 30.0
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
@@ -166,11 +168,27 @@ def check_exposure(settings: Settings) -> None:
     host = settings.server.host
     if settings.server.auth == "platform" or settings.access.identities or is_loopback(host):
         return
+    state = Path(settings.server.state)
+    if has_keys(state):
+        return
     raise BindRefused(
         f"{host} can be reached by other machines, and there are no keys",
-        fix="Keep --host 127.0.0.1, or say --auth platform when the platform in front of this "
-        "server authenticates every caller",
+        fix=f"Make one (fairlead keys create --name me --scope 'predict:*' --state {state}), keep "
+        "--host 127.0.0.1, or say --auth platform when the platform in front of this server "
+        "authenticates every caller",
     )
+
+
+def has_keys(state: Path) -> bool:
+    """Whether a key was ever made in a state folder; also one that works no longer closes it."""
+    file = state / KEYS
+    if not file.exists():
+        return False
+    store = open_keys(file)
+    try:
+        return bool(store.page(None, "", 1))
+    finally:
+        store.close()
 
 
 def check_paths(paths: Sequence[str]) -> None:
