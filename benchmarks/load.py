@@ -90,9 +90,12 @@ class Cell:
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
-def load(url: str, body: Path, session: int, *, connections: int, seconds: int) -> Cell:
-    """One run of wrk with one thread and keep-alive."""
+def load(
+    url: str, body: Path, session: int, *, connections: int, seconds: int, key: str = ""
+) -> Cell:
+    """One run of wrk with one thread and keep-alive. key: that is shown with every request."""
     command = [tool("wrk", "wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    command += ["-H", f"Authorization: Bearer {key}"] if key else []
     command += ["--timeout", "30s", "-s", str(HERE / "wrk.lua"), url, "--", str(body)]
     watch = Watch(session)
     run = subprocess.run(command, capture_output=True, text=True, check=False)

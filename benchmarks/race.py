@@ -16,7 +16,7 @@ from benchmarks.load import Cell, Noisy, Patience, load
 from benchmarks.report import Part, middle, promise, spread, table
 
 CONNECTIONS = (1, 8, 64)
-FAIRLEAD, GUARDED, SPIKE, NGINX = "fairlead", "fairlead, guarded", "bare spike", "nginx echo"
+FAIRLEAD, GUARDED, SPIKE, NGINX = "fairlead", "fairlead, everything on", "bare spike", "nginx echo"
 FASTAPI, MOSEC, MLSERVER = "FastAPI w2", "mosec batch", "MLServer"
 _WARM_CONNECTIONS, _WARM_S = 8, 1
 _CLOSE = 1e-5
@@ -39,7 +39,10 @@ def run(rounds: int, seconds: int, patience: Patience) -> Part:
     kinds = [
         (servers.fairlead(package, models.BOOSTING), oip),
         (servers.spike(graph, models.OUTPUT), oip),
-        (servers.fairlead(models.packed(models.GUARDED), models.GUARDED, GUARDED), oip),
+        (
+            servers.fairlead(models.packed(models.GUARDED), models.GUARDED, GUARDED, keyed=True),
+            oip,
+        ),
         (servers.fastapi(graph), instances),
         (servers.mosec(graph), instances),
         (servers.mlserver(graph), oip),
@@ -85,7 +88,14 @@ def _cell(
 
 
 def _load(server: servers.Server, connections: int, seconds: int) -> Cell:
-    return load(server.url, server.body, server.session, connections=connections, seconds=seconds)
+    return load(
+        server.url,
+        server.body,
+        server.session,
+        connections=connections,
+        seconds=seconds,
+        key=server.key,
+    )
 
 
 def _check(server: servers.Server) -> None:

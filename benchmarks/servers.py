@@ -32,6 +32,7 @@ class Server:
     """A running server.
 
     session: the kernel's session that holds the server's processes and no others.
+    key: that callers must show, "" where none is wanted.
     started_s: from the start of the command to the first answer.
     """
 
@@ -42,6 +43,7 @@ class Server:
     folder: tempfile.TemporaryDirectory[str]
     said: list[str] = field(default_factory=list[str])
     started_s: float = 0.0
+    key: str = ""
 
     @property
     def session(self) -> int:
@@ -49,9 +51,10 @@ class Server:
 
     def ask(self) -> Any:
         """The answer to the body that the load sends. Raises OSError or ValueError."""
-        request = urllib.request.Request(
-            self.url, self.body.read_bytes(), {"content-type": "application/json"}
-        )
+        headers = {"content-type": "application/json"}
+        if self.key:
+            headers["authorization"] = f"Bearer {self.key}"
+        request = urllib.request.Request(self.url, self.body.read_bytes(), headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read())
 
@@ -75,6 +78,7 @@ class Kind:
 
     command: (folder for its files, port) to the command line; port 0 means that it says its own.
     path:    where it predicts.
+    key:     makes a key in the folder for its files, before it starts.
     """
 
     name: str
@@ -82,6 +86,7 @@ class Kind:
     path: str
     environment: dict[str, str] = field(default_factory=dict[str, str])
     says_address: bool = False
+    key: Callable[[Path], str] = lambda folder: ""
 
 
 class NotStarted(Exception):
@@ -92,6 +97,7 @@ def start(kind: Kind, body: Path) -> Server:
     """Starts a server and returns when it answers `body`. Raises NotStarted, Missing."""
     folder = tempfile.TemporaryDirectory(prefix="fairlead-bench-")
     port = 0 if kind.says_address else free_port()
+    key = kind.key(Path(folder.name))
     command = kind.command(Path(folder.name), port)
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -105,7 +111,7 @@ def start(kind: Kind, body: Path) -> Server:
         start_new_session=True,
     )
     machine.Precedence.give(process.pid)
-    server = Server(kind.name, process, "", body, folder)
+    server = Server(kind.name, process, "", body, folder, key=key)
     address = _follow(server)
     try:
         root = _said_address(server, address) if kind.says_address else f"http://127.0.0.1:{port}"
@@ -178,14 +184,36 @@ def _not_started(server: Server) -> NotStarted:
 # --- the kinds -----------------------------------------------------------------------------
 
 
-def fairlead(package: Path, model: str, name: str = "fairlead") -> Kind:
-    """One worker with everything on: validation, journal, counts, supervisor, bookkeeper."""
+LIMITS = ("requests=1000000/second", "rows=1000000000/day", "concurrency=1000")
+"""Of the key that callers show where everything is on: none is reached, every one is counted."""
+
+
+def fairlead(package: Path, model: str, name: str = "fairlead", *, keyed: bool = False) -> Kind:
+    """One worker: validation, journal, counts, supervisor, bookkeeper.
+
+    keyed: callers show a key with limits, and are counted by it.
+    """
 
     def command(folder: Path, port: int) -> list[str]:
         options = ["--port", str(port), "--workers", "1", "--state", str(folder / "state")]
         return [sys.executable, "-P", "-m", "fairlead", "serve", str(package), *options]
 
-    return Kind(name, command, f"/v2/models/{model}/infer", says_address=True)
+    path = f"/v2/models/{model}/infer"
+    if not keyed:
+        return Kind(name, command, path, says_address=True)
+    return Kind(name, command, path, says_address=True, key=lambda f: _key(f / "state"))
+
+
+def _key(state: Path) -> str:
+    """A key in the state folder of a server that has not started."""
+    state.mkdir(mode=0o700)
+    command = ["keys", "create", "--name", "load", "--scope", "predict:*", "--json"]
+    command += [word for limit in LIMITS for word in ("--limit", limit)]
+    told = subprocess.run(
+        [sys.executable, "-P", "-m", "fairlead", *command, "--state", str(state)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return str(json.loads(told.stdout)["key"])
 
 
 def spike(graph: Path, output: str) -> Kind:
