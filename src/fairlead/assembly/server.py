@@ -139,6 +139,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
     handle = anonymous_file(json.dumps({f: getattr(orders, f) for f in Orders.__slots__}).encode())
     sys.stdout.flush()
     command = [*python, "fairlead.serving.supervisor", str(handle)]
+    os.umask(0o077)  # whatever a process of the server writes is its owner's alone
     os.execve(sys.executable, command, one_thread_each())  # noqa: S606
 
 
