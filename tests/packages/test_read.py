@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests import models
 
 from fairlead.core.errors import PackageInvalid
-from fairlead.core.package import Feedback, FileFact, Package
+from fairlead.core.package import Feedback, FileFact, Package, Payloads
 from fairlead.packages import manifest
 from fairlead.packages.read import open_package, read_verified, verify
 
@@ -262,6 +262,35 @@ def test_no_outcomes_are_kept_unless_the_owner_says_so(package):
     (package.folder / "model.toml").write_text("[feedback]\noutcomes = true\ndays = 7\n")
     rewrite(package.folder)
     assert open_package(package.folder).feedback == Feedback(outcomes=True, days=7)
+
+
+@pytest.mark.parametrize(
+    ("payloads", "says"),
+    [
+        ("sample = 1.5", r"\[payloads\] sample must be from 0 to 1"),
+        ("sample = true", "from 0 to 1"),
+        ('fields = ["a"]', "fields must be a table"),
+        ('fields = { a = "raw" }', "fields must be a table"),
+        ("fields = { a = [] }", "fields must be a table"),
+        ("days = 0", "from 1 to 366"),
+        ("keep = true", "keep is not known"),
+        ('sample = 0.5\nfields = { nobody = "plain" }', "there is no column 'nobody'"),
+    ],
+)
+def test_payloads_that_cannot_be_are_refused_with_their_name(package, payloads, says):
+    (package.folder / "model.toml").write_text(f"[payloads]\n{payloads}\n")
+    rewrite(package.folder)
+    with pytest.raises(PackageInvalid, match=says):
+        open_package(package.folder)
+
+
+def test_no_payloads_are_kept_unless_the_owner_says_which(package):
+    assert open_package(package.folder).payloads == Payloads(sample=0.0, fields={}, days=7)
+    name = package.signature.columns[0].name
+    fields = f'fields = {{ {json.dumps(name)} = "hash" }}'
+    (package.folder / "model.toml").write_text(f"[payloads]\nsample = 0.5\n{fields}\n")
+    rewrite(package.folder)
+    assert open_package(package.folder).payloads == Payloads(0.5, {name: "hash"}, 7)
 
 
 @pytest.mark.parametrize("words", ["limits = 3", "feedback = true", "x = [", "\0", "a = 1\na = 2"])

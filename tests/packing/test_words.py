@@ -37,7 +37,9 @@ def test_its_examples_are_valid_whatever_columns_and_labels_are_called(columns, 
     told = tomllib.loads("\n".join(line.removeprefix("# ") for line in lines))
     assert list(told["labels"]) == classes[:3]
     assert list(told["units"]) == columns[:3]
-    assert told["limits"] == {"max_rows": 10_000, "max_batch": 256, "time_budget_s": 30}
+    numbers = {"max_rows": 10_000, "max_batch": 256, "time_budget_s": 30}
+    assert told["limits"] == numbers | {"usage": ["rows=100000/minute"]}
+    assert list(told["payloads"]["fields"]) == (columns[:2] or ["column"])
     read_words("\n".join(line.removeprefix("# ") for line in lines).encode(), "here")
     assert tomllib.loads(text)["limits"] == {}
 

@@ -40,6 +40,7 @@ from fairlead.serving.memory import Memory
 from fairlead.serving.observe import exposition
 from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
+from fairlead.serving.payloads import payloads_of
 from fairlead.serving.rationing import Rationing
 from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, Served
 from fairlead.serving.reporting import Reporting
@@ -141,8 +142,9 @@ class Worker:
         self._journal.close()
         self._feedback.close()
         for served in self._registry.served():
-            if served.outcomes is not None:
-                served.outcomes.close()
+            for kept in (served.outcomes, served.payloads):
+                if kept is not None:
+                    kept.close()
 
     def _native(self, bodies: BodyLimits) -> Native:
         return Native(
@@ -164,6 +166,7 @@ class Worker:
         served.outcomes = outcomes_of(
             served.package, served.guarding, served.stats, self._state, self._writer
         )
+        served.payloads = payloads_of(served.package, served.private, self._state, self._writer)
         return Batcher(
             served,
             plan,
@@ -190,8 +193,9 @@ class Worker:
             self._door.tick()
             self._feedback.rest()
             for served in self._registry.served():
-                if served.outcomes is not None:
-                    served.outcomes.rest()
+                for kept in (served.outcomes, served.payloads):
+                    if kept is not None:
+                        kept.rest()
             if self._service.quiet:
                 self._memory.settle()
         if not self._frozen and self._settled():

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fairlead.assembly.ledgers import opened
 from fairlead.cli.main import COMMANDS
 from fairlead.core.errors import BadUsage
+from fairlead.core.package import check_name
 from fairlead.usage.export import as_csv, as_table, write_parquet
 from fairlead.usage.ledger import JOURNAL
+from fairlead.usage.payloads import read
 from fairlead.usage.query import DIMENSIONS, totals
 from fairlead.usage.verify import GOOD, WORDS, pending, verify
 
@@ -24,9 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is asked, of whom and when, and how it is written."""
     add = parser.add_argument
     add(
-        "action", nargs="?", default="show", choices=["show", "verify"],
-        help="show usage (the default), or compute every sum again from the journal and compare",
+        "action", nargs="?", default="show", choices=["show", "verify", "payloads"],
+        help="show usage (the default); compute every sum again from the journal and compare; or "
+        "print the sample of rows that a model's owner lets be kept",
     )  # fmt: skip
+    add("of", nargs="?", default="", metavar="MODEL", help="for payloads: the model")
     add("--by", default="", metavar="WORDS", help=f"a row for each: {', '.join(DIMENSIONS)}")
     add("--zone", default="UTC", metavar="ZONE", help="where days begin, such as Europe/Berlin")
     add("--since", default="", metavar="TIME", help="from this day or time on: 2026-11-25[T08:15]")
@@ -43,6 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Shows or verifies; works while the server runs and while it does not."""
     folder = Path(args.state)
+    if (args.action == "payloads") != bool(args.of):
+        raise BadUsage("payloads, and nothing else, names a model", fix="fairlead usage payloads M")
+    if args.action == "payloads":
+        return _payloads(folder, check_name(args.of), as_json=args.json)
     if args.action == "verify":
         if args.csv or args.parquet or args.by:
             raise BadUsage("verify takes none of --by, --csv and --parquet")
@@ -64,6 +73,22 @@ def run(args: argparse.Namespace) -> int:
         write_parquet(rows, by, Path(args.parquet))
     else:
         print(as_table(rows, by))
+    return 0
+
+
+def _payloads(folder: Path, model: str, *, as_json: bool) -> int:
+    """A line of JSON for each call; with `--json` one object with all of them."""
+    between = ""
+    if as_json:
+        sys.stdout.write('{"payloads": [')
+    for payload in read(folder, model):
+        told = payload._asdict()
+        moment = datetime.fromtimestamp(told.pop("wall_ns") / 1e9, UTC)
+        line = json.dumps({"time": moment.isoformat(timespec="milliseconds"), **told})
+        sys.stdout.write(f"{between}{line}" if as_json else f"{line}\n")
+        between = ", "
+    if as_json:
+        sys.stdout.write("]}\n")
     return 0
 
 

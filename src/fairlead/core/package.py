@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,20 @@ class Feedback:
     days: int = 30
 
 
+@dataclass(frozen=True, slots=True)
+class Payloads:
+    """What is kept of the rows that are sent (`[payloads]` in model.toml): nothing, by default.
+
+    sample: the share of calls of which something is kept.
+    fields: the columns that are kept, and how: "plain", or "hash" under a key of the server.
+    days:   how long.
+    """
+
+    sample: float = 0.0
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+    days: int = 7
+
+
 RESPONSES = {
     "off": "nobody is suspected",
     "log": "the suspicion is recorded, and nothing else happens",
@@ -148,6 +163,7 @@ class Package:
     limits: Limits = Limits()
     guards: GuardChoice = GuardChoice()
     feedback: Feedback = Feedback()
+    payloads: Payloads = Payloads()
 
     @property
     def graph_path(self) -> Path:

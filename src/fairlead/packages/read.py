@@ -13,7 +13,7 @@ import stat
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fairlead.core.allowance import Limit, parse_limits
 from fairlead.core.errors import KeyFieldInvalid, PackageInvalid
@@ -25,13 +25,14 @@ from fairlead.core.package import (
     GuardChoice,
     Limits,
     Package,
+    Payloads,
     is_name,
 )
 from fairlead.core.signature import Signature
 from fairlead.packages import manifest
 
 _AMEND = "A version never changes: use `fairlead amend` to make the next one"
-WORDS = ("words", "labels", "units", "limits", "guards", "feedback")
+WORDS = ("words", "labels", "units", "limits", "guards", "feedback", "payloads")
 """The sections of a model.toml."""
 
 _LIMIT_NAMES = {"max_rows": int, "time_budget_s": float, "max_batch": int}
@@ -69,6 +70,7 @@ def open_package(folder: Path) -> Package:
             limits=limits,
             guards=guards_of(words, where),
             feedback=feedback_of(words, where),
+            payloads=payloads_of(words, signature, where),
         )
     except manifest.UNREADABLE as error:
         raise PackageInvalid(
@@ -187,6 +189,7 @@ def read_words(raw: bytes, where: str) -> tuple[dict[str, Any], Limits]:
             raise PackageInvalid(f"model.toml: [{section}] must be a table", where=where)
     guards_of(words, where)
     feedback_of(words, where)
+    payloads_of(words, None, where)
     return words, _limits(words, where)
 
 
@@ -209,6 +212,16 @@ _FEEDBACK: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "days": ("a whole number from 1 to 366", lambda v: type(v) is int and 1 <= v <= 366),
 }
 """The keys of [feedback], likewise."""
+_HOW = ("plain", "hash")
+_PAYLOADS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "sample": ("from 0 to 1", lambda v: type(v) in (int, float) and 0 <= v <= 1),
+    "fields": (
+        'a table such as { age = "plain", name = "hash" }',
+        lambda v: isinstance(v, dict) and all(how in _HOW for how in cast("Any", v).values()),
+    ),
+    "days": _FEEDBACK["days"],
+}
+"""The keys of [payloads], likewise."""
 
 
 def _share(value: Any) -> bool:
@@ -223,6 +236,24 @@ def guards_of(words: dict[str, Any], where: str) -> GuardChoice:
 def feedback_of(words: dict[str, Any], where: str) -> Feedback:
     """What the owner lets be kept for true labels that come later. Raises PackageInvalid."""
     return Feedback(**_chosen(words, "feedback", _FEEDBACK, where))
+
+
+def payloads_of(words: dict[str, Any], signature: Signature | None, where: str) -> Payloads:
+    """What the owner lets be kept of rows. Raises PackageInvalid.
+
+    signature: its columns are those that may be named; None where they are not known yet.
+    """
+    found = Payloads(**_chosen(words, "payloads", _PAYLOADS, where))
+    if signature is not None and found.sample:
+        known = {c.name for c in signature.columns} if signature.batched else set[str]()
+        for name in found.fields:
+            if name not in known:
+                raise PackageInvalid(
+                    f"model.toml: [payloads] fields: there is no column {name[:80]!r}",
+                    where=where,
+                    fix=f"Columns: {', '.join(sorted(known)[:20]) or 'none, it takes no table'}",
+                )
+    return found
 
 
 def _chosen(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fairlead.core.package import Feedback, GuardChoice, Limits
+from fairlead.core.package import Feedback, GuardChoice, Limits, Payloads
 from fairlead.core.signature import Signature
 
 FILE = "model.toml"
@@ -49,6 +49,11 @@ def first_words(name: str, signature: Signature, chosen: Mapping[str, Any] | Non
             "# outcomes = true           # keep what was predicted for every row that is served",
             f"# days = {feedback.days}                # for so long",
             "",
+            "[payloads]     # a sample of the rows that are sent, for you to look at",
+            "# sample = 0.01             # of calls; nothing is kept by default",
+            f"# fields = {{ {_kept(columns)} }}   # the columns that may be kept, or hashed",
+            f"# days = {Payloads().days}                 # for so long",
+            "",
         ]
     )
 
@@ -81,6 +86,10 @@ def _guards(chosen: Mapping[str, Any]) -> list[str]:
 
 def _examples(keys: Sequence[str], what: str) -> list[str]:
     return [f'# {_quoted(key)} = "{what}"' for key in keys[:3]]
+
+
+def _kept(columns: Sequence[str]) -> str:
+    return ", ".join(f'{_quoted(c)} = "plain"' for c in columns[:2]) or 'column = "plain"'
 
 
 def _quoted(key: str) -> str:

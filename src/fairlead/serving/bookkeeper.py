@@ -16,6 +16,7 @@ from typing import Any
 
 from fairlead.core.clock import wall_ns
 from fairlead.serving.log import log
+from fairlead.usage import payloads
 from fairlead.usage.accuracy import LiveAccuracy
 from fairlead.usage.journal import sealed, segments
 from fairlead.usage.ledger import JOURNAL as JOURNAL
@@ -25,6 +26,7 @@ from fairlead.usage.ledger import Ledger, open_ledger
 KEPT_BYTES = 256 << 20
 KEPT_SEGMENTS = 64
 _EVERY_S = 0.5
+_SWEEP_NS = 60 * 10**9
 
 
 class Bookkeeper:
@@ -54,9 +56,11 @@ class Bookkeeper:
         self._finished: set[str] = set()
         self._told: dict[str, str] = {}
         self._month = 0
+        self._swept_ns = 0
 
     def follow(self) -> int:
         """One round over all segments; returns how many records were new."""
+        self.careful("payloads", self._sweep)
         done = self.careful("ledger", self._open)
         if self._ledger is None:
             return 0  # what is answered meanwhile waits in the journal
@@ -100,6 +104,13 @@ class Bookkeeper:
         if surplus:
             self._opened().remove(surplus)
             self._finished.difference_update(segment.name for segment in surplus)
+        return 0
+
+    def _sweep(self) -> int:
+        """Removes payloads whose time is over, from time to time."""
+        if abs(wall_ns() - self._swept_ns) > _SWEEP_NS:
+            self._swept_ns = wall_ns()
+            payloads.sweep(self._state)
         return 0
 
     def _forget_months(self) -> int:

@@ -133,6 +133,8 @@ def note(served: Served, answers: Sequence[Answered]) -> None:
             log("guard_failed", model=served.key, error=repr(error))
     if served.outcomes is not None:
         served.outcomes.note(answers)
+    if served.payloads is not None:
+        served.payloads.note(answers)
 
 
 def finish(calls: Sequence[Call]) -> None:

@@ -14,6 +14,7 @@ from fairlead.core.promises import LoadedModel
 from fairlead.serving.guarding import Guarding
 from fairlead.serving.observe import Stats
 from fairlead.serving.outcomes import Outcomes
+from fairlead.serving.payloads import Payloads
 from fairlead.serving.watching import Watch
 
 WAITING, LOADING, WARMING, READY = "waiting", "loading", "warming", "ready"
@@ -33,7 +34,8 @@ class Served:
     example: the package's examples.json as read, {} when it has none.
     positions: of all inputs; finite: of those that take finite numbers only.
     guarding: its guards, None when it has learnt none; watch: of what goes through it;
-    outcomes: what it predicts, kept for true labels; None unless the owner wants it.
+    outcomes: what it predicts, kept for true labels; payloads: a sample of what it is sent; each
+    None unless the owner wants it.
     """
 
     __slots__ = (
@@ -46,6 +48,7 @@ class Served:
         "model",
         "outcomes",
         "package",
+        "payloads",
         "positions",
         "stats",
         "submit",
@@ -71,6 +74,7 @@ class Served:
         self.leases = 0
         self.watch: Watch | None = None
         self.outcomes: Outcomes | None = None
+        self.payloads: Payloads | None = None
         self.submit: Callable[[Any], None] = _not_ready
         self._derived: dict[str, Any] = {}
 
