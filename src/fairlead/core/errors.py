@@ -48,6 +48,33 @@ from fairlead.core.access_errors import Unauthenticated as Unauthenticated
 from fairlead.core.failure import CATALOGUE as CATALOGUE
 from fairlead.core.failure import Code as Code
 from fairlead.core.failure import FairleadError as FairleadError
+from fairlead.core.input_errors import AboveLimit as AboveLimit
+from fairlead.core.input_errors import AnswerTooLarge as AnswerTooLarge
+from fairlead.core.input_errors import AnswerUnsure as AnswerUnsure
+from fairlead.core.input_errors import BadParameter as BadParameter
+from fairlead.core.input_errors import BadRequestHead as BadRequestHead
+from fairlead.core.input_errors import BodyTooLarge as BodyTooLarge
+from fairlead.core.input_errors import ContractBroken as ContractBroken
+from fairlead.core.input_errors import Declined as Declined
+from fairlead.core.input_errors import DtypeMismatch as DtypeMismatch
+from fairlead.core.input_errors import DtypeRange as DtypeRange
+from fairlead.core.input_errors import DuplicateName as DuplicateName
+from fairlead.core.input_errors import HeadTooLarge as HeadTooLarge
+from fairlead.core.input_errors import InputNovel as InputNovel
+from fairlead.core.input_errors import InvalidArgument as InvalidArgument
+from fairlead.core.input_errors import JsonTooDeep as JsonTooDeep
+from fairlead.core.input_errors import KeyFieldInvalid as KeyFieldInvalid
+from fairlead.core.input_errors import MalformedBody as MalformedBody
+from fairlead.core.input_errors import MediaTypeUnsupported as MediaTypeUnsupported
+from fairlead.core.input_errors import MissingField as MissingField
+from fairlead.core.input_errors import NotFinite as NotFinite
+from fairlead.core.input_errors import OutOfSize as OutOfSize
+from fairlead.core.input_errors import ReservedParameter as ReservedParameter
+from fairlead.core.input_errors import ShapeInvalid as ShapeInvalid
+from fairlead.core.input_errors import TextInvalid as TextInvalid
+from fairlead.core.input_errors import TooManyRows as TooManyRows
+from fairlead.core.input_errors import UnknownName as UnknownName
+from fairlead.core.input_errors import UrlTooLong as UrlTooLong
 from fairlead.core.plan_errors import PlanInvalid as PlanInvalid
 from fairlead.core.plan_errors import PlanNotFound as PlanNotFound
 from fairlead.core.plan_errors import PriceUnknown as PriceUnknown
@@ -82,167 +109,6 @@ from fairlead.core.state_errors import StateDamaged as StateDamaged
 from fairlead.core.state_errors import StateNewer as StateNewer
 from fairlead.core.state_errors import StateNotEmpty as StateNotEmpty
 from fairlead.core.state_errors import StateValueInvalid as StateValueInvalid
-
-# --- the caller's input -----------------------------------------------------------------
-
-
-class InvalidArgument(FairleadError):
-    code = Code.INVALID_ARGUMENT
-
-
-class MalformedBody(InvalidArgument):
-    """The body is not what its format promises (broken JSON, CSV or framing)."""
-
-    id, name = "FRL-1001", "BODY_MALFORMED"
-
-
-class JsonTooDeep(InvalidArgument):
-    """JSON nested deeper than 100 levels."""
-
-    id, name = "FRL-1002", "JSON_TOO_DEEP"
-
-
-class DuplicateName(InvalidArgument):
-    """A JSON key, input, output or column is given twice."""
-
-    id, name = "FRL-1003", "DUPLICATE_NAME"
-
-
-class NotFinite(InvalidArgument):
-    """NaN, Infinity or an overflow where the model takes finite numbers only."""
-
-    id, name = "FRL-1004", "NOT_FINITE"
-
-
-class ShapeInvalid(InvalidArgument):
-    """A shape that is not the model's, is impossible, or does not fit the data."""
-
-    id, name = "FRL-1005", "SHAPE_INVALID"
-
-
-class DtypeRange(InvalidArgument):
-    """A value that the declared datatype cannot hold exactly."""
-
-    id, name = "FRL-1006", "DTYPE_RANGE"
-
-
-class DtypeMismatch(InvalidArgument):
-    """A value or a declared datatype of another type than the model's."""
-
-    id, name = "FRL-1007", "DTYPE_MISMATCH"
-
-
-class UnknownName(InvalidArgument):
-    """An input, output, column or field that the model does not have."""
-
-    id, name = "FRL-1008", "UNKNOWN_NAME"
-
-
-class MissingField(InvalidArgument):
-    """A required input, column or field is absent."""
-
-    id, name = "FRL-1009", "MISSING_FIELD"
-
-
-class TextInvalid(InvalidArgument):
-    """Text that is not valid: NUL, a lone surrogate, broken UTF-8."""
-
-    id, name = "FRL-1010", "TEXT_INVALID"
-
-
-class ReservedParameter(InvalidArgument):
-    """A request parameter that only the server may set."""
-
-    id, name = "FRL-1011", "PARAMETER_RESERVED"
-
-
-class BadRequestHead(InvalidArgument):
-    """The request line or a header is not valid HTTP, or is ambiguous."""
-
-    id, name = "FRL-1012", "HEAD_INVALID"
-
-
-class BadParameter(InvalidArgument):
-    """A request parameter or header with a value that cannot be used."""
-
-    id, name = "FRL-1013", "PARAMETER_INVALID"
-
-
-class ContractBroken(InvalidArgument):
-    """A value that the model's contract does not allow."""
-
-    id, name = "FRL-1014", "CONTRACT_BROKEN"
-
-
-class Declined(FairleadError):
-    code = Code.DECLINED
-
-
-class InputNovel(Declined):
-    """A row unlike those that the model was trained on."""
-
-    id, name = "FRL-1015", "INPUT_NOVEL"
-
-
-class AnswerUnsure(Declined):
-    """An answer whose confidence is below the owner's goal."""
-
-    id, name = "FRL-1016", "ANSWER_UNSURE"
-
-
-class KeyFieldInvalid(InvalidArgument):
-    """A scope, limit, network or other field of a key that cannot be taken."""
-
-    id, name = "FRL-1017", "KEY_FIELD_INVALID"
-
-
-class OutOfSize(FairleadError):
-    code = Code.OUT_OF_SIZE
-
-
-class BodyTooLarge(OutOfSize):
-    """The body, or what it would take in memory, is larger than the limit."""
-
-    id, name = "FRL-1101", "BODY_TOO_LARGE"
-
-
-class TooManyRows(OutOfSize):
-    """More rows in one request than the limit."""
-
-    id, name = "FRL-1102", "TOO_MANY_ROWS"
-
-
-class AnswerTooLarge(OutOfSize):
-    """The answer would be larger than the limit."""
-
-    id, name = "FRL-1103", "ANSWER_TOO_LARGE"
-
-
-class HeadTooLarge(FairleadError):
-    """The request head (address or headers) is larger than the limit."""
-
-    code = Code.OUT_OF_SIZE
-    id, name = "FRL-1104", "HEAD_TOO_LARGE"
-
-
-class MediaTypeUnsupported(FairleadError):
-    """A content type or content coding that this address does not take."""
-
-    code = Code.MEDIA_TYPE
-    id, name = "FRL-1105", "MEDIA_TYPE_UNSUPPORTED"
-
-
-class UrlTooLong(HeadTooLarge):
-    """The address is longer than the limit."""
-
-    id, name = "FRL-1106", "URL_TOO_LONG"
-
-
-class AboveLimit(OutOfSize):
-    """One request asks for more than a limit ever allows at once."""
-
-    id, name = "FRL-1107", "ABOVE_LIMIT"
-
 
 # --- what is not here, or not in that state ----------------------------------------------
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from fairlead.core.failure import Code, FairleadError
+from fairlead.core.setup_errors import SetupError
 
 
 class PlanInvalid(FairleadError):
@@ -43,8 +44,7 @@ class TenantExists(FairleadError):
     id, name = "FRL-1025", "TENANT_EXISTS"
 
 
-class PriceUnknown(FairleadError):
+class PriceUnknown(SetupError):
     """Usage was recorded under a price table that is not kept here."""
 
-    code = Code.SETUP
     id, name = "FRL-2320", "PRICE_UNKNOWN"
