@@ -1,6 +1,7 @@
 """Costs of what is in the ledger: groups add up to the month, whatever is asked for."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
@@ -9,12 +10,13 @@ import pytest
 
 from fairlead.core.access import journal_name
 from fairlead.core.errors import PriceUnknown
-from fairlead.core.money import together
+from fairlead.core.money import Price, together
 from fairlead.core.plans import Assigned, History, parse_plan
 from fairlead.usage.costs import Prices, costs, line_to_json, statement, with_costs
 from fairlead.usage.query import DIMENSIONS, totals
 from fairlead.usage.stores.database import open_database
 from fairlead.usage.stores.ledger import PART, LedgerStore
+from fairlead.usage.stores.plans import PlanStore
 
 GOLD = parse_plan("""
 [plan]
@@ -134,6 +136,19 @@ def test_what_has_no_price_has_no_cost(store):
     rows = totals(store, ["price"])
     with_costs(rows, ["price"], costs(store, PRICES, ["price"]))
     assert rows[0]["cost"] == {}
+
+
+def test_prices_are_those_of_the_database_of_the_keys(store):
+    """Here it is the ledger's database too."""
+    plans = PlanStore(store.database)
+    plans.put(GOLD, 1)
+    plans.create("acme", 2, "gold", ZONE)
+    plans.put(replace(GOLD, prices=(("row", Price.of(9, "EUR")),), free=()), 3)
+    month(store)
+    prices = Prices(Prices.of(store.database).plans | {"yen@2": YEN}, plans.history())
+    assert Prices.of(store.database).history.at("acme", 9).zone == ZONE
+    november = date(2026, 11, 1)
+    assert statement(store, prices, "acme", november) == statement(store, PRICES, "acme", november)
 
 
 def test_an_empty_ledger_costs_nothing(store):

@@ -20,7 +20,9 @@ from fairlead.core.plans import History, Plan
 from fairlead.usage.query import TIMES, between
 from fairlead.usage.rating import Line, Used, priced
 from fairlead.usage.records import DECISION, STATUS
+from fairlead.usage.stores.formats import Database
 from fairlead.usage.stores.ledger import BY, QUANTITIES, LedgerStore
+from fairlead.usage.stores.plans import PlanStore
 
 QUARTER_NS = 900 * 10**9
 _A_DAY = 96
@@ -38,6 +40,13 @@ class Prices(NamedTuple):
 
     plans: Mapping[str, Plan]
     history: History
+
+    @classmethod
+    def of(cls, database: Database) -> Prices:
+        """What stands in the database of the keys. Raises what a `Database` raises."""
+        store = PlanStore(database)
+        with database.reading():
+            return cls(store.tables(), store.history())
 
 
 def costs(
