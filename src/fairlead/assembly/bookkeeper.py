@@ -14,6 +14,7 @@ from pathlib import Path
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.assembly.doors import Door, admin_host, admin_tls, identity_rules
 from fairlead.assembly.edges import http_limits
+from fairlead.assembly.rooms import open_room
 from fairlead.assembly.settings import Usage
 from fairlead.assembly.spec import ServerSpec, read_spec
 from fairlead.core.access import Caller
@@ -21,7 +22,6 @@ from fairlead.core.call import Call, Head, Peer
 from fairlead.edge.cors import OwnNames
 from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
-from fairlead.serving.acting import Room
 from fairlead.serving.admission import Admission, Policy
 from fairlead.serving.bookkeeper import KEPT_SEGMENTS, Following
 from fairlead.serving.bookkeeper import Bookkeeper as Follower
@@ -33,9 +33,6 @@ from fairlead.serving.log import configure, log
 from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
 from fairlead.usage.ledger import open_ledger
-from fairlead.usage.stores.database import connection
-from fairlead.usage.stores.joint import Joint
-from fairlead.usage.stores.keys import FILE as KEYS
 from fairlead.wires.admin import Admin
 
 _NICENESS = 10  # predictions come first; the journal can wait
@@ -66,9 +63,7 @@ class Bookkeeper:
         self.following = Following(state, lambda folder: _follower(folder, spec.settings.usage))
         tell = loop.call_soon_threadsafe
         digester = lambda: Digester(read_pepper(state))  # noqa: E731
-        self._keeping = Keeping(
-            state, lambda: Room.of(Joint(connection(state / KEYS, "keys")), state, digester), tell
-        )
+        self._keeping = Keeping(state, lambda: open_room(state), tell)
         self._reckoning = Reckoning(lambda: open_ledger(state), tell)
         judging = Judging(state, lambda: self.following.accuracy, self._keeping.note)
         rules = identity_rules(spec.settings, spec.identities)

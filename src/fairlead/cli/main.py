@@ -27,6 +27,10 @@ COMMANDS = {
     "serve": "Serve a repository, a package or a trained file over HTTP",
     "misuse": "Show who is suspected of copying or probing a model, and end a suspicion",
     "drift": "Report whether the rows have moved since training, and by how much",
+    "keys": "Make, list, show, rotate and revoke keys",
+    "tenants": "Make and list tenants, and give them plans",
+    "plans": "Keep and show plans: bundles of scopes, limits, disclosure and prices",
+    "audit": "Show who did what to keys, tenants and plans, and verify that the trail is whole",
     "usage": "Show who used how much of which model, and verify it against the journal",
     "config": "Show every setting and where its value comes from",
 }

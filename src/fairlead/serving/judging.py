@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from fairlead.serving.standing import Standing
 
 _TELL_EVERY = 5
-_ACTS = {"forgive": "misuse.forgive", "restart": "drift.restart"}
+ACTS = {"forgive": "misuse.forgive", "restart": "drift.restart"}
 """What the audit trail calls the messages that change something."""
+
+
+def about(message: Message) -> str:
+    """What such a message is about, as the audit trail calls it."""
+    return str(message.get("caller") or message.get("model") or "")
 
 
 class Judging:
@@ -67,9 +72,8 @@ class Judging:
             answer = self._standing().answer(message)
             self._tell()
             self.save()
-            if kind in _ACTS:
-                about = str(message.get("caller") or message.get("model") or "")
-                self._note(By(f"uid {line.uid}", "command line"), _ACTS[kind], about)
+            if kind in ACTS:
+                self._note(By(f"uid {line.uid}", "command line"), ACTS[kind], about(message))
             line.send({**answer, "id": message.get("id")})
 
     def _relay(self, line: Line, message: Message) -> None:
