@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from benchmarks import machine
-from benchmarks.access import admission, ledger, rating
+from benchmarks.access import admission, doors, ledger, rating
 from benchmarks.report import summary
 
 
@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=admission.CALLS, help="how many are timed")
     options = parser.parse_args()
     print("\n".join(f"{name}: {value}" for name, value in machine.describe().items()))
-    parts = [admission.run(options.calls), rating.run(), ledger.run()]
+    parts = [admission.run(options.calls), rating.run(), ledger.run(), doors.run()]
     for part in parts:
         print(f"\n## {part.title}\n", *part.lines, sep="\n")
     print("\n## Promises\n", *summary(parts), sep="\n")

@@ -20,7 +20,7 @@ FOR, CERTIFICATE = "x-forwarded-for", "x-forwarded-client-cert"
 
 _WITH_PORT = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+))(?::[0-9]{1,5})?", re.ASCII)
 _MOST_PROXIES = 16
-_REMEMBERED = 4096
+_REMEMBERED, _LONG = 4096, 256
 
 _Address = IPv4Address | IPv6Address
 
@@ -38,6 +38,7 @@ class TrustedProxies:
         self._networks: tuple[Network, ...] = tuple(parse_network(text) for text in networks)
         self._certificates = certificates
         self._trusts = lru_cache(_REMEMBERED)(self._within)
+        self._caller = lru_cache(_REMEMBERED)(self._last)
 
     def __bool__(self) -> bool:
         return bool(self._networks)
@@ -51,14 +52,17 @@ class TrustedProxies:
         if not self._networks or not self._trusts(peer.address):
             return peer
         given = head.headers.get(FOR)
-        address = peer.address if given is None else self._caller(given, peer.address)
+        address = peer.address
+        if given is not None:
+            whence = self._caller if len(given) < _LONG else self._last
+            address = whence(given, address)
         subject = peer.subject
         if self._certificates:
             # The proxy's own certificate is not its caller's.
             subject = forwarded_subject(head.headers)
         return Peer(address, subject)
 
-    def _caller(self, given: str, otherwise: str) -> str:
+    def _last(self, given: str, otherwise: str) -> str:
         """The last address that is no trusted proxy's; `otherwise` where that cannot be told."""
         parts = given.rsplit(",", _MOST_PROXIES)
         for number in range(len(parts) - 1, -1, -1):
