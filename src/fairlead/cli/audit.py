@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead.assembly.asking import every_page, managed
 from fairlead.cli.main import COMMANDS
-from fairlead.cli.tables import table
 from fairlead.core.errors import BadUsage
+from fairlead.documents.tables import table
 
 if TYPE_CHECKING:
     from fairlead.core.audit import Record

@@ -11,8 +11,8 @@ from typing import Any
 
 from fairlead.assembly.asking import every_page, managed
 from fairlead.cli.main import COMMANDS
-from fairlead.cli.tables import table, words
 from fairlead.core.errors import BadUsage
+from fairlead.documents.tables import table, words
 
 SUMMARY = COMMANDS["keys"]
 
