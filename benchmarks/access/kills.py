@@ -123,6 +123,8 @@ def run(kills: int = KILLS, seed: int = 20) -> Part:
                 server.kill(victim, how, chance)
                 done[victim, how.name] += 1
             _answered(callers, 1)
+        except AssertionError as error:
+            raise AssertionError("\n".join(server.running.lines[-20:])) from error
         finally:
             over.set()
             for caller in callers:
