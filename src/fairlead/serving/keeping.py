@@ -152,15 +152,28 @@ class Keeping:
         if fields.truth("dry_run"):
             return told_revoked(living, dry_run=True, postponed=True)
         ids = [key.id for key in living]
-        if not fitting and self._revision < 0 and is_key_id(pattern):
-            ids = [pattern]  # the database was never read: whoever knows the key is told
-        elif not fitting:
-            raise KeyNotFound(f"no key fits {pattern[:80]!r}", fix="fairlead keys list shows them")
+        if not fitting:
+            ids = self._unseen(pattern)
         moment = wall_ns()
         if ids:
             self._postponed.add(revocation_to_json(ids, moment, revoking.by))
             self._revoke_known(ids, moment)
         return told_revoked(living, postponed=True)
+
+    def _unseen(self, pattern: str) -> list[str]:
+        """What to revoke when no key is known that fits: whoever knows the key may be told.
+
+        Raises KeyNotFound where the database was read, StateUnavailable for a pattern where it
+        never was.
+        """
+        if self._revision >= 0:
+            raise KeyNotFound(f"no key fits {pattern[:80]!r}", fix="fairlead keys list shows them")
+        if not is_key_id(pattern):
+            raise StateUnavailable(
+                "the database of keys is away, and which keys fit is not known",
+                fix="Name a key by its id, or try again later",
+            )
+        return [pattern]
 
     def _revoke_known(self, ids: list[str], moment: int) -> None:
         for key_id in ids:
