@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.assembly.ledgers import opened
+from fairlead.assembly.pricing import prices_of
 from fairlead.cli.main import COMMANDS
 from fairlead.core.errors import BadUsage
 from fairlead.core.package import check_name
+from fairlead.usage.costs import costs, with_costs
 from fairlead.usage.export import as_csv, as_table, write_parquet
 from fairlead.usage.ledger import JOURNAL
 from fairlead.usage.payloads import read
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--until", default="", metavar="TIME", help="up to, and without, this day or time")
     for name in _ONLY:
         add(f"--{name}", default=None, metavar=name.upper(), help=f"of this {name} only")
+    add("--cost", action="store_true", help="and what it cost, exactly, by the prices of its time")
     add("--state", default="./.fairlead", metavar="DIR", help="the state folder of the server")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object")
@@ -53,18 +56,27 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "payloads":
         return _payloads(folder, check_name(args.of), as_json=args.json)
     if args.action == "verify":
-        if args.csv or args.parquet or args.by:
-            raise BadUsage("verify takes none of --by, --csv and --parquet")
+        if args.csv or args.parquet or args.by or args.cost:
+            raise BadUsage("verify takes none of --by, --cost, --csv and --parquet")
         return _verify(folder, as_json=args.json)
+    return _show(folder, args)
+
+
+def _show(folder: Path, args: argparse.Namespace) -> int:
     by = [word.strip() for word in args.by.split(",") if word.strip()]
     only = {name: value for name in _ONLY if (value := getattr(args, name)) is not None}
+    asked = args.zone, args.since, args.until, only
     with opened(folder) as ledger:
         left = pending(ledger.store, folder / JOURNAL)
-        rows = totals(ledger.store, by, args.zone, args.since, args.until, only)
+        rows = totals(ledger.store, by, *asked)
+        if args.cost:
+            with_costs(rows, by, costs(ledger.store, prices_of(folder), by, *asked))
     if args.json:
-        asked = {"zone": args.zone, "since": args.since, "until": args.until, "by": by, **only}
-        print(json.dumps(asked | {"pending": left, "usage": rows}, indent=2))
+        told = {"zone": args.zone, "since": args.since, "until": args.until, "by": by, **only}
+        print(json.dumps(told | {"pending": left, "usage": rows}, indent=2))
         return 0
+    if args.cost:
+        by = _with_column(rows, by)
     if left:
         print(f"{left} more are in the journal and not counted here yet", file=sys.stderr)
     if args.csv:
@@ -74,6 +86,13 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(as_table(rows, by))
     return 0
+
+
+def _with_column(rows: list[dict[str, Any]], by: list[str]) -> list[str]:
+    """Makes the costs a column of text, behind what is grouped by: nothing of them is rounded."""
+    for row in rows:
+        row["cost"] = " + ".join(f"{amount} {code}" for code, amount in row["cost"].items())
+    return [*by, "cost"]
 
 
 def _payloads(folder: Path, model: str, *, as_json: bool) -> int:
