@@ -259,7 +259,7 @@ def test_a_tenant_that_is_not_known_had_nothing():
 
 def test_the_plan_that_the_how_to_shows_is_one_and_its_fields_are_explained():
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "sell-plans.md").read_text()
-    [shown] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    [shown] = re.findall(r"```toml[^\n]*\n(.*?)```", page, re.DOTALL)
     plan = parse_plan(shown)
     assert len(plan.prices) == len(UNITS)
     for field in ("scopes", "limits", "disclosure", "currency", "rounding"):

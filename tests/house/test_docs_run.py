@@ -31,6 +31,7 @@ WALKS = [
     ("tutorials/first-service.md", "how-to/amend-a-model.md"),
     ("how-to/pack-each-format.md",),
     ("how-to/watch-for-drift.md",),
+    ("how-to/sell-plans.md",),
     ("tutorials/guarded-classification.md",),
     ("tutorials/guarded-regression.md",),
     ("tutorials/guarded-embedding.md",),
