@@ -18,7 +18,9 @@ from fairlead.assembly.rooms import open_room
 from fairlead.assembly.settings import Usage
 from fairlead.assembly.spec import ServerSpec, read_spec
 from fairlead.core.access import Caller
+from fairlead.core.audit import By
 from fairlead.core.call import Call, Head, Peer
+from fairlead.core.errors import FairleadError, PermissionDenied, Unauthenticated
 from fairlead.edge.cors import OwnNames
 from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
@@ -40,14 +42,29 @@ _TICK_S, _BACKLOG = 1.0, 128
 
 
 class _AdminPath:
-    """Who may at the admin listener: everything there wants a key, on loopback too."""
+    """Who may at the admin listener: everything there wants a key, on loopback too.
 
-    def __init__(self, digester: Callable[[], Digester]) -> None:
+    refused: puts what was refused into the audit trail.
+    """
+
+    def __init__(
+        self,
+        digester: Callable[[], Digester],
+        refused: Callable[[By, str, FairleadError], None],
+    ) -> None:
         self._admission = Admission(Policy(), lambda model, version: 0, digester)
+        self._refused = refused
         self.line = Within(self._admission.hear)
 
     def admit(self, head: Head, peer: Peer) -> Caller:
-        return self._admission.enter(head, peer)
+        try:
+            return self._admission.enter(head, peer)
+        except (Unauthenticated, PermissionDenied) as error:
+            # Only who lacks a scope is known by a key.
+            known = type(error) is PermissionDenied
+            who = self._admission.caller(head, peer).key if known else ""
+            self._refused(By(who, peer.address), f"{head.method} {head.path}", error)
+            raise
 
     def predict(self, call: Call, head: Head, body: bytes, peer: Peer) -> None:
         raise NotImplementedError("nothing is predicted at the admin listener")
@@ -70,7 +87,7 @@ class Bookkeeper:
         issuing = Issuing(rules, tell)
         desks: list[Desk] = [self._keeping, judging, self._reckoning, issuing]
         self.office = Office(state, desks)
-        self._path = _AdminPath(digester)
+        self._path = _AdminPath(digester, self._keeping.refused)
 
     async def administer(self) -> asyncio.AbstractServer | None:
         """Listens for administrators, where that is wanted."""
