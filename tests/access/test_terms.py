@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.access.parts import made
 
 from fairlead.access.book import allows
-from fairlead.access.terms import NO_TERMS, Terms, caller_of, rules, stricter, terms
+from fairlead.access.terms import NO_TERMS, Terms, caller_of, stricter, terms
 from fairlead.core.access import Caller, parse_scopes
 from fairlead.core.allowance import parse_limits
 from fairlead.core.disclosure import DISCLOSURES
@@ -44,8 +44,6 @@ def test_a_tenant_without_a_plan_has_no_bounds_and_no_price():
 def test_a_plan_that_is_not_known_is_no_plan_without_bounds():
     with pytest.raises(PlanNotFound):
         terms(replace(ACME, plan="gold@4"), PLANS)
-    with pytest.raises(PlanNotFound):
-        rules([replace(ACME, plan="gold@4")], PLANS)
 
 
 def test_a_caller_is_priced_by_its_tenants_plan():
@@ -89,15 +87,3 @@ def test_limits_origins_and_account_stay_those_of_the_key():
 def test_the_stricter_level_is_told(one, other):
     order = ["", *DISCLOSURES]
     assert stricter(one, other) == order[max(order.index(one), order.index(other))]
-
-
-def test_the_limits_of_a_plan_are_those_of_its_tenants():
-    found = rules(
-        [ACME, BETA], PLANS, server=parse_limits(["concurrency=9"]),
-        models={"iris": parse_limits(["rows=7/second"])},
-    )  # fmt: skip
-    assert found.server == parse_limits(["concurrency=9"])
-    assert found.tenants == {"acme": GOLD.limits}
-    assert found.zones == {"acme": "Asia/Kathmandu", "beta": "UTC"}
-    assert found.models == {"iris": parse_limits(["rows=7/second"])}
-    assert rules([], {}).tenants == {}

@@ -6,10 +6,9 @@ changes binds every key at once and no key has to be written anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from fairlead.access.limits import Rules
 from fairlead.access.scopes import Allowed, both
 from fairlead.core.access import Caller, Key, Scope, journal_name
 from fairlead.core.allowance import Limit
@@ -77,24 +76,3 @@ def caller_of(key: Key, its: Terms) -> Caller:
 def stricter(one: str, other: str) -> str:
     """The level of disclosure that says less; "" sets no bound."""
     return max(one, other, key=lambda level: _STRICTNESS.get(level, -1))
-
-
-def rules(
-    tenants: Iterable[Tenant],
-    plans: Mapping[str, Plan],
-    server: tuple[Limit, ...] = (),
-    models: Mapping[str, tuple[Limit, ...]] | None = None,
-    tenant_models: Mapping[tuple[str, str], tuple[Limit, ...]] | None = None,
-) -> Rules:
-    """The limits that do not stand in keys: of tenants by their plans, and what the owner set.
-
-    Raises PlanNotFound as `terms` does.
-    """
-    every = {tenant.name: terms(tenant, plans) for tenant in tenants}
-    return Rules(
-        server=server,
-        tenants={name: its.limits for name, its in every.items() if its.limits},
-        models=models or {},
-        tenant_models=tenant_models or {},
-        zones={name: its.zone for name, its in every.items()},
-    )
