@@ -19,6 +19,7 @@ from fairlead.serving.observe import exposition
 from fairlead.serving.registry import Registry
 from fairlead.serving.status import merge
 from fairlead.wires import native, oip_rest
+from fairlead.wires.admin import Admin
 from fairlead.wires.native import Native
 from fairlead.wires.oip_rest import OipRest
 
@@ -120,7 +121,11 @@ def words() -> set[str]:
     found: set[str] = set()
     for file in (HOUSE / "wires").glob("*.py"):
         for wire in tree(file).body:
-            if isinstance(wire, ast.ClassDef) and "prefix" in _assigned(wire):
+            if (
+                isinstance(wire, ast.ClassDef)
+                and "prefix" in _assigned(wire)
+                and wire.name != Admin.__name__  # it has a listener and a page of its own
+            ):
                 found |= set(_words_of_routing(wire))
     return found
 
@@ -182,3 +187,45 @@ def test_every_route_has_its_heading_and_no_other_is_there(router):
 
 def test_words_are_found_in_the_wires():
     assert {"predict", "models", "versions", "infer", "ready", "livez", "index"} <= words()
+
+
+ROOMS = {"keys": "{id}", "tenants": "{tenant}", "plans": "{plan}"}
+"""What stands behind the rooms of the administration."""
+
+
+def admin_addresses() -> Iterator[str]:
+    """Every route of the administration, as its page writes it."""
+    wire = Admin(lambda *args: None, lambda *args: None, dict)
+    words = ["x", *_of_admin()]
+    for length in range(1, 5):
+        for parts in product(words, repeat=length):
+            for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+                try:
+                    found = wire.route(method, "/" + "/".join(parts))
+                except MethodNotAllowed:
+                    continue
+                if found is not None:
+                    yield f"{method} {_admin_template(parts)}"
+
+
+def _of_admin() -> set[str]:
+    """The words that the routing of the administration compares parts of an address with."""
+    file = HOUSE / "wires" / "admin.py"
+    [wire] = [c for c in tree(file).body if isinstance(c, ast.ClassDef) and c.name == "Admin"]
+    return {
+        part.value
+        for part in ast.walk(wire)
+        if isinstance(part, ast.Constant)
+        and isinstance(part.value, str)
+        and re.fullmatch(r"[a-z]{3,8}", part.value)
+    }
+
+
+def _admin_template(parts: tuple[str, ...]) -> str:
+    named = len(parts) > 1 and parts != ("keys", "revoke")
+    second = [ROOMS.get(parts[0], parts[1])] if named else [*parts[1:2]]
+    return "/" + "/".join([parts[0], *second, *parts[2:]])
+
+
+def test_every_address_of_the_administration_has_its_heading_and_no_other_is_there():
+    assert {*admin_addresses()} == {*headings("administration")}
