@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from benchmarks import machine
-from benchmarks.access import admission, doors, ledger, rating
+from benchmarks.access import admission, doors, kills, ledger, rating
 from benchmarks.report import summary
 
 
@@ -14,9 +14,18 @@ def main() -> int:
     """0 when every promise is kept, 1 when one is broken."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.access", description=__doc__)
     parser.add_argument("--calls", type=int, default=admission.CALLS, help="how many are timed")
+    parser.add_argument("--kills", type=int, default=kills.KILLS, help="of each signal")
+    parser.add_argument(
+        "--away",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help="seconds without the bookkeeper, a turn",
+    )
     options = parser.parse_args()
     print("\n".join(f"{name}: {value}" for name, value in machine.describe().items()))
     parts = [admission.run(options.calls), rating.run(), ledger.run(), doors.run()]
+    parts += [kills.run(options.kills), kills.away(options.away)]
     for part in parts:
         print(f"\n## {part.title}\n", *part.lines, sep="\n")
     print("\n## Promises\n", *summary(parts), sep="\n")

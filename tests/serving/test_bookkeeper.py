@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 
 import pytest
+from tests.databases import Postgres
 
 from fairlead.assembly import bookkeeper as process
 from fairlead.assembly import config
@@ -19,6 +20,7 @@ from fairlead.serving.machine import anonymous_file
 from fairlead.usage import journal
 from fairlead.usage.journal import Columns, Journal, segments
 from fairlead.usage.ledger import open_ledger
+from fairlead.usage.query import totals
 
 
 def write(writer: Journal, count: int = 1) -> None:
@@ -37,6 +39,35 @@ def recorded(state) -> int:
 
 def names(state) -> set[str]:
     return {s.name for s in segments(state / JOURNAL)}
+
+
+def booked(state, place) -> int:
+    with closing(open_ledger(state, place)) as ledger:
+        return totals(ledger.store)[0]["requests"]
+
+
+def test_a_postgresql_that_goes_away_and_comes_back_has_everything_once(tmp_path, capsys):
+    """It is ended like a crash while the bookkeeper is connected, and again before it begins."""
+    server = Postgres()
+    try:
+        place, writer = server.fresh(), Journal(tmp_path / JOURNAL, "w")
+        book = Bookkeeper(tmp_path, place)
+        write(writer, 3)
+        assert book.follow() == 3
+        server.stop("immediate")
+        write(writer, 2)
+        assert [book.follow() for _ in range(3)] == [0, 0, 0]
+        assert capsys.readouterr().err.count("bookkeeping_failed") >= 1
+        beginner = Bookkeeper(tmp_path, place)
+        assert beginner.follow() == 0
+        server.start()
+        assert book.follow() + beginner.follow() == 2
+        assert booked(tmp_path, place) == 5
+        book.close()
+        beginner.close()
+        writer.close()
+    finally:
+        server.remove()
 
 
 @pytest.fixture

@@ -82,7 +82,8 @@ class Ledger:
     def finish(self, segment: Path) -> None:
         """Takes down the hash of a sealed segment of which all is rolled up."""
         self._names.pop(segment.name, None)
-        self.store.finish(segment.name, digest(segment))
+        if self.store.is_open(segment.name):
+            self.store.finish(segment.name, digest(segment))
 
     def remove(self, segments: Iterable[Path]) -> None:
         """Removes segments of which all is rolled up; what they added stays.

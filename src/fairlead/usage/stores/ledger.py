@@ -108,6 +108,11 @@ class LedgerStore:
         asked = "SELECT reached FROM usage_segment WHERE name = ?"
         return next((row[0] for row in self.database.rows(asked, (name,))), 0)
 
+    def is_open(self, name: str) -> bool:
+        """Whether a segment has not been finished yet."""
+        asked = "SELECT state FROM usage_segment WHERE name = ?"
+        return all(state == OPEN for (state,) in self.database.rows(asked, (name,)))
+
     def add(self, name: str, offset: int, reached: int, count: int, sums: Sums) -> bool:
         """Adds the sums of a stretch of a segment; False when another has done so."""
         try:
