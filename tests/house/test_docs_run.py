@@ -32,6 +32,7 @@ WALKS = [
     ("how-to/pack-each-format.md",),
     ("how-to/watch-for-drift.md",),
     ("how-to/sell-plans.md",),
+    ("how-to/give-out-keys.md", "how-to/rotate-a-leaked-key.md"),
     ("tutorials/guarded-classification.md",),
     ("tutorials/guarded-regression.md",),
     ("tutorials/guarded-embedding.md",),

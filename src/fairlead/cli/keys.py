@@ -190,10 +190,22 @@ def _list(args: argparse.Namespace, folder: Path) -> None:
         print(json.dumps({"keys": keys}, indent=2))
         return
     rows = [
-        (k["id"], k["name"], k["tenant"], k["standing"], _end(k), " ".join(k["scopes"]))
+        (
+            k["id"],
+            k["ending"],
+            k["name"],
+            k["tenant"],
+            k["standing"],
+            _end(k),
+            " ".join(k["scopes"]),
+        )
         for k in keys
     ]
-    print(table(("id", "name", "tenant", "standing", "until", "may"), rows) if rows else "no keys")
+    print(
+        table(("id", "ending", "name", "tenant", "standing", "until", "may"), rows)
+        if rows
+        else "no keys"
+    )
 
 
 def _end(key: Mapping[str, Any]) -> str:

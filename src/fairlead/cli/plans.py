@@ -16,6 +16,7 @@ from fairlead.documents.tables import table, words
 SUMMARY = COMMANDS["plans"]
 
 _MOST_BYTES = 64 << 10
+_FORM = "Name a TOML file with a table [plan]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,11 +68,13 @@ def _read(file: Path) -> str:
         with file.open("rb") as opened:
             raw = opened.read(_MOST_BYTES + 1)
         if len(raw) > _MOST_BYTES:
-            raise FileUnreadable("this is too long for a plan", where=str(file))
+            raise FileUnreadable("this is too long for a plan", where=str(file), fix=_FORM)
         return raw.decode()
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise FileUnreadable(f"the plan cannot be read: {what}", where=str(file)) from None
+        raise FileUnreadable(
+            f"the plan cannot be read: {what}", where=str(file), fix=_FORM
+        ) from None
 
 
 def _list(folder: Path, *, as_json: bool) -> None:

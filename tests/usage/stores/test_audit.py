@@ -174,3 +174,11 @@ def test_a_note_that_cannot_be_read_is_told(tmp_path, raw):
     (tmp_path / NOTED).write_bytes(raw)
     with pytest.raises(StateInvalid, match="cannot be read"):
         Noted(tmp_path).read()
+
+
+def test_a_note_that_others_may_write_is_not_believed(tmp_path):
+    noted = Noted(tmp_path)
+    noted.write(Head(1, bytes(32)))
+    (tmp_path / NOTED).chmod(0o620)
+    with pytest.raises(StateInvalid, match="others may write"):
+        noted.read()

@@ -34,6 +34,7 @@ NOTED = "audit.head"
 MOST = 1000
 """Records of one look."""
 
+_LONGEST = 1000
 _FIELDS = "number, time_ns, who, place, act, about, was, became, hash"
 _APPEND = f"INSERT INTO audit ({_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _NOTE = re.compile(rb"([0-9]{20}) ([0-9a-f]{64})\n")
@@ -112,11 +113,19 @@ class Noted:
         self._file = folder / NOTED
 
     def read(self) -> Head:
-        """What was noted last. Raises StateInvalid for what is no note."""
+        """What was noted last. Raises StateInvalid for what is no note, or may be another's."""
         try:
-            raw = self._file.read_bytes()
+            with self._file.open("rb") as opened:
+                mode = os.fstat(opened.fileno()).st_mode
+                raw = opened.read(_LONGEST)
         except FileNotFoundError:
             return NOTHING
+        if mode & 0o022:
+            raise StateInvalid(
+                "others may write the note of the newest record of the audit trail",
+                where=NOTED,
+                fix="Look at who changed it, and close it with chmod 600",
+            )
         found = _NOTE.fullmatch(raw)
         if found is None:
             raise StateInvalid(
