@@ -12,7 +12,7 @@ import uvloop
 from tests.raw import Answer, Raw
 
 from fairlead.core.access import Caller, anybody
-from fairlead.core.call import PUBLIC, Call, Head, Peer, Reply, Route
+from fairlead.core.call import Call, Head, Peer, Reply, Route
 from fairlead.core.errors import FairleadError, MethodNotAllowed, ModelNotReady
 from fairlead.edge.heads import HttpLimits
 from fairlead.edge.http1 import Http1
@@ -49,7 +49,7 @@ class EchoWire:
         if path in gets:
             if method != "GET":
                 raise MethodNotAllowed(method, ["GET"])
-            return Route(PUBLIC, native.error_reply, answer=gets[path])
+            return Route("predict", native.error_reply, answer=gets[path])
         if path in ("/echo", "/held", "/shut"):
             if method != "POST":
                 raise MethodNotAllowed(method, ["POST"])

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import struct
+from itertools import takewhile
 from threading import Event, Thread
 
 import pytest
@@ -109,6 +110,39 @@ def test_a_caller_that_sends_on_after_its_last_answer_is_ended(authority, pair):
                 if not raw.send(b"y" * (64 << 10)):
                     break
         until(lambda: open_connections(small) == 0, 10)
+
+
+def test_a_caller_that_reads_nothing_is_read_from_no_more(edge, authority):
+    """Answers that nobody takes are held up to a point; then its requests wait in the network."""
+    request = post("/echo", b"x" * 100_000)
+    with Raw(edge.port, authority.client()) as raw:
+        raw._socket.settimeout(1.0)
+        taken = list(takewhile(lambda _: sends(raw, request), range(200)))
+        assert len(taken) < 200
+        with Raw(edge.port, authority.client()) as other:
+            assert other.ask(post("/echo", b"x")).status == 200
+    until(lambda: open_connections(edge) == 0, 10)
+
+
+def sends(raw, request):
+    """Whether the other side takes a whole request within the patience of the socket."""
+    try:
+        raw._socket.sendall(request)
+    except TimeoutError:
+        return False
+    return True
+
+
+def test_a_caller_that_reads_late_gets_every_answer(edge, authority):
+    bodies = [bytes([65 + n]) * 150_000 for n in range(20)]
+    with Raw(edge.port, authority.client()) as raw:
+        sender = Thread(target=raw.send, args=[post("/echo", body) for body in bodies])
+        sender.start()
+        for body in bodies:
+            answer = raw.read()
+            assert answer is not None
+            assert answer.body == body
+        sender.join(20)
 
 
 def test_a_caller_that_leaves_is_forgotten(edge, authority):
