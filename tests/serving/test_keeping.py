@@ -153,6 +153,24 @@ def test_a_revocation_does_not_wait_for_a_database_that_does_not_answer(file):
     assert moment
 
 
+def test_only_the_database_says_that_there_is_no_such_key(file):
+    """A key that was just made may not be known yet where revocations are told."""
+    file.made()
+    with closing(room(file.place, file.folder)) as other:
+        new = made(other, name="new")
+    with closing(sqlite3.connect(file.place, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        answers: list[Any] = []
+        file.desk.ask("keys.revoke", {"pattern": new["id"]}, ADMIN, answers.append)
+        file.desk._revoking[0].due = 0.0  # it has waited long enough
+        file.turn()
+        assert answers == []
+        other.execute("ROLLBACK")
+    file.until(lambda: answers)
+    assert (answers[0]["count"], answers[0]["keys"][0]["id"]) == (1, new["id"])
+    file.until(lambda: new["id"] in file.worker.book.keys and file.standing(new["id"]))
+
+
 def test_a_postponed_revocation_outlives_the_bookkeeper(file):
     told = file.made()
     with closing(sqlite3.connect(file.place, isolation_level=None)) as other:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,16 @@ class Keeping:
         except FairleadError as error:
             self._answer(revoking, error)
 
+    def _overdue(self, revoking: _Revoking) -> None:
+        """The database takes long. A key that nobody here knows may be one that it was just given,
+        so only the database can say that there is none."""
+        try:
+            self._answer(revoking, self._revoke_here(revoking))
+        except KeyNotFound:
+            revoking.due = inf
+        except FairleadError as error:
+            self._answer(revoking, error)
+
     def _revoke_here(self, revoking: _Revoking) -> Mapping[str, Any]:
         fields = Fields(revoking.given, "pattern", "dry_run", "exact")
         pattern = revoked_by(fields)
@@ -250,7 +261,7 @@ class Keeping:
         """Sends what is new, and does not wait for a database that takes too long to revoke."""
         moment = now()
         for revoking in [r for r in self._revoking if moment > r.due]:
-            self._postpone(revoking)
+            self._overdue(revoking)
         self._telling.beat(self._revision, self.age_s)
 
     def save(self) -> None:
