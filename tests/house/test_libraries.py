@@ -14,9 +14,10 @@ PLACES = {
     "httptools": ["edge/http1.py"],
     "numpy": [
         "core/tensor.py", "guards/*", "inputs/*", "packing/*", "runtimes/*",
-        "serving/deciding.py", "serving/disclosing.py", "serving/embedding.py", "serving/execute.py",
+        "serving/deciding.py", "serving/disclosing.py", "serving/embedding.py",
+        "serving/execute.py",
         "serving/guarding.py", "serving/standing.py", "serving/warmup.py", "serving/watching.py",
-        "usage/sums.py",
+        "usage/tables.py",
     ],
     "onnxruntime": ["packing/pack_onnx.py", "runtimes/onnx.py"],
     "orjson": ["inputs/*", "serving/array_json.py", "serving/exchange.py", "wires/*"],

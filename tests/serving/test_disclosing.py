@@ -14,8 +14,8 @@ from fairlead.core.decision import ABSTAINED, WARNED, Verdicts
 from fairlead.core.package import GuardChoice
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import DTYPES
-from fairlead.serving.disclosing import disclose, level_of
 from fairlead.serving.deciding import decide
+from fairlead.serving.disclosing import disclose, level_of
 
 
 class Watch:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fairlead.core.access import NOBODY, Caller
 from fairlead.core.decision import SERVED, Verdicts
 from fairlead.core.errors import FairleadError
-from fairlead.core.signature import TensorSpec
-from fairlead.core.tensor import Array, Tensor
+
+if TYPE_CHECKING:
+    from fairlead.core.signature import TensorSpec
+    from fairlead.core.tensor import Array, Tensor
 
 
 class Head:

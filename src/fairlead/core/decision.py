@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fairlead.core.tensor import Array
+if TYPE_CHECKING:
+    from fairlead.core.tensor import Array
 
 SERVE, WARN, ABSTAIN, REJECT = "serve", "warn", "abstain", "reject"
 OUTCOMES = (SERVE, WARN, ABSTAIN, REJECT)

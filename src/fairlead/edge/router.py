@@ -7,10 +7,13 @@ the address as text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fairlead.core.call import PUBLIC, Reply, Route
 from fairlead.core.errors import AddressNotFound, BadRequestHead, FairleadError, Internal
-from fairlead.core.promises import Wire
+
+if TYPE_CHECKING:
+    from fairlead.core.promises import Wire
 
 PUBLIC_ADDRESSES = frozenset(("/", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"))
 """Everything that is answered without a caller: whether we live and are ready, and no name. A route

@@ -304,7 +304,7 @@ def _limits(words: dict[str, Any], where: str) -> Limits:
 
 def _usage(value: Any, where: str) -> tuple[Limit, ...]:
     """What all callers of the model together may use."""
-    texts: list[Any] = value if isinstance(value, list) else []
+    texts: list[Any] = cast("list[Any]", value) if isinstance(value, list) else []
     if not texts or not all(isinstance(text, str) for text in texts):
         raise PackageInvalid(
             "model.toml: [limits] usage must be a list of limits",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fairlead.access.book import KeyBook, allows, denied, describes
 from fairlead.access.identities import Identities
@@ -41,7 +41,9 @@ from fairlead.core.errors import (
 from fairlead.core.plans import Plan, Tenant, plan_from_json
 from fairlead.serving.book_messages import Gathered
 from fairlead.serving.log import log
-from fairlead.serving.registry import Registry
+
+if TYPE_CHECKING:
+    from fairlead.serving.registry import Registry
 
 STALE_MAX_S = 3600.0
 """Seconds for which a book is believed after the database was read last."""

@@ -10,24 +10,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from fairlead.core.tensor import Array
-from fairlead.usage.records import COLUMNS, KIND_BATCH, Names, batch_of, calls_of, is_batch
+from fairlead.usage.records import KIND_BATCH, Names, batch_of, calls_of, is_batch
 from fairlead.usage.segments import FRAME, MAGIC, SEGMENT_BYTES
 
 QUARTER_NS = 900 * 10**9
 """A quarter of an hour: every time zone's days begin on one."""
 _CHUNK_BYTES = 4 << 20
-_TYPES = {"I": "<u4", "Q": "<u8", "B": "u1", "H": "<u2"}
-_NAMES = ("rows", "bytes_in", "bytes_out", "compute_ns", "status", "decision", "who", "withheld")
-_SUMMED = ("rows", "bytes_in", "bytes_out", "compute_ns", "withheld")
-_U64 = np.uint64
-# A key holds quarter, model id, caller id, status and decision, from the left.
-_QUARTER, _MODEL, _WHO, _STATUS = _U64(36), _U64(20), _U64(4), _U64(2)
-
 Key = tuple[int, str, int, bytes, int, int]
 """Quarter of an hour since 1970, model, version, caller, positions in STATUS and DECISION."""
 Sums = dict[Key, list[int]]
@@ -62,7 +51,11 @@ def summed(path: Path, offset: int, names: Names, most_bytes: int = _CHUNK_BYTES
         else:
             names.learn(kind, content)
     if tables:
-        _add_tables(found.sums, tables, names)
+        # Loaded with the first records: a server without callers needs none of it.
+        from fairlead.usage.tables import sums_of_tables
+
+        for key, row in sums_of_tables(tables, names, QUARTER_NS):
+            add(found.sums, key, row)
     return found
 
 
@@ -103,43 +96,6 @@ def chunk_frames(path: Path, offset: int, most_bytes: int) -> Iterator[tuple[int
             return
         at = stop
         yield offset + at, kind, content
-
-
-def _add_tables(sums: Sums, tables: dict[int, list[bytes]], names: Names) -> None:
-    keys: list[Array] = []
-    columns: dict[str, list[Array]] = {name: [] for name in _SUMMED}
-    for count, contents in tables.items():
-        table = np.frombuffer(b"".join(contents), _layout(count))
-        head = (table["wall"] // _U64(QUARTER_NS) << _QUARTER) | _wide(table["model"], _MODEL)
-        tail = _wide(table["who"], _WHO) | _wide(table["status"], _STATUS)
-        keys.append((head[:, None] | tail | table["decision"].astype(_U64)).reshape(-1))
-        for name, column in columns.items():
-            column.append(table[name].reshape(-1).astype(_U64))
-    key = np.concatenate(keys)
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-    ends = np.append(starts[1:], len(key))
-    totals = [ends - starts]
-    totals += [np.add.reduceat(np.concatenate(c)[order], starts) for c in columns.values()]
-    for place, row in zip(key[starts].tolist(), zip(*map(_list, totals), strict=True), strict=True):
-        model, version = names.models[place >> 20 & 0xFFFF]
-        who = names.whos[place >> 4 & 0xFFFF]
-        add(sums, (place >> 36, model, version, who, place >> 2 & 3, place & 3), row)
-
-
-def _wide(column: Array, by: np.uint64) -> Array:
-    return column.astype(_U64) << by
-
-
-def _list(column: Array) -> list[int]:
-    return column.tolist()
-
-
-def _layout(count: int) -> np.dtype[Any]:
-    columns = zip(_NAMES, COLUMNS, strict=True)
-    head = [("wall", "<u8"), ("sequence", "<u8"), ("model", "<u2"), ("calls", "<u2")]
-    return np.dtype([*head, *((name, _TYPES[letter], (count,)) for name, (letter, _) in columns)])
 
 
 def _add_one(sums: Sums, kind: int, content: bytes, names: Names) -> int:
