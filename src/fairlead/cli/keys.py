@@ -55,6 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for show, rotate and revoke: the id of a key; for revoke also a pattern with * over "
         "ids and names",
     )
+    _add_fields(parser)
+    add("--grace", metavar="TIME", help="for rotate: how long the old key goes on working; 24h")
+    add("--dry-run", action="store_true", help="for revoke: only say which keys would end")
+    add("--state", default="./.fairlead", metavar="DIR", help="the state folder of the server")
+    add("--json", action="store_true", help="print one JSON object")
+
+
+def _add_fields(parser: argparse.ArgumentParser) -> None:
+    """What a new key is like."""
+    add = parser.add_argument
     add("--name", metavar="NAME", help="for create: what people call the key")
     add(
         "--scope",
@@ -102,10 +112,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "abstain, warn or shadow (only counted), whatever the model's owner has chosen",
     )
     add("--kind", metavar="KIND", help="for create: live, test or admin, which the key shows")
-    add("--grace", metavar="TIME", help="for rotate: how long the old key goes on working; 24h")
-    add("--dry-run", action="store_true", help="for revoke: only say which keys would end")
-    add("--state", default="./.fairlead", metavar="DIR", help="the state folder of the server")
-    add("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
