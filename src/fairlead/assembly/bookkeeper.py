@@ -51,8 +51,10 @@ class _AdminPath:
         self,
         digester: Callable[[], Digester],
         refused: Callable[[By, str, FairleadError], None],
+        stale_max_s: float,
     ) -> None:
-        self._admission = Admission(Policy(), lambda model, version: 0, digester)
+        policy = Policy(stale_max_s=stale_max_s)
+        self._admission = Admission(policy, lambda model, version: 0, digester)
         self._refused = refused
         self.line = Within(self._admission.hear)
 
@@ -87,7 +89,7 @@ class Bookkeeper:
         issuing = Issuing(rules, tell)
         desks: list[Desk] = [self._keeping, judging, self._reckoning, issuing]
         self.office = Office(state, desks)
-        self._path = _AdminPath(digester, self._keeping.refused)
+        self._path = _AdminPath(digester, self._keeping.refused, spec.settings.state.stale_max_s)
 
     async def administer(self) -> asyncio.AbstractServer | None:
         """Listens for administrators, where that is wanted."""

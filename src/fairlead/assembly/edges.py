@@ -12,7 +12,8 @@ from fairlead.serving.admission import Policy
 def policy(settings: Settings) -> Policy:
     """How callers without a key are taken."""
     platform = settings.server.auth == "platform"
-    return Policy(platform=platform, open=is_loopback(settings.server.host))
+    inside = is_loopback(settings.server.host)
+    return Policy(platform, inside, settings.state.stale_max_s)
 
 
 def http_limits(settings: Settings) -> HttpLimits:

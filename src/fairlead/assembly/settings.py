@@ -263,6 +263,18 @@ class Airlock:
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """How keys, plans and limits are kept."""
+
+    stale_max_s: float = _setting(
+        3600.0,
+        _seconds(30 * 86_400),
+        "Seconds for which callers are known by the keys in memory while the database of keys "
+        "cannot be read; then they get 503.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """How calls are recorded, and for how long."""
 
@@ -311,6 +323,7 @@ class Settings:
     limits: Limits
     models: Models
     airlock: Airlock
+    state: State
     usage: Usage
     log: Log
     origins: Mapping[str, str]
@@ -322,6 +335,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "limits": Limits,
     "models": Models,
     "airlock": Airlock,
+    "state": State,
     "usage": Usage,
     "log": Log,
 }
