@@ -148,8 +148,6 @@ def _postpone(
 
 def _guards_here(folder: Path, message: Mapping[str, Any]) -> Mapping[str, Any]:
     """Answers for the guards, and puts what was changed into the audit trail."""
-    from fairlead.assembly.rooms import open_room
-    from fairlead.serving.acting import acting
     from fairlead.serving.guard_state import FILE
     from fairlead.serving.judging import ACTS, about
     from fairlead.serving.standing import Standing
@@ -159,13 +157,23 @@ def _guards_here(folder: Path, message: Mapping[str, Any]) -> Mapping[str, Any]:
         answer = standing.answer(message)
     finally:
         standing.close()
-    act = ACTS.get(message["kind"])
-    if act is not None:
-        with closing(open_room(folder)) as room:
-            doing = acting(room, _by())
-            with doing.changing() as acts:
-                acts.append(doing.act(act, about(message)))
+    if message["kind"] in ACTS:
+        record(folder, ACTS[message["kind"]], about(message))
     return answer
+
+
+def record(folder: Path, act: str, about: str, after: Mapping[str, Any] | None = None) -> None:
+    """Puts what a command has done to a state folder that it holds into the audit trail.
+
+    after: what has changed, as JSON without secrets. Raises as `open_room`.
+    """
+    from fairlead.assembly.rooms import open_room
+    from fairlead.serving.acting import acting
+
+    with closing(open_room(folder)) as room:
+        doing = acting(room, _by())
+        with doing.changing() as acts:
+            acts.append(doing.act(act, about, None, after))
 
 
 def _by() -> By:
