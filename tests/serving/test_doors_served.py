@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 from threading import Thread
@@ -218,14 +220,20 @@ def test_no_request_fails_while_a_certificate_is_changed_at_both_workers(doors):
     assert failed == []
 
 
-def test_a_broken_pair_is_told_and_the_old_one_goes_on(doors):
+def test_a_broken_pair_is_told_and_the_old_one_goes_on_also_where_a_worker_dies(doors):
+    running = doors.running
     serial, good = doors.serial(), doors.pair.cert.read_bytes()
     doors.pair.cert.write_text("broken")
     try:
-        until(lambda: len(doors.running.events("certificate_refused")) == 2, 20)
+        until(lambda: len(running.events("certificate_refused")) == 2, 20)
         assert {doors.serial() for _ in range(4)} == {serial}
-        assert doors.ask(predicted()).status == 200
+        os.kill(running.workers[0], signal.SIGKILL)
+        # The one that takes its place cannot begin; the other goes on.
+        until(lambda: len(running.events("certificate_refused")) > 2, 20)
+        assert {doors.ask(predicted()).status for _ in range(8)} == {200}
     finally:
         doors.pair.cert.write_bytes(good)
-    line = json.dumps(doors.running.events("certificate_refused"))
+    until(lambda: doors.ask(get("/readyz")).status == 200 and len(running.workers) == 2, 40)
+    line = json.dumps(running.events("certificate_refused"))
     assert "FRL-2008" in line
+    assert not any("Traceback" in line for line in running.lines)

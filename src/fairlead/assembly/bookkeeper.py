@@ -20,7 +20,7 @@ from fairlead.assembly.spec import ServerSpec, read_spec
 from fairlead.core.access import Caller
 from fairlead.core.audit import By
 from fairlead.core.call import Call, Head, Peer
-from fairlead.core.errors import FairleadError, PermissionDenied, Unauthenticated
+from fairlead.core.errors import FairleadError, PermissionDenied, TlsInvalid, Unauthenticated
 from fairlead.edge.cors import OwnNames
 from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
@@ -102,7 +102,12 @@ class Bookkeeper:
         service = HttpService(
             Router([wire]), self._path, http_limits(settings), log, "admin", names=names
         )
-        door = Door(admin_tls(settings), service)
+        try:
+            door = Door(admin_tls(settings), service)
+        except TlsInvalid as error:
+            # Keys and the ledger are kept all the same; the next bookkeeper tries again.
+            log("certificate_refused", reason=error.line())
+            return None
         self._tick(service, door)
         listener = socket.socket(fileno=os.dup(self._spec.admin))
         return await self._loop.create_server(door.connection, sock=listener, backlog=_BACKLOG)

@@ -22,6 +22,7 @@ from fairlead.assembly.edges import body_limits, http_limits, policy
 from fairlead.assembly.spec import RUNNERS, ServerSpec, read_spec
 from fairlead.core.allowance import parse_limits
 from fairlead.core.clock import monotonic_ns, now
+from fairlead.core.errors import TlsInvalid
 from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Runtime
 from fairlead.edge.router import Router
@@ -300,7 +301,12 @@ def main(arguments: list[str]) -> int:
     handle, index, pipe = (int(a) for a in arguments)
     spec = read_spec(handle)
     configure(spec.settings.log.level, spec.settings.log.format)
-    uvloop.run(_run(spec, index, pipe))
+    try:
+        uvloop.run(_run(spec, index, pipe))
+    except TlsInvalid as error:
+        # The files changed since the server began; the supervisor tries again.
+        log("certificate_refused", reason=error.line())
+        return 1
     return 0
 
 
