@@ -25,7 +25,7 @@ from fairlead.access.tokens import (
     untrusted,
     verify,
 )
-from fairlead.core.access import Caller, Key, Scope, parse_scope
+from fairlead.core.access import NAME_LENGTH, Caller, Key, Scope, parse_scope
 from fairlead.core.errors import (
     IdentityUnmapped,
     IssuerUnavailable,
@@ -43,7 +43,6 @@ CERT = "cert"
 """What the ids of callers with a certificate begin with, before a colon."""
 
 _MOST_SCOPES = 64
-_NAME_LENGTH = 100
 
 _Seen = tuple[Caller, int]
 """A caller, and until when its token is not verified again."""
@@ -83,7 +82,7 @@ class Identities:
         self._forget()
         self._certified = {
             subject: compiled(
-                grant.key(_id(CERT, subject), subject[:_NAME_LENGTH], grant.tenant, grant.scopes)
+                grant.key(_id(CERT, subject), subject[:NAME_LENGTH], grant.tenant, grant.scopes)
             )
             for subject, grant in self._rules.certificates.items()
         }
@@ -179,7 +178,7 @@ def _key_of(issuer: Issuer, claims: Mapping[str, Any]) -> Key:
     except (KeyFieldInvalid, TypeError):
         raise _unmapped("token") from None
     name = subject if subject.isprintable() else "?"
-    return grant.key(_id(issuer.name, subject), name[:_NAME_LENGTH], cast("str", tenant), scopes)
+    return grant.key(_id(issuer.name, subject), name[:NAME_LENGTH], cast("str", tenant), scopes)
 
 
 def _scopes(told: object) -> tuple[Scope, ...]:

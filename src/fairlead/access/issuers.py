@@ -19,7 +19,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from fairlead.access.identity_rules import IdentityRules, Issuer, is_safe_address
-from fairlead.access.tokens import MOST_KEYS
+from fairlead.access.tokens import MOST_KEYS, PUBLIC
 from fairlead.core.clock import now, wall_ns
 
 PERIOD_S = 600.0
@@ -31,7 +31,6 @@ PATIENCE_S = 5.0
 """Seconds that a whole answer may take."""
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 60.0
-_KEPT = ("kty", "kid", "use", "alg", "crv", "n", "e", "x", "y")
 
 Told = Callable[[str, list[dict[str, Any]], int], None]
 """Takes the name of an issuer, its keys, and when they were fetched (wall clock, nanoseconds)."""
@@ -124,7 +123,7 @@ def keys_of(issuer: Issuer) -> list[dict[str, Any]]:
 
 def cleaned(key: Mapping[str, Any]) -> dict[str, Any]:
     """The members of a key that verifying needs, whatever else its issuer has put in."""
-    return {name: key[name] for name in _KEPT if isinstance(key.get(name), str)}
+    return {name: key[name] for name in PUBLIC if isinstance(key.get(name), str)}
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

@@ -39,7 +39,7 @@ MOST_KEYS = 64
 _FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+", re.ASCII)
 _SECOND_NS = 1_000_000_000
 _RSA_BITS = range(2048, 8193)
-_PUBLIC = ("kty", "kid", "use", "alg", "crv", "n", "e", "x", "y")
+PUBLIC = ("kty", "kid", "use", "alg", "crv", "n", "e", "x", "y")
 """The members of a key that are looked at; private ones would be nobody's business here."""
 
 
@@ -134,7 +134,7 @@ def _usable(given: Mapping[str, Any]) -> Key | None:
         return None
     if kind is RSAKey and _bits(given.get("n")) not in _RSA_BITS:
         return None
-    public: dict[str, str | list[str]] = {n: str(given[n]) for n in _PUBLIC if n in given}
+    public: dict[str, str | list[str]] = {n: str(given[n]) for n in PUBLIC if n in given}
     try:
         return kind.import_key(public)
     except Exception:
