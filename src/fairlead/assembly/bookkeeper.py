@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from fairlead.access.metering import Behind, OwnMeters
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.assembly.doors import Door, admin_host, admin_tls, identity_rules
 from fairlead.assembly.edges import http_limits
@@ -31,10 +32,12 @@ from fairlead.serving.exchange import Within
 from fairlead.serving.issuing import Issuing
 from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
+from fairlead.serving.lending import Lender
 from fairlead.serving.log import configure, log
 from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
 from fairlead.usage.ledger import open_ledger
+from fairlead.usage.stores.meters import open_meters
 from fairlead.wires.admin import Admin
 
 _NICENESS = 10  # predictions come first; the journal can wait
@@ -87,7 +90,8 @@ class Bookkeeper:
         judging = Judging(state, lambda: self.following.accuracy, self._keeping.note)
         rules = identity_rules(spec.settings, spec.identities)
         issuing = Issuing(rules, tell)
-        desks: list[Desk] = [self._keeping, judging, self._reckoning, issuing]
+        lender = Lender(lambda behind: _own_meters(state, behind), tell)
+        desks: list[Desk] = [lender, self._keeping, judging, self._reckoning, issuing]
         self.office = Office(state, desks)
         self._path = _AdminPath(digester, self._keeping.refused, spec.settings.state.stale_max_s)
 
@@ -116,6 +120,12 @@ class Bookkeeper:
         service.tick()
         door.tick()
         self._loop.call_later(_TICK_S, self._tick, service, door)
+
+
+def _own_meters(state: Path, behind: Behind) -> tuple[OwnMeters, bool]:
+    """What counts the limits of a server that shares them with no other."""
+    meters = OwnMeters(open_meters(state), behind)
+    return meters, meters.in_order
 
 
 def _follower(state: Path, kept: Usage) -> Follower:
