@@ -103,6 +103,9 @@ def test_proxies_are_trusted_by_network(pair):
     assert proxies.trusts("192.168.1.1")
     assert not proxies.trusts("192.168.1.2")
     assert not trusted_proxies(settings())
+    with pytest.raises(BadSetting):
+        trusted_proxies(settings(forwarded_certificates="true"))
+    assert trusted_proxies(settings(forwarded_certificates="true", trusted_proxy="10.0.0.0/8"))
 
 
 def test_the_file_of_identities_is_read_once_and_its_files_lie_beside_it(tmp_path):

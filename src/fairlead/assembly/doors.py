@@ -86,6 +86,12 @@ def server_tls(settings: Settings) -> ServerTls | None:
 def trusted_proxies(settings: Settings) -> TrustedProxies:
     """The proxies that are believed. Raises BadSetting."""
     own = settings.server
+    if own.forwarded_certificates and not own.trusted_proxy:
+        raise BadSetting(
+            "nobody's X-Forwarded-Client-Cert is believed without a trusted proxy",
+            where=settings.origins.get("server.forwarded_certificates"),
+            fix="Name its network with --trusted-proxy",
+        )
     try:
         return TrustedProxies(own.trusted_proxy, own.forwarded_certificates)
     except KeyFieldInvalid as error:
