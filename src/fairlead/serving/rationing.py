@@ -22,6 +22,10 @@ from fairlead.core.errors import FairleadError
 from fairlead.serving.record import refuse
 
 
+_FRESH_NS, _LINES_KEPT = 1_000_000, 4096
+"""Nanoseconds for which what was told of a caller's limits is told again, and to how many."""
+
+
 class Rationing:
     """The limits of one worker. server: those of the whole server."""
 
@@ -31,6 +35,7 @@ class Rationing:
         self._models: dict[str, tuple[Limit, ...]] = {}
         self._tenants: Mapping[str, tuple[Limit, ...]] = {}
         self._zones: Mapping[str, str] = {}
+        self._lines: dict[tuple[Caller, str], tuple[int, bytes]] = {}
         self._adopt()
 
     def of_tenants(self, terms: Mapping[str, Terms]) -> None:
@@ -91,8 +96,19 @@ class Rationing:
             leases.wait(partial(self._charge_late, call, submit))
             return
         call.grant = grant
-        call.told = lines(leases.left(caller, model, moment, wall))
+        call.told = self._told(caller, model, moment, wall)
         submit(call)
+
+    def _told(self, caller: Caller, model: str, moment: int, wall: int) -> bytes:
+        """What is left of a caller's limits as header lines; of a busy caller a moment old."""
+        known = self._lines.get((caller, model))
+        if known is not None and moment - known[0] < _FRESH_NS:
+            return known[1]
+        if len(self._lines) >= _LINES_KEPT:
+            self._lines.clear()
+        found = lines(self._leases.left(caller, model, moment, wall))
+        self._lines[caller, model] = moment, found
+        return found
 
     def _charge_late(self, call: Call, submit: Callable[[Call], None]) -> None:
         try:
@@ -118,7 +134,7 @@ class Rationing:
 
 
 def _credits(call: Call) -> int:
-    """A row is a credit."""
+    """A row is a credit; those that are withheld are given back."""
     return call.rows
 
 

@@ -155,7 +155,8 @@ def give_back(calls: Sequence[Call]) -> None:
             moment, wall = monotonic_ns(), wall_ns()
         call.grant = None
         if call.compute_ns:
-            grant.settle(moment, wall, call.compute_ns)
+            # A row that was withheld costs no credit.
+            grant.settle(moment, wall, call.compute_ns, call.rows - call.withheld)
         else:
             grant.refund(moment)  # it was never executed
 

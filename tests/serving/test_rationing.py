@@ -1,0 +1,160 @@
+"""What calls take of limits, and give back: together or not at all, and nothing for nothing."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import SimpleNamespace
+
+import pytest
+from tests.access.parts import Memory, at_once, caller
+
+from fairlead.access.leases import Leases
+from fairlead.access.lending import Lending
+from fairlead.access.limits import Rules
+from fairlead.access.metering import OwnMeters
+from fairlead.access.terms import Terms
+from fairlead.core.allowance import parse_limits
+from fairlead.core.errors import AboveLimit, ResourceExhausted
+from fairlead.serving.rationing import Rationing, left_to_json
+from fairlead.serving.record import give_back
+
+
+class House:
+    """A worker and its lender; messages travel when `pump` is called."""
+
+    def __init__(self, *server: str) -> None:
+        self.queue: deque = deque()
+        self.leases = Leases(self._ask)
+        self.lender = Lending(OwnMeters(Memory(), at_once), self._tell, careful=False)
+        self.rations = Rationing(self.leases, parse_limits(server))
+        self.lender.joined(0)
+        self.pump()
+        self.submitted: list = []
+
+    def _ask(self, message) -> bool:
+        self.queue.append(lambda: self.lender.take(0, message))
+        return True
+
+    def _tell(self, line, message) -> bool:
+        self.queue.append(lambda: self.leases.heard(message))
+        return True
+
+    def pump(self) -> None:
+        while self.queue:
+            self.queue.popleft()()
+
+    def call(self, who, model="m", rows=1, size=100):
+        """A decoded call, charged; it may be parked."""
+        done: list = []
+        route = SimpleNamespace(model=model, error=lambda e: SimpleNamespace(body=b"!"))
+        one = SimpleNamespace(
+            caller=who, route=route, rows=rows, bytes_in=size, grant=None, told=b"", lease=None,
+            compute_ns=0, withheld=0, error=None, payload=None, reply=None, done=done.append,
+        )  # fmt: skip
+        one.answered = done
+        self.rations.charge(one, self.submitted.append)
+        return one
+
+    def used(self, who, rows=1, **more):
+        """A call that was executed."""
+        one = self.call(who, rows=rows, **more)
+        self.pump()
+        one.compute_ns = 1000
+        return one
+
+
+def test_a_caller_without_limits_goes_on_at_once_and_holds_nothing():
+    house = House()
+    one = house.call(caller())
+    assert house.submitted == [one]
+    assert (one.grant, one.told) == (None, b"")
+    assert not house.queue
+
+
+def test_a_first_call_waits_for_the_lender_and_then_goes_on():
+    house = House()
+    one = house.call(caller(limits=["requests=10/second"]))
+    assert house.submitted == []
+    house.pump()
+    assert house.submitted == [one]
+    assert b'ratelimit: "key-requests-per-second";r=9;t=1\r\n' in one.told
+
+
+def test_a_parked_call_whose_limit_is_used_up_is_answered_with_the_reason():
+    house = House()
+    who = caller(limits=["rows=3/day"])
+    house.used(who, rows=3)
+    late = house.call(who)
+    house.pump()
+    assert late not in house.submitted
+    assert late.answered == [late]
+    assert isinstance(late.error, ResourceExhausted)
+    assert b"r=0" in late.told
+
+
+def test_what_no_waiting_makes_possible_is_said_at_once():
+    house = House()
+    with pytest.raises(AboveLimit):
+        house.call(caller(limits=["rows=3/day"]), rows=4)
+
+
+def test_a_call_that_was_never_executed_gives_everything_back():
+    house = House()
+    who = caller(limits=["rows=3/day"])
+    one = house.call(who, rows=3)
+    house.pump()
+    give_back([one])
+    again = house.call(who, rows=3)
+    house.pump()
+    assert again in house.submitted
+    give_back([one])  # a second time changes nothing
+    assert isinstance(refused(house, who), ResourceExhausted)
+
+
+def refused(house: House, who):
+    late = house.call(who)
+    house.pump()
+    return late.error
+
+
+def test_rows_that_were_withheld_cost_no_credit():
+    house = House()
+    who = caller(limits=["credits=3"])
+    one = house.used(who, rows=3)
+    one.withheld = 2
+    give_back([one])
+    again = house.used(who, rows=2)
+    assert again in house.submitted
+    give_back([again])
+    assert isinstance(refused(house, who), ResourceExhausted)
+
+
+def test_limits_of_tenants_models_and_the_server_hold_from_when_they_are_told():
+    house = House("requests=1000/second")
+    who = caller()
+    house.rations.of_tenants({"acme": Terms(limits=parse_limits(["rows=5/day"]))})
+    house.rations.of_model("m", parse_limits(["rows=4/day"]))
+    assert house.used(who, rows=4) in house.submitted
+    assert isinstance(refused(house, who), ResourceExhausted)
+    assert house.used(who, model="other", rows=1) in house.submitted
+    late = house.call(who, model="other")
+    house.pump()
+    assert late.error.where == "tenant rows-per-day"
+
+
+def test_what_is_left_is_told_of_the_callers_own_limits_alone():
+    house = House("requests=1000/second")
+    who = caller(limits=["rows=5/day"])
+    house.used(who, rows=2)
+    found: list = []
+    house.rations.left(who, ["m"], found.append)
+    house.pump()
+    (told,) = [left_to_json(one) for one in found[0]["m"]]
+    assert (told["name"], told["of"], told["left"], told["amount"]) == ("rows-per-day", "key", 3, 5)
+
+
+def test_rules_are_not_needed_to_look():
+    house = House()
+    house.leases.adopt(Rules())
+    route = SimpleNamespace(model="m")
+    house.rations.look(caller(), SimpleNamespace(route=route, length=10))
