@@ -120,6 +120,7 @@ def test_health_needs_no_key_and_says_how_the_database_stands(place):
         0,
     )
     assert facts["age_s"] < 5
+    assert facts.keys() == {"ready", "database", "age_s", "postponed"}
 
 
 ADDRESSES = [

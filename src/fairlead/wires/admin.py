@@ -32,6 +32,7 @@ _Later = Callable[[Reply], None]
 _Given = Callable[[Head, bytes], Mapping[str, Any]]
 
 _KEYS, _AUDIT, _USAGE = "admin:keys", "admin:audit", "usage:read"
+_PUBLIC_FACTS = ("database", "age_s", "postponed")
 _NO_STORE = (("cache-control", "no-store"),)
 _USAGE_WORDS = ("by", "zone", "since", "until", "tenant", "model", "key", "plan")
 
@@ -162,7 +163,9 @@ class Admin:
             return _json({"live": True}, 200)
         facts = self._facts()
         ready = facts.get("revision", -1) >= 0
-        return _json({"ready": ready, **facts}, 200 if ready else 503)
+        # Anybody may ask: how it stands, and nothing of what is there.
+        shown = {name: facts[name] for name in _PUBLIC_FACTS if name in facts}
+        return _json({"ready": ready, **shown}, 200 if ready else 503)
 
 
 def _answering(

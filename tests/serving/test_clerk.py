@@ -1,0 +1,82 @@
+"""The clerk's thread: bounded, undisturbed by what it cannot read, ended when it is asked to."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from tests.serving.parts_keys import KEY, act, room
+from tests.serving.test_keeping import ADMIN, Office
+
+from fairlead.core.errors import StateUnavailable
+from fairlead.serving.clerk import MOST_WAITING
+from fairlead.serving.postponed import FILE
+
+
+def test_what_waits_is_bounded_and_a_revocation_is_taken_all_the_same(tmp_path):
+    office = Office(tmp_path / "keys.sqlite", tmp_path)
+    told = office.made()
+    answers: list[object] = []
+    with closing(sqlite3.connect(office.place, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        office.desk.ask("keys.create", KEY, ADMIN, answers.append)  # this one waits for the lock
+        show = {"of": told["id"]}
+        with suppress(StateUnavailable):
+            for _ in range(MOST_WAITING + 2):
+                office.desk.ask("keys.show", show, ADMIN, answers.append)
+        with pytest.raises(StateUnavailable, match="too much waits"):
+            office.desk.ask("keys.show", show, ADMIN, answers.append)
+        office.desk.ask("keys.revoke", {"pattern": told["id"]}, ADMIN, answers.append)
+        office.turn()
+        assert answers[0]["postponed"]
+        assert office.standing(told["id"])
+        other.execute("ROLLBACK")
+    office.until(lambda: len(answers) > MOST_WAITING)
+    office.end()
+
+
+POISON = [
+    {},
+    {"do": "fly", "ns": 1, "who": "a", "where": "b"},
+    {"do": "revoke", "ids": [5], "ns": "soon", "who": "a", "where": "b"},
+    {"do": "note", "ns": 1, "who": "a", "where": "b"},
+    [],
+]
+
+
+def test_a_line_that_nobody_understands_holds_up_none_behind_it(place, tmp_path, capsys):
+    with closing(room(place, tmp_path)) as opened:
+        key_id = act(opened, "keys.create", **KEY)["id"]
+    good = {"do": "revoke", "ids": ["key_of_nobody_123", key_id], "ns": 10**18, "who": "key_1",
+            "where": "::1"}  # fmt: skip
+    lines = [json.dumps(each) for each in [*POISON, good]]
+    (tmp_path / FILE).write_text("\n".join(lines) + "\n")
+    (tmp_path / FILE).chmod(0o600)
+    office = Office(place, tmp_path)
+    office.until(lambda: key_id in office.worker.book.keys)
+    office.until(lambda: not office.desk.facts()["postponed"])
+    assert office.standing(key_id) == 10**18
+    office.end()
+    assert not (tmp_path / FILE).exists()
+    assert "a postponed act" in capsys.readouterr().err
+
+
+def test_a_desk_that_ends_while_its_database_is_locked_does_not_wait_for_ever(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("fairlead.serving.clerk._LEAVE_S", 0.1)
+    place: Path = tmp_path / "keys.sqlite"
+    office = Office(place, tmp_path)
+    office.made()
+    with closing(sqlite3.connect(place, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        office.desk.ask("keys.create", KEY, ADMIN, lambda outcome: None)
+        office.end()
+        thread = office.desk._clerk
+        assert thread.is_alive()
+        other.execute("ROLLBACK")
+    thread.join(30)
+    assert not thread.is_alive()
