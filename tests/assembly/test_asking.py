@@ -93,7 +93,7 @@ def test_what_was_postponed_is_written_before_anything_else_is_done(tmp_path):
 def test_a_revocation_is_kept_while_the_database_is_away(tmp_path, monkeypatch):
     key_id = "key_0123456789abcdef"
 
-    def away(folder) -> Room:
+    def away(folder, place) -> Room:
         place = "postgresql://nobody:x@127.0.0.1:1/none"
         return open_room(folder, place)
 

@@ -112,6 +112,7 @@ def _either(
 
 def _done_here(folder: Path, kind: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Does an act on the stores themselves."""
+    from fairlead.assembly.places import database_here
     from fairlead.assembly.rooms import open_room
     from fairlead.serving.acts import do
     from fairlead.serving.clerk import write_postponed
@@ -119,7 +120,7 @@ def _done_here(folder: Path, kind: str, given: Mapping[str, Any]) -> Mapping[str
 
     postponed = Postponed(folder)
     try:
-        with closing(open_room(folder)) as room:
+        with closing(open_room(folder, database_here())) as room:
             for entry in postponed.waiting():
                 write_postponed(room, entry)
                 postponed.done(1)
@@ -167,10 +168,11 @@ def record(folder: Path, act: str, about: str, after: Mapping[str, Any] | None =
 
     after: what has changed, as JSON without secrets. Raises as `open_room`.
     """
+    from fairlead.assembly.places import database_here
     from fairlead.assembly.rooms import open_room
     from fairlead.serving.acting import acting
 
-    with closing(open_room(folder)) as room:
+    with closing(open_room(folder, database_here())) as room:
         doing = acting(room, _by())
         with doing.changing() as acts:
             acts.append(doing.act(act, about, None, after))

@@ -9,14 +9,16 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from fairlead.access.metering import Behind, OwnMeters
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.assembly.doors import Door, admin_host, admin_tls, identity_rules
 from fairlead.assembly.edges import http_limits
+from fairlead.assembly.places import database_of
 from fairlead.assembly.rooms import open_room
-from fairlead.assembly.settings import Usage
+from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import ServerSpec, read_spec
 from fairlead.core.access import Caller
 from fairlead.core.audit import By
@@ -82,11 +84,12 @@ class Bookkeeper:
         self._spec = spec
         self._loop = loop
         state = Path(spec.state)
-        self.following = Following(state, lambda folder: _follower(folder, spec.settings.usage))
+        self.following = Following(state, lambda folder: _follower(folder, spec.settings))
         tell = loop.call_soon_threadsafe
+        place = partial(database_of, spec.settings)
         digester = lambda: Digester(read_pepper(state))  # noqa: E731
-        self._keeping = Keeping(state, lambda: open_room(state), tell)
-        self._reckoning = Reckoning(lambda: open_ledger(state), tell)
+        self._keeping = Keeping(state, lambda: open_room(state, place()), tell)
+        self._reckoning = Reckoning(lambda: open_ledger(state, place()), tell)
         judging = Judging(state, lambda: self.following.accuracy, self._keeping.note)
         rules = identity_rules(spec.settings, spec.identities)
         issuing = Issuing(rules, tell)
@@ -128,11 +131,12 @@ def _own_meters(state: Path, behind: Behind) -> tuple[OwnMeters, bool]:
     return meters, meters.in_order
 
 
-def _follower(state: Path, kept: Usage) -> Follower:
+def _follower(state: Path, settings: Settings) -> Follower:
     """Rolls up the journal; short files count too, so that they cannot be without number."""
+    kept = settings.usage
     size = kept.keep_segments_mib << 20
     files = max(KEPT_SEGMENTS, kept.keep_segments_mib // 4)
-    return Follower(state, None, size, files, kept.keep_days)
+    return Follower(state, database_of(settings), size, files, kept.keep_days)
 
 
 async def serve(spec: ServerSpec, pipe: int) -> int:

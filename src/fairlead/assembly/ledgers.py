@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fairlead.assembly.places import database_here
 from fairlead.core.errors import FileUnreadable
 from fairlead.serving.bookkeeper import Bookkeeper
 from fairlead.usage.ledger import JOURNAL, Ledger, open_ledger
@@ -19,8 +20,8 @@ _LOCK = "lock"
 def opened(folder: Path, place: Path | str | None = None) -> Generator[Ledger, None, None]:
     """The ledger of a state folder. Where no server runs, what is left to roll up is, first.
 
-    place: of its database, if that is not in the folder. Raises FileUnreadable for a folder in
-    which nothing was recorded, and as `open_ledger`.
+    place: of its database; what the settings say when none is named. Raises FileUnreadable for a
+    folder in which nothing was recorded, and as `open_ledger`.
     """
     if not (folder / JOURNAL).is_dir():
         raise FileUnreadable(
@@ -28,6 +29,7 @@ def opened(folder: Path, place: Path | str | None = None) -> Generator[Ledger, N
             where=str(folder),
             fix="Name the state folder of the server with --state",
         )
+    place = place or database_here()
     _catch_up(folder, place)
     ledger = open_ledger(folder, place)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from fairlead.assembly.places import database_here
 from fairlead.assembly.rooms import open_room
 from fairlead.core.plans import History
 from fairlead.usage.costs import Prices
@@ -14,9 +15,10 @@ from fairlead.usage.stores.keys import FILE
 def prices_of(folder: Path, place: Path | str | None = None) -> Prices:
     """Every price table of a state folder, whether a server runs there or not.
 
-    place: of the database of keys, if that is not in the folder. Nothing is made where there is
-    none. Raises as `Database`.
+    place: of the database of keys; what the settings say when none is named. Nothing is made where
+    there is none. Raises as `Database`.
     """
+    place = place or database_here()
     if place is None and not (folder / FILE).exists():
         return Prices({}, History({}))
     with closing(open_room(folder, place)) as room:

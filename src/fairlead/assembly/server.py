@@ -21,6 +21,7 @@ from typing import NoReturn
 from fairlead.assembly.doors import admin_host, check_doors
 from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.listening import listen, listen_for_admin
+from fairlead.assembly.places import check_database, database_of
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, ServerSpec
 from fairlead.core.clock import now
@@ -67,6 +68,7 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     """
     check_exposure(settings)
     identities = check_doors(settings)
+    check_database(settings)
     check_paths(paths)
     state = take_state(settings.server.state)
     # What a server that was killed has left: nobody else uses this folder now.
@@ -170,7 +172,7 @@ def check_exposure(settings: Settings) -> None:
     if settings.server.auth == "platform" or settings.access.identities or is_loopback(host):
         return
     state = Path(settings.server.state)
-    if has_keys(state):
+    if has_keys(state, database_of(settings)):
         return
     raise BindRefused(
         f"{host} can be reached by other machines, and there are no keys",
@@ -180,12 +182,15 @@ def check_exposure(settings: Settings) -> None:
     )
 
 
-def has_keys(state: Path) -> bool:
-    """Whether a key was ever made in a state folder; also one that works no longer closes it."""
+def has_keys(state: Path, place: str | None = None) -> bool:
+    """Whether a key was ever made in a state folder; also one that works no longer closes it.
+
+    place: of the database of keys, if that is not in the folder. Raises as `Database`.
+    """
     file = state / KEYS
-    if not file.exists():
+    if place is None and not file.exists():
         return False
-    store = open_keys(file)
+    store = open_keys(file if place is None else place)
     try:
         return bool(store.page(None, "", 1))
     finally:

@@ -264,8 +264,15 @@ class Airlock:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How keys, plans and limits are kept."""
+    """How keys, plans, usage and the audit trail are kept."""
 
+    database: str = _setting(
+        "",
+        Kind("file:/PATH or env:NAME", str, lambda v: isinstance(v, str), str),
+        "Where the address of a PostgreSQL database is read, for keys, plans, usage and the audit "
+        "trail: file:/PATH (of a file for its owner alone) or env:NAME. Without it they are files "
+        "of the state folder. Commands need the same setting.",
+    )
     stale_max_s: float = _setting(
         3600.0,
         _seconds(30 * 86_400),
