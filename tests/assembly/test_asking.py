@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from contextlib import closing
 from threading import Thread
 
 import pytest
+from tests import models
+from tests.processes import alive, server, until
 from tests.serving.parts_keys import KEY
 
 from fairlead.assembly import asking
@@ -117,3 +120,19 @@ def test_keys_are_one_database_with_plans_and_trail(tmp_path):
     with closing(open_room(tmp_path)) as room:
         assert isinstance(room.keys, KeyStore)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["keys.sqlite"]
+
+
+def test_a_command_waits_for_a_bookkeeper_that_was_killed(tmp_path):
+    models.total(tmp_path / "models")
+    state = tmp_path / "state"
+    with server(tmp_path / "models", state=state) as running:
+        made = managed(state, "keys.create", KEY)
+        until(lambda: running.asked("/models", made["key"])[0] == 200, 10)
+        for _ in range(3):
+            [bookkeeper] = until(lambda: running.bookkeepers, 10)
+            os.kill(bookkeeper, signal.SIGKILL)
+            until(lambda gone=bookkeeper: not alive(gone), 10)
+            assert managed(state, "keys.show", {"of": made["id"]})["standing"] == "works"
+            assert running.asked("/models", made["key"])[0] == 200
+        managed(state, "keys.revoke", {"pattern": made["id"]})
+        until(lambda: running.asked("/models", made["key"])[0] == 401, 10)

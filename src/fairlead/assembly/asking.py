@@ -81,10 +81,24 @@ def _of_bookkeeper(folder: Path, message: Mapping[str, Any]) -> Mapping[str, Any
     except PermissionError:
         raise FileUnreadable("this state folder is not yours", where=str(folder)) from None
     except OSError as error:
-        raise StateUnavailable(
-            f"the bookkeeper has not answered, and may have done it: {error}",
-            fix="fairlead audit shows what was done",
-        ) from None
+        raise _Unheard(str(error)) from None
+
+
+class _Unheard(Exception):
+    """The bookkeeper took a message and gave no answer."""
+
+
+def _unheard(error: _Unheard) -> StateUnavailable:
+    return StateUnavailable(
+        f"the bookkeeper has not answered, and may have done it: {error}",
+        fix="fairlead audit shows what was done",
+    )
+
+
+def _only_reads(message: Mapping[str, Any]) -> bool:
+    from fairlead.serving.acts import READING
+
+    return message["kind"] in READING or message["kind"] == "suspects"
 
 
 def _either(
@@ -95,7 +109,12 @@ def _either(
 
     end = now() + _STARTS_S
     while True:
-        answer = _of_bookkeeper(folder, message)
+        try:
+            answer = _of_bookkeeper(folder, message)
+        except _Unheard as error:
+            if not _only_reads(message) or now() > end:
+                raise _unheard(error) from None
+            continue  # one that was killed meanwhile; another is about to start
         if answer is not None:
             return answer
         try:
