@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.serving.acting import Room
+from fairlead.serving.postponed import Postponed
 from fairlead.usage.stores.database import connection
 from fairlead.usage.stores.joint import Joint
 from fairlead.usage.stores.keys import FILE
@@ -23,3 +25,14 @@ def open_room(folder: Path, place: Path | str | None = None) -> Room:
     except BaseException:
         database.close()
         raise
+
+
+def check_room(folder: Path, place: Path | str | None = None) -> None:
+    """What can be said of the stores before a server starts; a database elsewhere may be away.
+
+    Raises StateInvalid and FileUnreadable for what is damaged, or what others may write or read.
+    """
+    Postponed(folder)
+    if place is None and (folder / FILE).exists():
+        with closing(open_room(folder)) as room:
+            room.digester()

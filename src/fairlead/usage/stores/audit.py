@@ -140,5 +140,6 @@ class Noted:
         handle = os.open(self._file, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             os.pwrite(handle, f"{head.number:020d} {head.hash.hex()}\n".encode(), 0)
+            os.fsync(handle)
         finally:
             os.close(handle)
