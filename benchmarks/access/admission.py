@@ -7,9 +7,10 @@ import statistics
 import time
 from collections.abc import Callable
 
+from benchmarks.access.lending import OneWorker
 from benchmarks.report import Part, Promise, table
 from fairlead.access.book import KeyBook, allows
-from fairlead.access.limits import Limiter, Rules
+from fairlead.access.limits import Rules
 from fairlead.access.minting import new_key
 from fairlead.access.secrets import Digester, new_secret
 from fairlead.core.access import parse_scopes
@@ -25,7 +26,7 @@ _NOW = 1_800_000_000 * 10**9
 def run(calls: int = CALLS) -> Part:
     """One call after the other, each timed alone, over all keys in turn and over a few."""
     book, headers = _book()
-    limiter = Limiter(
+    worker = OneWorker(
         Rules(
             server=parse_limits(["requests=100000000/second", "concurrency=100000"]),
             tenants={f"t{n}": parse_limits(["rows=1000000000/day"]) for n in range(100)},
@@ -38,7 +39,7 @@ def run(calls: int = CALLS) -> Part:
         caller = book.authenticate(header, "127.0.0.1", wall)
         if not allows(caller, "predict", model, 3, "stable"):
             raise AssertionError("the scopes allow it")
-        grant = limiter.commit(caller, model, Cost(rows=1, size=400), now, wall)
+        grant = worker.take(caller, model, Cost(rows=1, size=400), now, wall)
         grant.settle(now, wall, 30_000)
 
     found = {
@@ -55,7 +56,7 @@ def run(calls: int = CALLS) -> Part:
         Promise("G1 admission, us p50", 5, p50, f"{p50:.2f}", most=True),
         Promise("G1 admission, us p99", 25, p99, f"{p99:.2f}", most=True),
     ]
-    lines = table(("admission with 5 limits, then settled", "p50 us", "p99 us"), rows)
+    lines = table(("admission with 5 leased limits, then settled", "p50 us", "p99 us"), rows)
     return Part("Admission in process", lines, dict(found), promises)
 
 
@@ -81,13 +82,14 @@ def _book() -> tuple[KeyBook, list[str]]:
 
 def _over(book: KeyBook, header: str) -> Callable[[str, str], None]:
     """Admission of a caller that has used up a limit."""
-    limiter = Limiter(Rules(server=parse_limits(["requests=1/hour"])))
+    worker = OneWorker(Rules(server=parse_limits(["requests=1/hour"])))
     caller = book.authenticate(header, "", _NOW)
-    limiter.commit(caller, "m0", Cost(), 0, _NOW)
+    worker.take(caller, "m0", Cost(), time.monotonic_ns(), _NOW)
 
     def admit(header: str, model: str) -> None:
         try:
-            limiter.commit(book.authenticate(header, "", _NOW), model, Cost(), 1, _NOW)
+            now = time.monotonic_ns()
+            worker.take(book.authenticate(header, "", _NOW), model, Cost(), now, _NOW)
         except ResourceExhausted:
             return
         raise AssertionError("the limit is used up")

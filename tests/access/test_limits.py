@@ -1,17 +1,17 @@
 """Limits: everything that applies to a call is taken together, or nothing is."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.access.parts import NOW, SECOND, caller
+from tests.access.parts import NOW, SECOND, Limiter, caller
 
-from fairlead.access import limits as module
-from fairlead.access.limits import Account, Limiter, Rules, Spent
+from fairlead.access import leases as module
+from fairlead.access.limits import Rules
 from fairlead.core.allowance import Cost, parse_limits
-from fairlead.core.errors import AboveLimit, ResourceExhausted
+from fairlead.core.errors import AboveLimit, LimitsUnavailable, ResourceExhausted
 
 
 def rules(*, server=(), zones=None, **of_what) -> Rules:
@@ -263,34 +263,89 @@ def test_a_month_is_that_of_the_tenant():
     limiter.commit(caller(tenant="other"), "m", Cost(), 0, wall)
 
 
-def test_quotas_are_kept_over_a_restart():
-    first, who = Limiter(), caller(limits=["rows=10/month", "rows=10/second"])
-    first.commit(who, "m", Cost(rows=7), 0, NOW)
-    spent = first.quotas(NOW)
-    assert [(s.limit, s.units) for s in spent] == [("rows-per-month", 7)]
-    second = Limiter()
-    second.resume(spent)
+@pytest.mark.parametrize("in_order", [True, False], ids=["stopped", "killed"])
+def test_quotas_and_credits_are_kept_over_a_restart(in_order):
+    first, who = Limiter(), caller(limits=["rows=10/month", "credits=5"])
+    first.commit(who, "m", Cost(rows=7, credits=2), 0, NOW)
+    second = first.restarted(0, NOW, in_order=in_order)
     with pytest.raises(ResourceExhausted, match="rows-per-month"):
         second.commit(who, "m", Cost(rows=4), 0, NOW)
-    second.commit(who, "m", Cost(rows=3), 0, NOW)
-    second.resume(spent)  # late, and lower than what is known by now
+    with pytest.raises(ResourceExhausted, match="credits"):
+        second.commit(who, "m", Cost(credits=4), 0, NOW)
+    second.commit(who, "m", Cost(rows=3, credits=3), 0, NOW)
+
+
+@pytest.mark.parametrize("in_order", [True, False], ids=["stopped", "killed"])
+def test_a_rate_of_an_hour_is_kept_over_a_restart_and_runs_off_meanwhile(in_order):
+    first, who = Limiter(), caller(limits=["rows=3600/hour:100"])
+    first.commit(who, "m", Cost(rows=100), 0, NOW)
+    second = first.restarted(0, NOW + 10 * SECOND, in_order=in_order)
     with pytest.raises(ResourceExhausted):
-        second.commit(who, "m", Cost(rows=1), 0, NOW)
+        second.commit(who, "m", Cost(rows=11), 0, NOW + 10 * SECOND)
+    second.commit(who, "m", Cost(rows=10), 0, NOW + 10 * SECOND)
+
+
+def test_after_a_crash_a_rate_of_a_second_begins_used_up_and_after_a_stop_it_does_not():
+    who = caller(limits=["rows=10/second"])
+    first = Limiter()
+    killed = first.restarted(0, NOW, in_order=False)
+    with pytest.raises(ResourceExhausted):
+        killed.commit(who, "m", Cost(rows=1), 0, NOW)
+    killed.commit(who, "m", Cost(rows=1), SECOND // 10, NOW)
+    first.restarted(0, NOW).commit(who, "m", Cost(rows=10), 0, NOW)
+
+
+def test_after_a_crash_no_place_is_lent_before_everybody_had_time_to_say_what_it_holds():
+    who, first = caller(limits=["concurrency=1"]), Limiter()
+    first.commit(who, "m", Cost(), 0, NOW)
+    second = first.restarted(0, NOW, in_order=False)
+    took: list[object] = []
+    leases = second.workers[0]
+
+    def ask() -> None:
+        try:
+            took.append(leases.take(who, "m", Cost(), second.now, NOW))
+        except LimitsUnavailable as error:
+            took.append(error)
+        if took[-1] is None:
+            leases.wait(ask)
+
+    ask()
+    second.pump()
+    second.at(SECOND // 2, NOW)
+    assert took[0] is None
+    assert isinstance(took[-1], LimitsUnavailable)
+    second.commit(who, "m", Cost(), 3 * SECOND, NOW)
 
 
 def test_what_was_used_of_an_earlier_day_is_not_counted_again():
     limiter, who = Limiter(), caller(limits=["rows=10/day"])
-    limiter.resume([Spent(Account("key", who.account), "rows-per-day", date(2020, 1, 1), 10)])
     limiter.commit(who, "m", Cost(rows=10), 0, NOW)
+    again = limiter.restarted(0, NOW)
+    with pytest.raises(ResourceExhausted):
+        again.commit(who, "m", Cost(rows=1), 0, NOW)
+    again.commit(who, "m", Cost(rows=10), 0, NOW + 86_400 * SECOND)
+
+
+def test_what_cannot_be_written_down_is_not_lent():
+    limiter, who = Limiter(), caller(limits=["credits=5"])
+    limiter.keep.fails = True
+    with pytest.raises(LimitsUnavailable):
+        limiter.commit(who, "m", Cost(credits=5), 0, NOW)
+    limiter.keep.fails = False
+    limiter.commit(who, "m", Cost(credits=5), SECOND, NOW)
 
 
 def test_the_memory_of_routes_is_bounded_and_nothing_is_forgotten_with_it(monkeypatch):
     monkeypatch.setattr(module, "ROUTES", 4)
     limiter, who = Limiter(), caller(limits=["requests=40/hour"])
+    leases = limiter.workers[0]
     for n in range(40):
         limiter.commit(who, f"m{n}", Cost(), 0, NOW)
-        assert len(limiter._seen) <= 4
-        assert len(limiter._before) <= 4
+        limiter.commit(caller(limits=["requests=1/second"]), f"m{n}", Cost(), 0, NOW)
+        assert len(leases._seen) <= 4
+        assert len(leases._before) <= 4
+        assert len(leases._leases) <= 9
     with pytest.raises(ResourceExhausted):
         limiter.commit(who, "m0", Cost(), 0, NOW)
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.access.parts import SECOND
 
-from fairlead.core.calendar import zone
 from fairlead.access.meters import Quota, Rate, Stock, meter
 from fairlead.core.allowance import SECONDS, parse_limit
+from fairlead.core.calendar import zone
 
 RATES = st.builds(
     lambda amount, period, burst: parse_limit(f"rows={amount}/{period}:{burst}"),

@@ -1,9 +1,8 @@
 """What a caller is told of its limits."""
 
 import pytest
-from tests.access.parts import NOW, SECOND, caller
+from tests.access.parts import NOW, SECOND, Limiter, caller
 
-from fairlead.access.limits import Limiter
 from fairlead.access.told import headers, retry_after
 from fairlead.core.allowance import Cost
 from fairlead.core.errors import ResourceExhausted

@@ -14,12 +14,11 @@ from datetime import date
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from fairlead.access.calendar import Window, window
 from fairlead.core.allowance import CALENDAR, DIMENSIONS, SECONDS, Limit
+from fairlead.core.calendar import Window, window
+from fairlead.core.metering import SCALE
 
 SECOND_NS = 1_000_000_000
-_SCALE = {"compute_ms": 1_000_000}
-"""A `Cost` counts compute time in nanoseconds; every other dimension in its own units."""
 
 Taken = tuple[int, int, int]
 """What a meter must know to give something back: units, and two numbers of its own."""
@@ -64,12 +63,14 @@ class Rate:
     """So much per second, minute or hour, and no more than the burst at once."""
 
     __slots__ = (
-        "_amount", "_changed", "_full", "_last", "_level", "_period", "_returned", "limit", "most",
-        "place",
+        "_amount", "_changed", "_full", "_last", "_level", "_parts", "_period", "_returned",
+        "limit", "most", "place",
     )  # fmt: skip
 
-    def __init__(self, limit: Limit, now_ns: int) -> None:
+    def __init__(self, limit: Limit, now_ns: int, parts: int = 1) -> None:
+        """parts: so many share the limit, and this one lets a part of it pass."""
         self.place = DIMENSIONS.index(limit.dimension)
+        self._parts = parts
         self._level = 0
         self._returned = 0
         self._last = now_ns
@@ -80,11 +81,11 @@ class Rate:
         """Counts on under another amount or burst: what was taken stays taken."""
         self._level = self._now(now_ns)
         self._last = self._changed = max(self._last, now_ns)
-        scale = _SCALE.get(limit.dimension, 1)
+        scale = SCALE.get(limit.dimension, 1)
         self.limit = limit
-        self.most = (limit.burst or limit.amount) * scale
+        self.most = max(1, (limit.burst or limit.amount) * scale // self._parts)
         self._amount = limit.amount * scale
-        self._period = SECONDS[limit.period] * SECOND_NS
+        self._period = SECONDS[limit.period] * SECOND_NS * self._parts
         self._full = self.most * self._period
 
     def _now(self, now_ns: int) -> int:
@@ -121,6 +122,21 @@ class Rate:
     def left(self, now_ns: int, wall_ns: int) -> int:
         return max(0, self._full - self._now(now_ns)) // self._period
 
+    @property
+    def runs_off_ns(self) -> int:
+        """Nanoseconds in which a whole burst runs off."""
+        return -(-self._full // self._amount)
+
+    def used(self, now_ns: int) -> int:
+        """Units that have not run off, a broken one as a whole one."""
+        return -(-self._now(now_ns) // self._period)
+
+    def resume(self, units: int, then_ns: int, now_ns: int) -> None:
+        """Counts units as taken then, before this meter began to count."""
+        left = units * self._period - max(0, now_ns - then_ns) * self._amount
+        self._level = self._now(now_ns) + max(0, left)
+        self._last = max(self._last, now_ns)
+
     def wait_ns(self, units: int, now_ns: int, wall_ns: int) -> int | None:
         if units > self.most:
             return None
@@ -144,7 +160,7 @@ class Quota:
     def change(self, limit: Limit, now_ns: int) -> None:
         """Counts on under another amount."""
         self.limit = limit
-        self.most = limit.amount * _SCALE.get(limit.dimension, 1)
+        self.most = limit.amount * SCALE.get(limit.dimension, 1)
 
     def window(self, wall_ns: int) -> Window:
         """The day or month that holds a time."""
@@ -161,6 +177,10 @@ class Quota:
         """The first day of the window that holds a time, and the units used in it."""
         first = self.window(wall_ns).first
         return first, self._used[first]
+
+    def windows(self) -> dict[date, int]:
+        """What was used, by the first day of each window that is remembered."""
+        return self._used
 
     def resume(self, first: date, units: int) -> None:
         """Takes over what was used in a window before this meter began to count."""
