@@ -128,3 +128,10 @@ class Cost:
         self.units = (requests, rows, size, compute_ns, concurrency, credits)
         if min(self.units) < 0:
             raise ValueError("a cost is never negative")
+
+    @classmethod
+    def of_call(cls, rows: int, size: int) -> Cost:
+        """What a call costs before it is executed: a row is a credit, and no count is negative."""
+        made = cls.__new__(cls)
+        made.units = (1, rows, size, 0, 1, rows)
+        return made

@@ -21,7 +21,6 @@ from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.core.errors import FairleadError
 from fairlead.serving.record import refuse
 
-
 _FRESH_NS, _LINES_KEPT = 1_000_000, 4096
 """Nanoseconds for which what was told of a caller's limits is told again, and to how many."""
 
@@ -86,7 +85,7 @@ class Rationing:
             return
         leases = self._leases
         moment, wall = monotonic_ns(), wall_ns()
-        cost = Cost(rows=call.rows, size=call.bytes_in, credits=_credits(call))
+        cost = Cost.of_call(call.rows, call.bytes_in)
         try:
             grant = leases.take(caller, model, cost, moment, wall)
         except FairleadError:
@@ -131,11 +130,6 @@ class Rationing:
             self._leases.wait(told)
         else:
             told()
-
-
-def _credits(call: Call) -> int:
-    """A row is a credit; those that are withheld are given back."""
-    return call.rows
 
 
 def left_to_json(left: Left) -> dict[str, Any]:
