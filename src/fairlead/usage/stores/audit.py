@@ -136,10 +136,13 @@ class Noted:
         return Head(int(found[1]), bytes.fromhex(found[2].decode()))
 
     def write(self, head: Head) -> None:
-        """Notes a record. The note has always the same length, and is written at once."""
+        """Notes a record. The note has always the same length, and is written over at once: after a
+        power cut it may be an older one, which is still in the trail, but never half of one."""
         handle = os.open(self._file, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
+            new = os.fstat(handle).st_size == 0
             os.pwrite(handle, f"{head.number:020d} {head.hash.hex()}\n".encode(), 0)
-            os.fsync(handle)
+            if new:
+                os.fsync(handle)
         finally:
             os.close(handle)
