@@ -46,6 +46,16 @@ def test_without_a_server_the_journal_is_rolled_up_first(state, capsys):
     assert (told["by"], told["zone"]) == (["tenant", "model"], "Europe/Berlin")
 
 
+def test_nothing_of_the_journal_is_removed_by_looking(state, capsys):
+    """How much is kept is a setting of the server, which the command does not have."""
+    for number in range(70):
+        writer = Journal(state / JOURNAL, f"w{number:03}")
+        writer.append("m", 1, columns([ONE]))
+        writer.close()
+    assert asked(capsys)["usage"][0]["requests"] == 74
+    assert len(segments(state / JOURNAL)) == 71
+
+
 def test_beside_a_server_it_says_how_far_behind_the_ledger_is(state, capsys):
     """Somebody holds the folder's lock, as a server does; its bookkeeper would roll up."""
     handle = os.open(state / "lock", os.O_RDWR | os.O_CREAT)

@@ -14,6 +14,7 @@ from fairlead.serving.bookkeeper import Bookkeeper
 from fairlead.usage.ledger import JOURNAL, Ledger, open_ledger
 
 _LOCK = "lock"
+_ALL = 1 << 62
 
 
 @contextmanager
@@ -48,7 +49,8 @@ def _catch_up(folder: Path, place: Path | str | None) -> None:
         ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        bookkeeper = Bookkeeper(folder, place)
+        # What is kept of the journal is the server's to say, so nothing of it is removed here.
+        bookkeeper = Bookkeeper(folder, place, _ALL, _ALL)
         try:
             while bookkeeper.follow():
                 pass
