@@ -68,8 +68,9 @@ class Lender:
                 self._fault = repr(found)
                 log("bookkeeping_failed", what="limits", error=self._fault)
             return
-        self._meters, in_order = found
-        self._lending = Lending(self._meters, _send, careful=not in_order)
+        meters, in_order = found
+        self._meters = meters
+        self._lending = Lending(meters, _send, careful=not in_order)
         for line in self._lines:
             self._lending.joined(line)
 
