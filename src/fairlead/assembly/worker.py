@@ -226,6 +226,17 @@ class Worker:
             "accepting": self._accepting and not self._over.is_set(),
             "connections": self._service.connections,
             "queued": sum(b.waiting for b in self._manager.batchers),
+            **self._callers(),
+        }
+
+    def _callers(self) -> dict[str, Any]:
+        """What this worker knows of those who call."""
+        book = self._admission.book
+        known = book is not None
+        return {
+            "keys": len(book) if book is not None else 0,
+            "keys_age_seconds": round(self._admission.stale_s, 3) if known else 0.0,
+            "limits_away": int(self._leases.away),
         }
 
     def _settled(self) -> bool:

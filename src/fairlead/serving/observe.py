@@ -202,14 +202,21 @@ def _standing(
                 lines.append(f"{name}{_labels(key)} {value(told)}")
 
 
+_NOW: tuple[tuple[str, str, Callable[[Sequence[Any]], Any]], ...] = (
+    ("connections", "Open connections.", sum),
+    ("queued", "Calls waiting for a model.", sum),
+    ("keys", "Keys that every worker knows, ended ones too.", min),
+    ("keys_age_seconds", "Since the database was read that a worker's keys are of.", max),
+    ("limits_away", "Workers that cannot ask how much callers have left.", sum),
+)
+"""Gauges of what is now, and what of the workers' figures is told."""
+
+
 def _processes(lines: list[str], pages: Sequence[Mapping[str, Any]]) -> None:
-    for name, meaning in (
-        ("connections", "Open connections."),
-        ("queued", "Calls waiting for a model."),
-    ):
+    for name, meaning, over_all in _NOW:
         lines.append(f"# HELP fairlead_{name} {meaning}")
         lines.append(f"# TYPE fairlead_{name} gauge")
-        lines.append(f"fairlead_{name} {sum(page.get(name, 0) for page in pages)}")
+        lines.append(f"fairlead_{name} {over_all([page.get(name, 0) for page in pages] or [0])}")
     lines.append("# HELP fairlead_workers Workers whose heartbeat is fresh.")
     lines.append("# TYPE fairlead_workers gauge")
     lines.append(f"fairlead_workers {len(pages)}")
