@@ -71,6 +71,8 @@ class Ledger:
             found = summed(segment, offset, names, _MOST_BYTES)
             if found.reached == offset:
                 break
+            # Kept also when the database is away: the next try need not look for names again.
+            self._names[name] = offset, names
             if not self.store.add(name, offset, found.reached, found.count, found.sums):
                 return 0  # another who follows was faster
             self._names[name] = found.reached, names
