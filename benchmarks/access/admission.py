@@ -30,7 +30,8 @@ def run(calls: int = CALLS) -> Part:
         Rules(
             server=parse_limits(["requests=100000000/second", "concurrency=100000"]),
             tenants={f"t{n}": parse_limits(["rows=1000000000/day"]) for n in range(100)},
-        )
+        ),
+        lambda: _NOW + time.monotonic_ns(),
     )
 
     def admit(header: str, model: str) -> None:
@@ -82,7 +83,7 @@ def _book() -> tuple[KeyBook, list[str]]:
 
 def _over(book: KeyBook, header: str) -> Callable[[str, str], None]:
     """Admission of a caller that has used up a limit."""
-    worker = OneWorker(Rules(server=parse_limits(["requests=1/hour"])))
+    worker = OneWorker(Rules(server=parse_limits(["requests=1/hour"])), lambda: _NOW)
     caller = book.authenticate(header, "", _NOW)
     worker.take(caller, "m0", Cost(), time.monotonic_ns(), _NOW)
 

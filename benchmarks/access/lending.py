@@ -37,9 +37,10 @@ def at_once(work: Callable[[], Any], done: Callable[[Any], None]) -> None:
 class OneWorker:
     """Takes for calls, and lets the lender answer whenever something is not there."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, wall_ns: Callable[[], int]) -> None:
         self._sent: deque[Callable[[], None]] = deque()
-        self._lender = Lending(OwnMeters(NoDisk(), at_once), self._tell, careful=False)
+        meters = OwnMeters(NoDisk(), at_once, wall_ns=wall_ns)
+        self._lender = Lending(meters, self._tell, careful=False)
         self._leases = Leases(self._ask)
         self._leases.adopt(rules)
         self._lender.joined(0)

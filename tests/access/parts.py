@@ -180,4 +180,6 @@ class Limiter:
                 leases.close()
             self.pump()
             self.meters.close(in_order=self.lender.idle)
-        return Limiter(self.workers[0]._rules, self.keep, len(self.workers), now_ns, wall_ns)
+        return Limiter(
+            self.workers[0]._routes._rules, self.keep, len(self.workers), now_ns, wall_ns
+        )

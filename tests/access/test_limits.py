@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.access.parts import NOW, SECOND, Limiter, caller
 
-from fairlead.access import leases as module
+from fairlead.access import routes as module
 from fairlead.access.limits import Rules
 from fairlead.core.allowance import Cost, parse_limits
 from fairlead.core.errors import AboveLimit, LimitsUnavailable, ResourceExhausted
@@ -339,13 +339,13 @@ def test_what_cannot_be_written_down_is_not_lent():
 def test_the_memory_of_routes_is_bounded_and_nothing_is_forgotten_with_it(monkeypatch):
     monkeypatch.setattr(module, "ROUTES", 4)
     limiter, who = Limiter(), caller(limits=["requests=40/hour"])
-    leases = limiter.workers[0]
+    leases = limiter.workers[0]._routes
     for n in range(40):
         limiter.commit(who, f"m{n}", Cost(), 0, NOW)
         limiter.commit(caller(limits=["requests=1/second"]), f"m{n}", Cost(), 0, NOW)
-        assert len(leases._seen) <= 4
+        assert len(leases.seen) <= 4
         assert len(leases._before) <= 4
-        assert len(leases._leases) <= 9
+        assert len(leases.leases) <= 9
     with pytest.raises(ResourceExhausted):
         limiter.commit(who, "m0", Cost(), 0, NOW)
 

@@ -213,6 +213,8 @@ class Lending:
             held = side.held.setdefault(name, _Held(want.limit, want.zone))
             held.units += lent.units
         elif want.limit.period not in SECONDS:
+            if len(side.lent) >= SIZES:
+                side.lent.clear()  # these come back by themselves
             side.lent.add(name)
         if len(side.sizes) >= SIZES:
             side.sizes.clear()

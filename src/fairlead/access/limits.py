@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from fairlead.core.access import Caller
 from fairlead.core.allowance import Limit
-from fairlead.core.errors import AboveLimit, ResourceExhausted
+from fairlead.core.errors import AboveLimit, LimitsUnavailable, ResourceExhausted
 
 Whose = Literal["key", "tenant", "tenant-model", "model", "server"]
 _WORDS: dict[Whose, str] = {
@@ -109,6 +109,13 @@ def above(account: Account, limit: Limit) -> AboveLimit:
         f"of {_WORDS[account.whose]}",
         where=f"{account.whose} {limit.name}",
         fix="Send less in one request",
+    )
+
+
+def unavailable() -> LimitsUnavailable:
+    """The error for a limit of which nobody can say how much is left."""
+    return LimitsUnavailable(
+        "how much is left cannot be known at the moment", fix="Try again in a second"
     )
 
 

@@ -117,6 +117,9 @@ class OwnMeters:
 
     def give_back(self, back: Back) -> None:
         one = self._meters.get(back.meter)
+        if one is None and back.meter in self._resumed:
+            # It was lent before a restart, and nobody has asked since: the zone is told then.
+            one = self._meter(back.meter, back.limit, "UTC", self._now_ns())
         if one is not None and back.units > 0:
             one.give_back((back.units, *back.ticket), back.units, self._now_ns())
             if durable(one):
@@ -191,6 +194,8 @@ class OwnMeters:
             self._resume(name, found, now_ns)
         elif found.limit != limit:
             found.change(limit, now_ns)
+        if isinstance(found, Quota):
+            found.move(place)
         return found
 
     def _resume(self, name: str, one: Meter, now_ns: int) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from fairlead.core.allowance import CALENDAR, DIMENSIONS, SECONDS, Limit
-from fairlead.core.calendar import Window, window
+from fairlead.core.calendar import Window, window, zone
 from fairlead.core.metering import SCALE
 
 SECOND_NS = 1_000_000_000
@@ -161,6 +161,11 @@ class Quota:
         """Counts on under another amount."""
         self.limit = limit
         self.most = limit.amount * SCALE.get(limit.dimension, 1)
+
+    def move(self, place: str) -> None:
+        """Its days and months begin in this time zone: what was used on a date stays used then."""
+        if self._zone.key != place:
+            self._zone, self._window = zone(place), None
 
     def window(self, wall_ns: int) -> Window:
         """The day or month that holds a time."""
