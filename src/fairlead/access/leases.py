@@ -142,6 +142,8 @@ class Leases:
 
     def look(self, caller: Caller, model: str) -> bool:
         """Asks how much is left of a caller's limits; whether there is an answer to `wait` for."""
+        if not self._up:
+            return False
         own = [o for o in self._routes.route(caller, model).leases if o.account.whose not in SHARED]
         asking = [one for one in own if not one.asked]
         for one in asking:
@@ -149,7 +151,7 @@ class Leases:
         if asking:
             self._asking.want(asking)
             self._asking.flush()
-        return bool(own) and self._up
+        return bool(own)
 
     # --- what is not there ----------------------------------------------------------------
 
@@ -270,6 +272,8 @@ class Leases:
         self._linked = self._up = True
         self._workers = message["workers"]
         if message["hello"]:
+            for one in self._routes.leases.values():
+                one.asked, one.sure = False, 0  # what was asked before nobody has heard
             self._asking.report(list(self._routes.leases.values()))
         for name, units, ticket, ends_ns, left, again_ns in message["lent"]:
             self._lent(name, units, (ticket[0], ticket[1]), ends_ns, left, again_ns, now)
