@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from benchmarks import machine
-from benchmarks.access import admission, book, doors, kills, ledger, rating
+from benchmarks.access import admission, book, doors, kills, leases, ledger, rating
 from benchmarks.report import summary
 
 
@@ -24,7 +24,14 @@ def main() -> int:
     )
     options = parser.parse_args()
     print("\n".join(f"{name}: {value}" for name, value in machine.describe().items()))
-    parts = [admission.run(options.calls), rating.run(), ledger.run(), doors.run(), book.run()]
+    parts = [
+        admission.run(options.calls),
+        leases.run(),
+        rating.run(),
+        ledger.run(),
+        doors.run(),
+        book.run(),
+    ]
     parts += [kills.run(options.kills), kills.away(options.away)]
     for part in parts:
         print(f"\n## {part.title}\n", *part.lines, sep="\n")

@@ -12,7 +12,7 @@ from fairlead.access.lease import CREDITS
 from fairlead.access.limits import Rules
 from fairlead.core.allowance import DIMENSIONS, Cost
 
-ROWS, CREDIT, PLACES = 40, 25, 3
+ROWS, CREDIT, PLACES = 900, 700, 3
 LIMITS = [f"rows={ROWS}/day", f"credits={CREDIT}", f"concurrency={PLACES}"]
 ROW = DIMENSIONS.index("rows")
 DAY = 86_400 * SECOND
@@ -20,25 +20,42 @@ ZONES = ["UTC", "Asia/Tokyo", "America/Los_Angeles"]
 LONGEST_NS = 1_000 * MS
 """Messages and broken lines that last longer are another thing: calls are over by then."""
 
-workers = st.integers(0, 2)
+workers = st.integers(0, 1)
 
 
 class Whatever(RuleBasedStateMachine):
-    """Three workers, a quota, credits and places among concurrent calls; everything may happen."""
+    """Two workers, a quota, credits and places among concurrent calls; everything may happen."""
 
     @initialize()
     def begin(self) -> None:
         self.who = caller(limits=LIMITS)
-        self.net = Network(Rules(), 3)
+        self.net = Network(Rules(), 2)
         self.calls = []
         self.moved = self.harmed = False
         for worker in self.net.workers:
             self.net.join(worker)
 
-    @rule(n=workers, rows=st.integers(0, 9), credits=st.integers(0, 5), most=st.integers(1, 3))
-    def calls_come(self, n, rows, credits, most):
+    @rule(n=workers, rows=st.integers(0, 200), credits=st.integers(0, 150), heard=st.booleans())
+    def call_comes(self, n, rows, credits, heard):
+        self.calls.append(self.net.workers[n].call(self.who, Cost(rows=rows, credits=credits)))
+        if heard:
+            self.net.deliver()
+
+    @rule(n=workers, most=st.integers(2, 8), ms=st.integers(0, 30))
+    def calls_come_and_go(self, n, most, ms):
+        """What a worker has lately used is lent to it ahead."""
+        worker = self.net.workers[n]
         for _ in range(most):
-            self.calls.append(self.net.workers[n].call(self.who, Cost(rows=rows, credits=credits)))
+            call = worker.call(self.who, Cost(rows=3, credits=2))
+            self.calls.append(call)
+            self.net.deliver()
+            if call in worker.running:
+                worker.end(call)
+            self.time_passes(ms)
+
+    @rule(n=workers)
+    def caller_looks(self, n):
+        self.net.workers[n].leases.look(self.who, "m")
 
     @rule(n=workers, which=st.integers(0, 9), refund=st.booleans())
     def call_ends(self, n, which, refund):
@@ -72,7 +89,7 @@ class Whatever(RuleBasedStateMachine):
         if self.net.lender is not None:
             self.net.meters.save()
 
-    @rule(ms=st.sampled_from([1, 20, 50, 110, 260, 700]))
+    @rule(ms=st.sampled_from([1, 20, 50, 110, 260, 700, 700, 900]))
     def time_passes(self, ms):
         net = self.net
         for worker in net.workers:
@@ -98,6 +115,15 @@ class Whatever(RuleBasedStateMachine):
     def line_breaks(self, n):
         self.harmed = True
         self.net.cut(self.net.workers[n])
+
+    @rule()
+    def all_is_mended(self):
+        if self.net.lender is None:
+            self.net.start()
+        self.net.bury()
+        for worker in self.net.workers:
+            self.net.join(worker)
+        self.net.deliver()
 
     @rule()
     def lender_sees_what_broke(self):
@@ -165,4 +191,4 @@ class Whatever(RuleBasedStateMachine):
 
 
 TestWhatever = Whatever.TestCase
-TestWhatever.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestWhatever.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

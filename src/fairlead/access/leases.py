@@ -303,6 +303,11 @@ class Leases:
             one.part = None
             one.low = units // 2 if one.place != CONCURRENCY and units >= _AHEAD else 0
             self._held[name] = one
+            if again_ns:
+                # That was the last: who needs more is refused here until there is some.
+                one.short, one.low = 1, 0
+                one.wait_ns = one.until_ns = now_ns + again_ns
+                self._blocked_ns = max(self._blocked_ns, one.until_ns)
         elif least and again_ns != 0:
             one.short = least
             one.wait_ns = None if again_ns is None else now_ns + again_ns

@@ -24,7 +24,7 @@ _COVERS_NS = 40 * MS
 _RECALL_NS = 100 * MS
 _AGAIN_NS = 20 * MS
 """Nobody is asked more often than this to bring back the same thing."""
-_PACE_NS = 10 * MS
+_PACE_NS = 5 * MS
 _GATE_NS = 200 * MS
 SIZES = 16_384
 """Limits whose use by one worker is remembered; at least."""
@@ -299,15 +299,15 @@ class Lending:
         entries: list[list[Any]] = []
         for want, one in zip(ask.wants, lent, strict=True):
             again = one.wait_ns
-            if again and want.limit.period in SECONDS:
-                again = self._paced(ask.line, want, again, now)
+            if want.limit.period in SECONDS and (again or _used_up(want, one)):
+                again = self._paced(ask.line, want, again or 0, now)
             ends = one.ends_ns
             entries.append([want.meter, one.units, one.ticket, ends, one.left, again])
         self._tell(ask.line, entries)
 
     def _paced(self, line: Line, want: Want, wait_ns: int, now_ns: int) -> int:
         """When to ask again: late enough for a whole lease, and not all workers at one time."""
-        step = min(_PACE_NS, _lease(want.limit) * _unit_ns(want.limit))
+        step = _step_ns(want.limit)
         ahead = sum(
             1
             for other, side in self._sides.items()
@@ -337,6 +337,16 @@ def _lease(limit: Limit) -> int:
     if limit.burst:
         most = min(most, limit.burst * scale // 2)
     return max(1, most)
+
+
+def _used_up(want: Want, lent: Lent) -> bool:
+    """Whether this was the last, and to ask for each unit that time brings would be too often."""
+    return bool(lent.units) and lent.left == 0 and _step_ns(want.limit) >= 2 * _unit_ns(want.limit)
+
+
+def _step_ns(limit: Limit) -> int:
+    """Nanoseconds in which time brings a lease of a rate, but not more than a caller may notice."""
+    return min(_PACE_NS, _lease(limit) * _unit_ns(limit))
 
 
 def _unit_ns(limit: Limit) -> int:

@@ -95,7 +95,7 @@ class OwnMeters:
         lent: list[Lent] = []
         written = False
         for one, want in pairs:
-            units = share(one.left(now, wall), want)
+            units = _share(one, one.left(now, wall), want)
             taken = one.take(units, now, wall)
             ends = one.window(wall).end_ns if isinstance(one, Quota) else NEVER
             lent.append(Lent(units, taken[1:], ends, one.left(now, wall), 0))
@@ -223,6 +223,16 @@ def share(left: int, want: Want) -> int:
     """How much of what is left is lent: what will be used at once, and beyond that half at most."""
     sure = max(want.least, min(want.sure, left))
     return max(sure, min(want.most, left // 2))
+
+
+def _share(one: Meter, left: int, want: Want) -> int:
+    """As `share`, but of a rate all that is left: time brings more before anybody misses it.
+
+    Halves of little would be asked for again and again.
+    """
+    if isinstance(one, Rate):
+        return max(want.least, min(left, max(want.sure, want.most)))
+    return share(left, want)
 
 
 def durable(one: Meter) -> bool:
