@@ -292,6 +292,7 @@ def test_no_request_fails_while_the_certificate_is_changed_twenty_times(authorit
         for thread in threads:
             thread.start()
         serials = {pair.serial}
+        until(lambda: pair.serial in seen or failed, 20)
         for number in range(20):
             pair.replace(authority.issue(f"next-{number}"))
             serials.add(pair.serial)
