@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -177,6 +179,34 @@ def test_what_lies_in_the_state_folder_is_its_owners_alone(target):
     ]
     assert open_to_others == []
     assert (target.state / "bookkeeper.sock").stat().st_mode & 0o077 == 0
+
+
+def test_nothing_listens_but_what_was_asked_for(target):
+    """Two ports, both on loopback, and one socket that only its owner may use."""
+    inodes: set[str] = set()
+    running = target.running
+    for process in [running.process.pid, *running.workers, *running.bookkeepers]:
+        for handle in Path(f"/proc/{process}/fd").iterdir():
+            try:
+                found = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(handle))
+            except FileNotFoundError:
+                continue  # closed meanwhile
+            if found:
+                inodes.add(found[1])
+    listening: set[tuple[str, int]] = set()
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            place, state, inode = (line.split()[n] for n in (1, 3, 9))
+            if inode in inodes and (state == "0A" or table.startswith("udp")):
+                address, port = place.split(":")
+                listening.add((address, int(port, 16)))
+    assert listening == {("0100007F", running.port), ("0100007F", running.admin_port)}
+    unix = [
+        line.split()[7]
+        for line in Path("/proc/net/unix").read_text().splitlines()[1:]
+        if line.split()[6] in inodes and line.split()[3] == "00010000"
+    ]
+    assert unix == [str(target.state / "bookkeeper.sock")]
 
 
 def test_digests_are_keyed_so_that_the_database_alone_recognises_nobody(target):
