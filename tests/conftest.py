@@ -12,6 +12,7 @@ from hypothesis import settings
 from tests import models
 from tests.databases import place as place
 from tests.databases import postgres as postgres
+from tests.redis_server import redis_server as redis_server
 
 import fairlead
 

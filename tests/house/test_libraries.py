@@ -45,6 +45,7 @@ PLACES = {
         "usage/stores/*",
     ],
     "pg8000": ["usage/stores/postgres.py"],
+    "redis": ["usage/stores/meters_redis.py"],
     # a module whose name is made at run time
     "?": [
         "__init__.py", "cli/main.py", "notebook.py", "packing/airlock/*",

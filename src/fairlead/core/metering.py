@@ -97,11 +97,12 @@ class MeterKeep(Protocol):
 
 
 class Asked(NamedTuple):
-    """A want as a shared database understands it: no calendar, no names.
+    """A want as a shared store understands it: no calendar, no names. No number is above WHOLE.
 
     key:    the row. kind: `rate` (falls by `amount` every `period_us`), `sum` (quotas, credits) or
             `held` (concurrency, by holder). most: units that may ever be out at once.
     least, sure, wish: as in `Want`.
+    until_ns: wall clock at which the row may be forgotten, of a `sum` only; NEVER for credits.
     """
 
     key: str
@@ -116,45 +117,61 @@ class Asked(NamedTuple):
 
 
 class Told(NamedTuple):
-    """The answer to an `Asked`. then: the database's clock, the ticket of a rate. wait_us: -1 where
-    time brings nothing."""
+    """The answer to an `Asked`. wait_us: -1 where time brings nothing.
+
+    then, since: of a rate, by the store's clock; whoever gives units back tells them again.
+    """
 
     units: int
     left: int
     wait_us: int
     then: int
+    since: int
 
 
 class Returned(NamedTuple):
-    """Units for a shared database to take back, or, below zero, to count without asking.
+    """Units for a shared store to take back, or, below zero, to count without asking.
 
-    then: from the `Told` that lent them.
+    Of a `held` it is how many the holder has now, all told. then, since: from the `Told` that lent
+    them.
     """
 
     key: str
     kind: str
-    most: int
     amount: int
     period_us: int
     units: int
     then: int
+    since: int
     until_ns: int
 
 
-class MeterStore(Protocol):
-    """Counts limits for several hosts. Every method may block; a database's own clock is used.
+WHOLE = 2**53 - 1
+"""The largest number of a shared store: beyond it not all of them count exactly."""
 
-    All raise StateUnavailable when it cannot be reached now.
+PRESENT_NS = 10_000 * MS
+"""A holder of which a shared store has heard nothing for so long holds nothing any more."""
+
+
+class MeterStore(Protocol):
+    """Counts limits for several hosts, by its own clock. Every method may block.
+
+    All raise StateUnavailable when it cannot be reached, or has not said whether it did something.
     """
 
     def lend(
-        self, groups: Sequence[Sequence[Asked]], returned: Sequence[Returned]
+        self, holder: str, groups: Sequence[Sequence[Asked]], returned: Sequence[Returned]
     ) -> list[list[Told]]:
-        """Takes back what is returned, then lends each group, all of it or none."""
+        """Takes back what is returned, then lends each group, all of it or none. The holder is
+        present by that."""
         ...
 
     def present(self, holder: str) -> int:
         """This holder is there, and what it holds it still holds; how many holders there are."""
+        ...
+
+    def leave(self, holder: str) -> None:
+        """This holder holds nothing any more."""
         ...
 
     def close(self) -> None:
