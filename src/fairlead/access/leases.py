@@ -226,6 +226,7 @@ class Leases:
     def _lapse(self, one: Lease) -> None:
         """The day or month is over of which these units are."""
         self._asking.give_back(one, one.ticket, one.units)
+        one.ticket = None
         one.units = 0
         one.until_ns = 0
         one.ends_ns = NEVER
@@ -272,8 +273,6 @@ class Leases:
         self._linked = self._up = True
         self._workers = message["workers"]
         if message["hello"]:
-            for one in self._routes.leases.values():
-                one.asked, one.sure = False, 0  # what was asked before nobody has heard
             self._asking.report(list(self._routes.leases.values()))
         for name, units, ticket, ends_ns, left, again_ns in message["lent"]:
             self._lent(name, units, (ticket[0], ticket[1]), ends_ns, left, again_ns, now)
@@ -305,19 +304,24 @@ class Leases:
             self._held[name] = one
             if again_ns:
                 # That was the last: who needs more is refused here until there is some.
-                one.short, one.low = 1, 0
-                one.wait_ns = one.until_ns = now_ns + again_ns
-                self._blocked_ns = max(self._blocked_ns, one.until_ns)
+                one.low = 0
+                self._refused(one, 1, again_ns, now_ns)
         elif least and again_ns != 0:
-            one.short = least
-            one.wait_ns = None if again_ns is None else now_ns + again_ns
-            if not one.rate:
-                # Somebody may bring something back before.
-                again_ns = _PLACES_NS if one.place == CONCURRENCY else _AWAY_NS
-            one.until_ns = now_ns + (again_ns or _AWAY_NS)
-            self._blocked_ns = max(self._blocked_ns, one.until_ns)
-        if units or not one.units:
+            self._refused(one, least, again_ns, now_ns)
+        if ends_ns != one.ends_ns and (units or not one.units):
             one.ends_ns = ends_ns
+            if not units:
+                one.ticket = None  # what calls of the day before give back is not of this one
+
+    def _refused(self, one: Lease, least: int, again_ns: int | None, now_ns: int) -> None:
+        """So much is not to be had for a while."""
+        one.short = least
+        one.wait_ns = None if again_ns is None else now_ns + again_ns
+        if not one.rate:
+            # Somebody may bring something back before.
+            again_ns = _PLACES_NS if one.place == CONCURRENCY else _AWAY_NS
+        one.until_ns = now_ns + (again_ns or _AWAY_NS)
+        self._blocked_ns = max(self._blocked_ns, one.until_ns)
 
     def _recalled(self, names: Sequence[str], now_ns: int) -> None:
         for name in names:
