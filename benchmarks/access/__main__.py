@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from benchmarks import machine
-from benchmarks.access import admission, book, doors, kills, leases, ledger, rating
+from benchmarks.access import admission, book, doors, kills, leases, leases_served, ledger, rating
 from benchmarks.report import summary
 
 
@@ -27,6 +27,7 @@ def main() -> int:
     parts = [
         admission.run(options.calls),
         leases.run(),
+        leases_served.run(),
         rating.run(),
         ledger.run(),
         doors.run(),
