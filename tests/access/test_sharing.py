@@ -6,7 +6,7 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.meter_store import RamStore
 
@@ -343,10 +343,12 @@ class Play:
         self.held: list[list[tuple[Want, object]]] = [[], [], []]
         self.lent: list[tuple[int, int]] = []
 
-        for host in self.hosts:
-            host.meters.save()
-            host.run()
-        for host in self.hosts:
+        self.notice()
+
+    def notice(self) -> None:
+        """Every host finds out how it is with the store, before anybody asks for more: who alone
+        is cut off uses its part of a rate while the others use all of it."""
+        for host in self.hosts * 2:
             host.meters.save()
             host.run()
 
@@ -400,6 +402,7 @@ class Play:
             self.time(one**3 * 3)
         elif name in ("away", "back", "mute"):
             self.store.away, self.store.mute = name == "away", name == "mute"
+            self.notice()
 
     def check(self) -> None:
         assert self.used[STOCK.meter] <= 60
@@ -413,12 +416,32 @@ class Play:
                 assert units * 10**6 <= 20 * 10**6 + 50 * (now - began) + 3 * 10**6
 
 
+@settings(max_examples=300)
 @given(_STEPS)
 def test_whatever_is_late_lost_or_away_no_limit_is_exceeded(steps):
     play = Play()
     for step in steps:
         play.play(*step)
         play.check()
+
+
+def test_who_alone_is_cut_off_has_its_part_and_the_others_hear_of_it_later(store):
+    alone, other = Host(store), Host(store)
+    rate = want("requests=100/hour", 1)
+    for host in (alone, other, alone):
+        host.get(rate)
+        host.meters.save()
+        host.run()
+    store.away = True
+    alone.units(want("credits=1", 1))
+    store.away = False
+    store.now_us += 3600 * 10**6
+    assert alone.units(rate._replace(least=51)) == [0]
+    assert alone.units(rate._replace(least=50)) == [50]
+    assert other.units(rate._replace(least=40)) == [40]
+    alone.meters.save()
+    alone.run()
+    assert other.get(rate._replace(least=0))[0].left == 10
 
 
 def test_nothing_ends_that_is_no_place(store):
