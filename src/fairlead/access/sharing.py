@@ -183,7 +183,7 @@ class SharedMeters:
         asks: list[_Ask] = []
         if not self._away:
             asks = [self._asks.popleft() for _ in range(min(_GROUPS, len(self._asks)))]
-        if not (greet or asks or self._untold) or (self._away and not greet):
+        if not (greet or asks or self._untold or self._owed) or (self._away and not greet):
             return
         returned = [] if self._away else self._pending()
         groups = [[self._row(want, wall).asked(want) for want in wants] for wants, _ in asks]

@@ -25,15 +25,24 @@ def database_of(settings: Settings) -> str | None:
 
     Raises DatabaseAddressInvalid, which says nothing of what was read.
     """
-    reference = settings.state.database
+    text = referred("state.database", settings.state.database)
+    if text is not None:
+        parse_address(text)
+    return text
+
+
+def referred(setting: str, reference: str) -> str | None:
+    """The address that a setting refers to by file:/PATH or env:NAME; None where it is empty.
+
+    Raises DatabaseAddressInvalid, which says nothing of what was read.
+    """
     if not reference:
         return None
     found = _REFERENCE.fullmatch(reference)
     if found is None:
         raise DatabaseAddressInvalid(
-            "state.database holds no reference: an address may hold a password, and settings are "
-            "shown",
-            where="state.database",
+            f"{setting} holds no reference: an address may hold a password, and settings are shown",
+            where=setting,
             fix="Write file:/PATH or env:NAME, and put the address there",
         )
     name = found["name"]
@@ -42,7 +51,6 @@ def database_of(settings: Settings) -> str | None:
         raise DatabaseAddressInvalid(
             "there is no address", where=reference, fix="Put postgresql://… there"
         )
-    parse_address(text.strip())
     return text.strip()
 
 

@@ -221,6 +221,13 @@ class Limits:
         _LIMITS,
         "What all callers of the server together may use, such as requests=1000/second.",
     )
+    shared: str = _setting(
+        "",
+        Kind("file:/PATH or env:NAME", str, lambda v: isinstance(v, str), str),
+        "Where the address of a store is read that counts limits for several hosts together, in "
+        "PostgreSQL or Redis: file:/PATH (of a file for its owner alone) or env:NAME. Without it "
+        "each host counts for itself.",
+    )
     json_depth: int = _setting(100, _whole(4, 500), "The deepest nesting of JSON in a request.")
 
 
