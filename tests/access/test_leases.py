@@ -329,3 +329,19 @@ def test_no_more_calls_are_parked_than_is_bounded():
     net.deliver()
     assert all(call.passed for call in worker.parked)
     assert passes(net, 0, who, Cost(rows=1))
+
+
+def test_before_a_lender_has_said_hello_nothing_is_given_back_that_it_would_not_hear():
+    net, who = one_of(["credits=100"], workers=1)
+    worker = net.workers[0]
+    assert passes(net, 0, who, Cost(credits=60))
+    net.cut(worker)
+    worker.end(worker.running[0], refund=True)
+    net.lines += 1
+    worker.line = net.lines  # somebody listens, who cannot count yet
+    for _ in range(20):
+        net.step(50 * MS)
+    assert not worker.up
+    net.lender.joined(worker.line)
+    net.quiet()
+    assert passes(net, 0, who, Cost(credits=99))

@@ -350,7 +350,8 @@ class Leases:
                 self._asking.give(one)
         elif self._up:
             self._give_idle(now_ns)
-        if self._asking.waiting or now_ns - self._asking.sent_ns >= _NEWS_NS:
+        news = now_ns - self._asking.sent_ns >= _NEWS_NS
+        if self._linked and (self._asking.waiting or news):
             self._asking.flush(always=True)
         self._parking.end(now_ns)
 
