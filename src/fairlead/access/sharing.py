@@ -39,7 +39,7 @@ PLACES_END_NS = PRESENT_NS * 8 // 10
 MOST = 16_384
 """Entries of each list and map that grows with what is asked."""
 
-_GROUPS, _RETURNED = 256, 1024
+_GROUPS, _RETURNED = 64, 512
 _LATE_NS = 1_000 * MS
 _GREET_NS = 1_000 * MS
 _TELL_ALL_NS = 30_000 * MS

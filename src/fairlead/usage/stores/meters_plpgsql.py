@@ -8,11 +8,13 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS limit_meter (
     key TEXT NOT NULL PRIMARY KEY, used INTEGER NOT NULL, back INTEGER NOT NULL,
     since INTEGER NOT NULL, amount INTEGER NOT NULL, period INTEGER NOT NULL,
-    until INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS limit_meter_until ON limit_meter (until);
-CREATE TABLE IF NOT EXISTS limit_holder (who TEXT NOT NULL PRIMARY KEY, until INTEGER NOT NULL);
+    until INTEGER NOT NULL) WITH (fillfactor = 50);
+CREATE TABLE IF NOT EXISTS limit_holder (
+    who TEXT NOT NULL PRIMARY KEY, until INTEGER NOT NULL, swept INTEGER NOT NULL)
+    WITH (fillfactor = 50);
 CREATE TABLE IF NOT EXISTS limit_place (
-    key TEXT NOT NULL, who TEXT NOT NULL, units INTEGER NOT NULL, PRIMARY KEY (key, who));
+    key TEXT NOT NULL, who TEXT NOT NULL, units INTEGER NOT NULL,
+    PRIMARY KEY (key, who)) WITH (fillfactor = 50);
 
 CREATE OR REPLACE FUNCTION limit_clock() RETURNS bigint LANGUAGE sql VOLATILE AS $body$
     SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint
@@ -23,10 +25,15 @@ LANGUAGE plpgsql AS $body$
 DECLARE
     now_us bigint := limit_clock();
     holders bigint;
+    last bigint;
 BEGIN
-    INSERT INTO limit_holder VALUES (holder, now_us + term)
-        ON CONFLICT (who) DO UPDATE SET until = excluded.until;
+    INSERT INTO limit_holder AS h VALUES (holder, now_us + term, 0)
+        ON CONFLICT (who) DO UPDATE SET until = excluded.until RETURNING h.swept INTO last;
     SELECT count(*) INTO holders FROM limit_holder WHERE until > now_us;
+    IF last = now_us / 60000000 THEN
+        RETURN holders;
+    END IF;
+    UPDATE limit_holder SET swept = now_us / 60000000 WHERE who = holder;
     DELETE FROM limit_meter WHERE key IN (
         SELECT key FROM limit_meter WHERE until BETWEEN 1 AND now_us - 1
         LIMIT 1000 FOR UPDATE SKIP LOCKED);
@@ -56,8 +63,9 @@ DECLARE
     level bigint;
 BEGIN
     IF m->>1 = 'held' THEN
-        RETURN (SELECT coalesce(sum(p.units), 0) FROM limit_place p JOIN limit_holder h
-            ON h.who = p.who WHERE p.key = m->>0 AND h.until > now_us);
+        RETURN (SELECT coalesce(sum(p.units), 0) FROM limit_place p
+            WHERE p.key = m->>0 AND (SELECT h.until FROM limit_holder h WHERE h.who = p.who)
+                > now_us);
     END IF;
     SELECT * INTO STRICT kept FROM limit_meter WHERE key = m->>0;
     IF m->>1 = 'sum' THEN
@@ -136,11 +144,12 @@ LANGUAGE sql IMMUTABLE AS $body$
         ELSE greatest(1, used + limit_cost(needed, m) - (m->>5)::bigint) END
 $body$;
 
+-- A plan that was made while a table was small is used for long: it must use the keys.
 CREATE OR REPLACE FUNCTION lend_limits(holder text, term bigint, said jsonb) RETURNS text
-LANGUAGE plpgsql AS $body$
+LANGUAGE plpgsql SET enable_seqscan = off AS $body$
 DECLARE
     now_us bigint := limit_clock();
-    meters jsonb := said->'meters';
+    meters jsonb[] := ARRAY(SELECT v FROM jsonb_array_elements(said->'meters') AS v);
     one jsonb;
     asked jsonb;
     m jsonb;
@@ -150,10 +159,10 @@ DECLARE
     used bigint;
     rest bigint;
     lent jsonb;
-    answer jsonb := '[]';
+    answer text[] := '{}';
     ticket record;
 BEGIN
-    INSERT INTO limit_holder VALUES (holder, now_us + term)
+    INSERT INTO limit_holder VALUES (holder, now_us + term, 0)
         ON CONFLICT (who) DO UPDATE SET until = excluded.until;
     -- Locks every row, and makes those that are missing.
     INSERT INTO limit_meter
@@ -161,24 +170,24 @@ BEGIN
             CASE WHEN min(v->>1) = 'sum' AND max((v->>6)::bigint) = 0 THEN 0
                 ELSE greatest(max((v->>6)::bigint), now_us + CASE WHEN min(v->>1) = 'sum'
                     THEN 259200000000 ELSE 600000000 END) END
-        FROM jsonb_array_elements(meters) AS v GROUP BY v->>0 ORDER BY (v->>0) COLLATE "C"
+        FROM unnest(meters) AS v GROUP BY v->>0 ORDER BY (v->>0) COLLATE "C"
         ON CONFLICT (key) DO UPDATE SET until = greatest(limit_meter.until, excluded.until);
     now_us := limit_clock();
     FOR one IN SELECT v FROM jsonb_array_elements(said->'back') AS v LOOP
-        PERFORM limit_back(meters->((one->>0)::int), holder, (one->>1)::bigint,
+        PERFORM limit_back(meters[(one->>0)::int + 1], holder, (one->>1)::bigint,
             (one->>2)::bigint, (one->>3)::bigint, now_us);
     END LOOP;
     FOR asked IN SELECT v FROM jsonb_array_elements(said->'groups') AS v LOOP
         fits := true;
         waits := '{}';
         FOR one IN SELECT v FROM jsonb_array_elements(asked) AS v LOOP
-            m := meters->((one->>0)::int);
+            m := meters[(one->>0)::int + 1];
             waits := waits || limit_wait(m, limit_used(m, now_us), (one->>1)::bigint);
             fits := fits AND waits[array_length(waits, 1)] = 0;
         END LOOP;
         lent := '[]';
         FOR one IN SELECT v FROM jsonb_array_elements(asked) AS v LOOP
-            m := meters->((one->>0)::int);
+            m := meters[(one->>0)::int + 1];
             rest := limit_left(m, limit_used(m, now_us));
             units := 0;
             IF fits THEN
@@ -195,9 +204,9 @@ BEGIN
                 waits[jsonb_array_length(lent) + 1],
                 coalesce(ticket.top, 0), coalesce(ticket.since, 0)));
         END LOOP;
-        answer := answer || jsonb_build_array(lent);
+        answer := answer || lent::text;
     END LOOP;
-    RETURN answer::text;
+    RETURN '[' || array_to_string(answer, ',') || ']';
 END
 $body$;
 """
