@@ -345,3 +345,24 @@ def test_before_a_lender_has_said_hello_nothing_is_given_back_that_it_would_not_
     net.lender.joined(worker.line)
     net.quiet()
     assert passes(net, 0, who, Cost(credits=99))
+
+
+def test_after_a_crash_places_wait_for_a_worker_that_is_not_back_yet():
+    net, who = one_of(["concurrency=1"])
+    assert passes(net, 0, who, Cost())
+    net.stop(in_order=False)
+    net.start()
+    net.join(net.workers[1])
+    net.deliver()
+    net.step(SECOND)
+    assert not passes(net, 1, who, Cost())
+    net.join(net.workers[0])
+    net.deliver()
+    for _ in range(6):
+        net.step(SECOND // 2)
+        net.deliver()
+    assert not passes(net, 1, who, Cost())
+    net.workers[0].end(net.workers[0].running[0])
+    net.step(50 * MS)
+    net.deliver()
+    assert passes(net, 1, who, Cost())
