@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -42,7 +41,8 @@ from fairlead.usage.ledger import open_ledger
 from fairlead.usage.stores.meters import open_meters
 from fairlead.wires.admin import Admin
 
-_NICENESS = 10  # predictions come first; the journal can wait
+_SWITCH_S = 0.0005
+"""Workers wait for leases: the thread that follows the journals must not hold up the loop."""
 _TICK_S, _BACKLOG = 1.0, 128
 
 
@@ -170,8 +170,7 @@ def main(arguments: list[str]) -> int:
     """arguments: the descriptors of the orders and of the pipe."""
     spec = read_spec(int(arguments[0]))
     configure(spec.settings.log.level, spec.settings.log.format)
-    with suppress(OSError):
-        os.nice(_NICENESS)
+    sys.setswitchinterval(_SWITCH_S)
     return asyncio.run(serve(spec, int(arguments[1])))
 
 
