@@ -1,78 +1,17 @@
-"""Limits that hosts share: never too much, whatever is lost, late, away or dead."""
+"""Limits that hosts share: joined calls, calendars, places, and what happens without the store."""
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from tests.access.hosts import NOON, SECOND, Host, back, want
 from tests.meter_store import RamStore
 
 from fairlead.access import sharing
-from fairlead.access.sharing import PLACES_END_NS, SharedMeters
+from fairlead.access.sharing import PLACES_END_NS
 from fairlead.core.allowance import parse_limit
-from fairlead.core.metering import MS, NEVER, PRESENT_NS, Back, Want
-
-SECOND = 1000 * MS
-NOON = int(datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()) * SECOND
-
-
-class Host:
-    """One host: its thread does its work when the test says so, and its clock is its own."""
-
-    def __init__(self, store: RamStore, ahead_ns: int = 0) -> None:
-        self.store = store
-        self.ahead_ns = ahead_ns
-        self.work = deque()
-        self.told: list[tuple[bool, str]] = []
-        self.meters = SharedMeters(
-            store,
-            lambda work, done: self.work.append((work, done)),
-            lambda away, why: self.told.append((away, why)),
-            now_ns=lambda: store.now_us * 1000 + ahead_ns,
-            wall_ns=lambda: NOON + (store.now_us - 10**15) * 1000 + ahead_ns,
-        )
-
-    def run(self) -> None:
-        """All of the thread's work."""
-        while self.work:
-            self.step()
-
-    def step(self) -> None:
-        """One piece of it."""
-        work, done = self.work.popleft()
-        try:
-            result = work()
-        except Exception as error:
-            result = error
-        done(result)
-
-    def ask(self, *wants: Want) -> list:
-        """What is answered, once it is: a list of one, then."""
-        told: list = []
-        self.meters.take(wants, told.append)
-        return told
-
-    def get(self, *wants: Want):
-        """What is answered."""
-        told = self.ask(*wants)
-        self.run()
-        [lent] = told
-        return lent
-
-    def units(self, *wants: Want) -> list[int] | None:
-        lent = self.get(*wants)
-        return None if lent is None else [one.units for one in lent]
-
-
-def want(text: str, least: int, sure: int = 0, most: int = 0, name: str = "", zone="UTC") -> Want:
-    return Want(name or text, parse_limit(text), zone, least, sure, most)
-
-
-def back(one: Want, lent, units: int | None = None) -> Back:
-    return Back(one.meter, one.limit, lent.ticket, lent.units if units is None else units)
+from fairlead.core.metering import MS, NEVER, PRESENT_NS, Back
 
 
 @pytest.fixture
@@ -287,6 +226,22 @@ def test_what_was_lent_without_an_answer_is_used_but_places_are_not(store):
     assert lent.left == 6
 
 
+def test_what_came_back_without_an_answer_comes_back_once_at_most(store):
+    host, other = Host(store), Host(store)
+    credits = want("credits=10", 5)
+    [lent] = host.get(credits)
+    assert other.units(credits) == [5]
+    host.meters.give_back(back(credits, lent))
+    store.mute = True
+    host.meters.save()
+    host.run()
+    store.mute = False
+    for _ in range(3):
+        host.meters.save()
+        host.run()
+    assert other.get(credits._replace(least=0))[0].left == 5
+
+
 def test_what_was_used_is_told_until_it_was_heard(store):
     host = Host(store)
     host.meters.owe(want("credits=10", 4))
@@ -316,113 +271,6 @@ def test_what_waits_is_bounded(store, monkeypatch):
     host.run()
     rates = [host.units(want("requests=9/second", 0, name=f"rate {n}")) for n in range(9)]
     assert rates == [[0]] * 5 + [None] * 4
-
-
-# --- whatever happens -----------------------------------------------------------------------------
-
-STOCK, DAY, PLACES = want("credits=60", 1), want("rows=40/day", 1), want("concurrency=9", 1)
-RATE = want("requests=50/second:20", 1)
-_KINDS = ["sum", "held", "rate"] * 4 + ["ask", "step", "give", "give", "save", "time", "time"]
-_STEPS = st.lists(
-    st.tuples(
-        st.sampled_from([*_KINDS, "away", "back", "mute"]),
-        st.integers(0, 2), st.integers(1, 9), st.integers(0, 9),
-    ),
-    min_size=30, max_size=120,
-)  # fmt: skip
-
-
-class Play:
-    """Three hosts and one store, and what the hosts have been lent, as they know it."""
-
-    def __init__(self) -> None:
-        self.store = RamStore()
-        self.hosts = [Host(self.store, n * 1000 * SECOND) for n in range(3)]
-        self.used = {STOCK.meter: 0, DAY.meter: 0}
-        # By host, the places that it has and since when it might not be thought there.
-        self.held: list[list[tuple[Want, object]]] = [[], [], []]
-        self.lent: list[tuple[int, int]] = []
-
-        self.notice()
-
-    def notice(self) -> None:
-        """Every host finds out how it is with the store, before anybody asks for more: who alone
-        is cut off uses its part of a rate while the others use all of it."""
-        for host in self.hosts * 2:
-            host.meters.save()
-            host.run()
-
-    def ask(self, kind: str, number: int, least: int, more: int) -> None:
-        kinds = {"sum": [STOCK, DAY], "held": [PLACES, STOCK], "rate": [RATE], "ask": [PLACES]}
-        wants = [one._replace(least=least, sure=least + more, most=more) for one in kinds[kind]]
-        if kind == "held":
-            wants[1] = STOCK
-
-        def done(lent) -> None:
-            for one, got in zip(wants, lent or (), strict=False):
-                if one.meter in self.used:
-                    self.used[one.meter] += got.units
-                elif one.limit.dimension == "concurrency" and got.units:
-                    self.held[number].append((one, got))
-                elif got.units:
-                    self.lent.append((self.store.now_us, got.units))
-
-        self.hosts[number].meters.take(wants, done)
-
-    def give(self, number: int, which: int) -> None:
-        if self.held[number]:
-            one, lent = self.held[number].pop(which % len(self.held[number]))
-            self.hosts[number].meters.give_back(back(one, lent))
-
-    def time(self, ms: int) -> None:
-        """Every host says that it is there; of places, who has them knows when they end."""
-        self.store.now_us += ms * 1000
-        for number, host in enumerate(self.hosts):
-            host.meters.save()
-            wall = NOON + (self.store.now_us - 10**15) * 1000 + host.ahead_ns
-            for one, lent in list(self.held[number]):
-                if wall >= lent.ends_ns:
-                    self.held[number].remove((one, lent))
-                    host.meters.give_back(back(one, lent))
-
-    def play(self, name: str, number: int, one: int, other: int) -> None:
-        host = self.hosts[number]
-        if name in ("sum", "held", "rate", "ask"):
-            self.ask(name, number, one, other)
-            if name != "ask":  # which is answered later
-                host.run()
-        elif name == "step" and host.work:
-            host.step()
-        elif name == "give":
-            self.give(number, one)
-        elif name == "save":
-            host.meters.save()
-            host.run()
-        elif name == "time":
-            self.time(one**3 * 3)
-        elif name in ("away", "back", "mute"):
-            self.store.away, self.store.mute = name == "away", name == "mute"
-            self.notice()
-
-    def check(self) -> None:
-        assert self.used[STOCK.meter] <= 60
-        assert self.used[DAY.meter] <= 40
-        assert sum(lent.units for held in self.held for _, lent in held) <= 9
-        for n, (began, _) in enumerate(self.lent):
-            units = 0
-            for now, more in self.lent[n:]:
-                units += more
-                # A unit that is begun counts as whole, at every host.
-                assert units * 10**6 <= 20 * 10**6 + 50 * (now - began) + 3 * 10**6
-
-
-@settings(max_examples=300)
-@given(_STEPS)
-def test_whatever_is_late_lost_or_away_no_limit_is_exceeded(steps):
-    play = Play()
-    for step in steps:
-        play.play(*step)
-        play.check()
 
 
 def test_who_alone_is_cut_off_has_its_part_and_the_others_hear_of_it_later(store):
