@@ -25,14 +25,14 @@ class StateConflict(FairleadError):
     """A rule of the database forbids the change: what must be there once is there already."""
 
     code = Code.CONFLICT
-    id, name = "FRL-2304", "STATE_CONFLICT"
+    id, name = "FRL-1307", "STATE_CONFLICT"
 
 
 class StateValueInvalid(FairleadError):
     """A value that no database can keep: text with a NUL or half a character, a huge number."""
 
     code = Code.INVALID_ARGUMENT
-    id, name = "FRL-2305", "STATE_VALUE_INVALID"
+    id, name = "FRL-1026", "STATE_VALUE_INVALID"
 
 
 class DatabaseAddressInvalid(SetupError):
