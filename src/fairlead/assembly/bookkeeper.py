@@ -11,10 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from fairlead.access.metering import Behind, OwnMeters
+from fairlead.access.metering import Behind, Meters, OwnMeters
 from fairlead.access.secrets import Digester, read_pepper
+from fairlead.access.sharing import SharedMeters
 from fairlead.assembly.doors import Door, admin_host, admin_tls, identity_rules
 from fairlead.assembly.edges import http_limits
+from fairlead.assembly.meters import meter_store
 from fairlead.assembly.places import database_of
 from fairlead.assembly.rooms import open_room
 from fairlead.assembly.settings import Settings
@@ -93,7 +95,7 @@ class Bookkeeper:
         judging = Judging(state, lambda: self.following.accuracy, self._keeping.note)
         rules = identity_rules(spec.settings, spec.identities)
         issuing = Issuing(rules, tell)
-        lender = Lender(lambda behind: _own_meters(state, behind), tell)
+        lender = Lender(partial(_meters, state, spec.settings), tell)
         desks: list[Desk] = [lender, self._keeping, judging, self._reckoning, issuing]
         self.office = Office(state, desks)
         self._path = _AdminPath(digester, self._keeping.refused, spec.settings.state.stale_max_s)
@@ -125,10 +127,23 @@ class Bookkeeper:
         self._loop.call_later(_TICK_S, self._tick, service, door)
 
 
-def _own_meters(state: Path, behind: Behind) -> tuple[OwnMeters, bool]:
-    """What counts the limits of a server that shares them with no other."""
+def _meters(state: Path, settings: Settings, behind: Behind) -> tuple[Meters, bool]:
+    """What counts the limits: this server alone, or several hosts together; and whether nobody can
+    hold what is not known."""
+    store = meter_store(settings)
+    if store is not None:
+        # What another process of this host held is known to the store, under another name.
+        return SharedMeters(store, behind, _limits_changed), True
     meters = OwnMeters(open_meters(state), behind)
     return meters, meters.in_order
+
+
+def _limits_changed(away: bool, why: str) -> None:
+    """What counts the limits of several hosts is out of reach, or there again."""
+    if away:
+        log("limits_away", reason=why)
+    else:
+        log("limits_back")
 
 
 def _follower(state: Path, settings: Settings) -> Follower:

@@ -21,6 +21,7 @@ from typing import NoReturn
 from fairlead.assembly.doors import admin_host, check_doors
 from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.listening import listen, listen_for_admin
+from fairlead.assembly.meters import check_meter_store
 from fairlead.assembly.places import check_database, database_of
 from fairlead.assembly.rooms import check_room
 from fairlead.assembly.settings import Settings
@@ -70,6 +71,7 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     check_exposure(settings)
     identities = check_doors(settings)
     check_database(settings)
+    check_meter_store(settings)
     check_paths(paths)
     state = take_state(settings.server.state)
     # What a server that was killed has left: nobody else uses this folder now.

@@ -20,6 +20,8 @@ EVENTS = {
     "drift_found": WARNING,
     "guard_state_dropped": WARNING,
     "keys_away": WARNING,
+    "limits_away": WARNING,
+    "limits_back": INFO,
     "misuse_suspected": WARNING,
     "moved_to_threads": WARNING,
     "outcomes_impossible": WARNING,
