@@ -6,7 +6,9 @@ import argparse
 import sys
 
 from benchmarks import machine
-from benchmarks.access import admission, book, doors, kills, leases, leases_served, ledger, rating
+from benchmarks.access import (
+    admission, book, doors, kills, leases, leases_served, ledger, rating, revocation,
+)  # fmt: skip
 from benchmarks.report import summary
 
 
@@ -22,6 +24,7 @@ def main() -> int:
         metavar="S",
         help="seconds without the bookkeeper, a turn",
     )
+    parser.add_argument("--revoked", type=int, default=revocation.KEYS, help="keys, in 100 s")
     options = parser.parse_args()
     print("\n".join(f"{name}: {value}" for name, value in machine.describe().items()))
     parts = [
@@ -33,6 +36,7 @@ def main() -> int:
         doors.run(),
         book.run(),
     ]
+    parts += [revocation.run(options.revoked, max(1, options.revoked // 100))]
     parts += [kills.run(options.kills), kills.away(options.away)]
     for part in parts:
         print(f"\n## {part.title}\n", *part.lines, sep="\n")
