@@ -7,7 +7,15 @@ import sys
 
 from benchmarks import machine
 from benchmarks.access import (
-    admission, book, doors, kills, leases, leases_served, ledger, rating, revocation,
+    admission,
+    book,
+    doors,
+    kills,
+    leases,
+    leases_served,
+    ledger,
+    rating,
+    revocation,
 )  # fmt: skip
 from benchmarks.report import summary
 
