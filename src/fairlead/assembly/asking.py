@@ -105,6 +105,7 @@ def _either(
     folder: Path, message: Mapping[str, Any], here: Callable[[], Mapping[str, Any]]
 ) -> Mapping[str, Any]:
     """The bookkeeper's answer, or ours where nobody holds the folder."""
+    from fairlead.assembly.restore import check_whole
     from fairlead.assembly.server import take_state
 
     end = now() + _STARTS_S
@@ -124,6 +125,7 @@ def _either(
                 raise
             continue  # its bookkeeper is about to start
         try:
+            check_whole(folder)
             return here()
         finally:
             os.close(handle)

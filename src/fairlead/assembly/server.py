@@ -23,6 +23,7 @@ from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.listening import listen, listen_for_admin
 from fairlead.assembly.meters import check_meter_store
 from fairlead.assembly.places import check_database, database_of
+from fairlead.assembly.restore import check_whole
 from fairlead.assembly.rooms import check_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, ServerSpec
@@ -76,6 +77,7 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     state = take_state(settings.server.state)
     # What a server that was killed has left: nobody else uses this folder now.
     shutil.rmtree(Path(settings.server.state) / RUNNERS, ignore_errors=True)
+    check_whole(Path(settings.server.state))
     check_room(Path(settings.server.state), database_of(settings))
     versions = find_versions(paths, settings)
     listener = listen(settings.server.host, settings.server.port)

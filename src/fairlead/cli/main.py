@@ -32,6 +32,7 @@ COMMANDS = {
     "plans": "Keep and show plans: bundles of scopes, limits, disclosure and prices",
     "audit": "Show who did what to keys, tenants and plans, and verify that the trail is whole",
     "usage": "Show who used how much of which model, and verify it against the journal",
+    "state": "Back up a state folder, restore one, and show what is in it",
     "config": "Show every setting and where its value comes from",
 }
 """Every command and its summary; the module's own SUMMARY says the same."""

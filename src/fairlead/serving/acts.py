@@ -31,6 +31,16 @@ def noted(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"number": head.number, "hash": head.hash.hex()}
 
 
+def backed_up(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Puts on record that a backup was taken: whoever holds it holds the pepper of the keys."""
+    fields = Fields(given, "sha256", "files", "size")
+    about = fields.text("sha256", "")
+    held = {name: fields.whole(name, 0, 0, 2**63 - 1) for name in ("files", "size")}
+    with acting.changing() as acts:
+        acts.append(acting.act("state.backup", about, None, held))
+    return {}
+
+
 def record_to_json(record: Record) -> list[Any]:
     """A record as it stands in the database, so that its hash can be computed again."""
     r = record
@@ -58,6 +68,7 @@ ACTS: Mapping[str, Callable[[Acting, Mapping[str, Any]], dict[str, Any]]] = {
     "plans.show": plan_acts.show_plan,
     "audit.list": trail,
     "audit.noted": noted,
+    "state.backup": backed_up,
 }
 """By name: what is done, with which fields, and what is answered."""
 

@@ -25,6 +25,7 @@ from fairlead.usage.stores.formats import Part, bring_up
 _PATIENCE_MS = 5000
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _NO_TABLES = ("SQLITE_ERROR", "SQLITE_SCHEMA")
+_UNSOUND = "its pages do not fit together"
 _FORMATS = "CREATE TABLE format (name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT"
 
 
@@ -160,7 +161,7 @@ class SqliteDatabase:
         name = getattr(error, "sqlite_errorname", "") or ""
         if isinstance(error, sqlite3.IntegrityError):
             return StateConflict("a rule of the database forbids this", where=str(error))
-        if name.startswith(_DAMAGED):
+        if name.startswith(_DAMAGED) or str(error) == _UNSOUND:
             return StateDamaged(
                 f"the database of {self._what} is damaged",
                 where=self._file.name,
@@ -189,7 +190,7 @@ def copy_of(file: Path, copy: Path, what: str) -> None:
     """Writes a copy of a database, as it was committed last, for its owner alone.
 
     It is there whole or not at all. Others may write meanwhile. Raises StateUnavailable, or
-    StateInvalid for what is damaged.
+    StateDamaged.
     """
     half = copy.with_name(f".{copy.name}.half")
     source = SqliteDatabase(file, what)
@@ -206,12 +207,27 @@ def copy_of(file: Path, copy: Path, what: str) -> None:
                 read.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
                 read.backup(written)
                 written.execute("PRAGMA journal_mode = DELETE")
+                if written.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                    raise sqlite3.DatabaseError(_UNSOUND)
             with half.open("rb") as handle:
                 os.fsync(handle.fileno())
             half.rename(copy)
         except BaseException:
             half.unlink(missing_ok=True)
             raise
+
+
+def formats_of(file: Path, what: str) -> dict[str, int]:
+    """The formats of the parts in a database, which is only read. Raises as `copy_of`."""
+    source = SqliteDatabase(file, what)
+    uri = f"{file.absolute().as_uri()}?mode=ro"
+    with source._told(), closing(sqlite3.connect(uri, uri=True)) as read:  # pyright: ignore[reportPrivateUsage]
+        read.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+        columns = {row[1] for row in read.execute("PRAGMA table_info(format)")}
+        if not columns:
+            return {}
+        name = "name" if "name" in columns else "'tables'"
+        return dict(read.execute(f"SELECT {name}, version FROM format ORDER BY 1"))  # noqa: S608
 
 
 def _split(statements: str) -> Iterable[str]:
