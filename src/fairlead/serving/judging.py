@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead.core.audit import By
+from fairlead.core.clock import now
 from fairlead.serving.exchange import Line, Message
 from fairlead.serving.guard_state import FILE
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from fairlead.serving.standing import Standing
 
 _TELL_EVERY = 5
+_AT_ONCE_S, _MOST_LATER, _VALUES = 0.004, 4096, 1024
+"""Seconds of judging between two turns of the loop, pieces that may wait, p-values of one."""
+
 ACTS = {"forgive": "misuse.forgive", "restart": "drift.restart"}
 """What the audit trail calls the messages that change something."""
 
@@ -44,6 +49,7 @@ class Judging:
         self._opened: Standing | None = None
         self._lines: dict[Line, int] = {}
         self._beats = 0
+        self._later: deque[Message] = deque()
 
     def _standing(self) -> Standing:
         """The guards' state. What it needs is loaded once there are guards."""
@@ -65,10 +71,13 @@ class Judging:
         """What a worker has seen, or a question of the command line."""
         kind = message["kind"]
         if kind == "seen":
-            self._standing().seen(message)
+            self._later.extend(_pieces(message))
+            if len(self._later) > _MOST_LATER:
+                self._judge(float("inf"))
         elif kind == "looked":
             self._relay(line, message)
         else:
+            self._judge(float("inf"))
             answer = self._standing().answer(message)
             self._tell()
             self.save()
@@ -93,8 +102,14 @@ class Judging:
     def beat(self) -> None:
         """Tells what is new, four times a second."""
         self._beats += 1
+        self._judge(now() + _AT_ONCE_S)
         if self._beats % _TELL_EVERY == 0:
             self._tell()
+
+    def _judge(self, until: float) -> None:
+        """Judges what has been seen, as far as there is time: others wait for this loop too."""
+        while self._later and now() < until:
+            self._standing().seen(self._later.popleft())
 
     def _tell(self) -> None:
         """Every worker that has not heard the newest standing hears it."""
@@ -117,6 +132,17 @@ class Judging:
             self._opened.save()
 
     def close(self) -> None:
-        """Closes the database."""
+        """Judges the rest, and closes the database."""
+        self._judge(float("inf"))
         if self._opened is not None:
+            self._opened.save()
             self._opened.close()
+
+
+def _pieces(message: Message) -> Iterator[Message]:
+    """What a worker has seen in pieces that are judged in a millisecond or two each."""
+    chunks, p_values = message["chunks"], message["p_values"]
+    for chunk in chunks:
+        yield {**message, "chunks": [chunk], "p_values": []}
+    for start in range(0, len(p_values), _VALUES):
+        yield {**message, "chunks": [], "p_values": p_values[start : start + _VALUES]}
