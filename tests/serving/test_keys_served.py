@@ -90,6 +90,16 @@ def test_a_server_without_keys_is_open_until_there_is_one(packed, tmp_path):
         assert running.asked("/metrics", made["done"]["key"])[0] == 403
 
 
+def test_what_the_server_says_of_keys_when_it_starts_is_true(packed, tmp_path):
+    says = "  open to every program on this machine: no keys exist"
+    with server(packed, state=tmp_path, workers=1) as running:
+        assert says in running.lines
+        ask(tmp_path, {"kind": "keys.create", "given": {"name": "a", "scopes": ["predict:*"]}})
+    with server(packed, state=tmp_path, workers=1) as running:
+        assert says not in running.lines
+        assert running.asked("/models")[0] == 401
+
+
 def test_a_key_predicts_what_its_scope_names_and_knows_of_nothing_else(shared):
     mine, other = served(shared.running, shared.key("all", "predict:*"))[:2]
     key = shared.key("one", f"predict:{mine}")

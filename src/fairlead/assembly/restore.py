@@ -178,7 +178,8 @@ def _held(read: BinaryIO, found: list[Member]) -> Held:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise BackupInvalid("the manifest of the backup is damaged") from None
     files = found[:-1]
-    if type(number) is not int or number != FORMAT or sizes != {member.name: member.size for member in files}:
+    there = {member.name: member.size for member in files}
+    if type(number) is not int or number != FORMAT or sizes != there:
         raise BackupInvalid("the backup does not hold the files that its manifest names")
     strange = [member.name for member in files if is_passing(member.name.partition("/")[0])]
     if strange:

@@ -28,7 +28,7 @@ from fairlead.assembly.rooms import check_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, ServerSpec
 from fairlead.core.clock import now
-from fairlead.core.errors import BadUsage, BindRefused, FileUnreadable
+from fairlead.core.errors import BadUsage, BindRefused, FileUnreadable, StateUnavailable
 from fairlead.core.package import check_name
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed, is_package
@@ -167,7 +167,7 @@ def _greeting(prepared: Prepared) -> list[str]:
     served = {found.name for found in prepared.versions}
     for name in sorted(set(prepared.settings.models.isolate) - served):
         lines.append(f"  note: models.isolate names {name}, which is not served here")
-    if prepared.settings.server.auth == "keys" and not prepared.settings.access.identities:
+    if _is_open(prepared.settings):
         lines.append("  open to every program on this machine: no keys exist")
     return lines
 
@@ -186,6 +186,16 @@ def check_exposure(settings: Settings) -> None:
         "--host 127.0.0.1, or say --auth platform when the platform in front of this server "
         "authenticates every caller",
     )
+
+
+def _is_open(settings: Settings) -> bool:
+    """Whether callers need no key, as far as is known: a database that is away may hold some."""
+    if settings.server.auth != "keys" or settings.access.identities:
+        return False
+    try:
+        return not has_keys(Path(settings.server.state), database_of(settings))
+    except StateUnavailable:
+        return False
 
 
 def has_keys(state: Path, place: str | None = None) -> bool:
