@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from fairlead.core.errors import DatabaseAddressInvalid
 
@@ -44,12 +44,13 @@ def parse_address(text: str) -> Address:
     """
     try:
         parts = urlsplit(text)
-        port = parts.port or 5432
-        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
+        asked = parts.query
+        options = dict(
+            parse_qsl(asked, keep_blank_values=True, strict_parsing=True) if asked else []
+        )
     except ValueError:
-        if "?" in text or text.count("@") != 1:
-            raise _wrong("it cannot be read") from None
-        parts, port, options = urlsplit(text), _port(text), {}
+        raise _wrong("it cannot be read") from None
+    port = _port(parts)
     if parts.scheme not in _SCHEMES or parts.fragment:
         raise _wrong("it does not begin with postgresql://")
     for name in options:
@@ -67,9 +68,9 @@ def parse_address(text: str) -> Address:
     return Address(user, password, host, port, database, socket, _tls(host, options))
 
 
-def _port(text: str) -> int:
+def _port(parts: SplitResult) -> int:
     try:
-        return urlsplit(text).port or 5432
+        return parts.port or 5432
     except ValueError:
         raise _wrong("its port is no number from 1 to 65535") from None
 
