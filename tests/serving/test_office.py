@@ -172,7 +172,7 @@ def test_a_shifted_month_raises_an_alarm_wherever_it_is_asked(server, lines, tab
     count = re.search(r'fairlead_drift_columns\{model="tumour",version="1"\} (\d+)', metrics)
     assert count is not None
     assert int(count[1]) >= 1
-    rows = until(lambda: standing(running)["drift"]["rows"] == 600 and 600, 10)
+    until(lambda: standing(running)["drift"]["rows"] == 600, 10)
 
     # A bookkeeper that dies is replaced, and goes on where the last one was.
     (bookkeeper,) = running.bookkeepers
