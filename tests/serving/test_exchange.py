@@ -186,3 +186,31 @@ def test_a_message_that_is_too_long_is_an_error_of_its_sender(monkeypatch):
     monkeypatch.setattr(exchange, "MOST_BYTES", 100)
     with pytest.raises(ValueError, match="too long"):
         packed({"filler": "x" * 200})
+
+
+def test_what_the_other_side_waits_for_is_sent_however_much_is_unsent(tmp_path, monkeypatch):
+    monkeypatch.setattr(exchange, "_MOST_UNSENT", 1 << 20)
+
+    async def run() -> None:
+        async with both(tmp_path) as (office, _, line):
+            while line.send({"filler": "x" * (1 << 18)}):
+                pass
+            line.press({"kind": "lent"})
+            await office.until(lambda: {"kind": "lent"} in office.messages)
+
+    asyncio.run(run())
+
+
+def test_a_line_that_cannot_take_what_is_waited_for_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(exchange, "_MOST_UNSENT", 1 << 20)
+    monkeypatch.setattr(exchange, "_MOST_PRESSED", 1 << 20)
+
+    async def run() -> None:
+        async with both(tmp_path) as (office, worker, line):
+            while line.send({"filler": "x" * (1 << 18)}):
+                pass
+            line.press({"kind": "lent"})
+            await worker.until(lambda: worker.lost == 1)
+            assert {"kind": "lent"} not in office.messages
+
+    asyncio.run(run())

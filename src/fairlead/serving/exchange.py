@@ -28,6 +28,7 @@ _CREDENTIALS = struct.Struct("=3i")  # process, user and group, as the kernel kn
 MOST_BYTES = 16 << 20
 _MOST_UNSENT = 4 << 20
 """Beyond this much that the other side has not taken, a message is not even tried."""
+_MOST_PRESSED = 4 * _MOST_UNSENT
 
 _PATH_LIMIT = 100
 """Bytes; a Unix socket's address holds little more, and state folders may lie deep."""
@@ -79,10 +80,22 @@ class Line(asyncio.Protocol):
 
     def send(self, message: Message) -> bool:
         """Whether the message is on its way; False keeps it the caller's."""
+        return self._send(message, _MOST_UNSENT)
+
+    def press(self, message: Message) -> None:
+        """Sends a small message for which the other side waits, also while much is unsent.
+
+        One that were lost would be waited for without end: where even this is too much, the line
+        ends, and both sides begin anew.
+        """
+        if not self._send(message, _MOST_PRESSED):
+            self.close()
+
+    def _send(self, message: Message, most_unsent: int) -> bool:
         transport = self._transport
         if transport is None or transport.is_closing():
             return False
-        if transport.get_write_buffer_size() > _MOST_UNSENT:
+        if transport.get_write_buffer_size() > most_unsent:
             return False
         transport.write(packed(message))
         return True
