@@ -7,7 +7,6 @@ that outlives the server, and what came of it is sent back to all of them.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fairlead.core.errors import FairleadError
+from fairlead.core.errors import FairleadError, StateDamaged
 from fairlead.core.package import Package
 from fairlead.guards.betting import Betting
 from fairlead.guards.contract import Contract
@@ -28,8 +27,8 @@ from fairlead.guards.files import CONTRACT, DRIFT, EMBEDDING, NOVELTY
 from fairlead.guards.misuse import Account, Block, Places
 from fairlead.packages.read import open_package, read_verified
 from fairlead.serving.exchange import Message
-from fairlead.serving.guard_state import opened, set_aside
 from fairlead.serving.log import log
+from fairlead.usage.stores.guards import Kept, State, open_guards
 
 MOST_ACCOUNTS = 2048
 """Callers remembered at once; the one unheard of for longest is forgotten, unless suspected."""
@@ -81,19 +80,18 @@ class Standing:
         self._unreadable: set[Key] = set()
         self._accuracy: Mapping[Key, Mapping[str, Any]] = {}
         self.revision = 0
-        self._db = opened(file)
+        self._store = open_guards(file, lambda error: _dropped(file, error))
         try:
             self._recall()
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            self._callers.clear()
-            self._db = set_aside(file, error)
+        except BaseException:
+            self._store.close()
+            raise
 
     def close(self) -> None:
         """Saves everything and closes the database."""
         while self.save():
             pass
-        self._db.close()
+        self._store.close()
 
     # --- what workers have seen -------------------------------------------------------------
 
@@ -217,17 +215,12 @@ class Standing:
 
         For after somebody has looked: alarms end, and the bet on novelty begins anew.
         """
-        which, place = ("model = ? AND version = ?", (model, version))
-        if version is None:
-            which, place = "model = ?", (model,)
-        of = f"FROM guard_state WHERE {which} AND kind IN ('about', 'drift', 'bet')"
-        kept = self._db.execute(f"SELECT DISTINCT model, version {of}", place).fetchall()
+        kept = self._store.forget_counts(model, version)
         known = [k for k in self._versions if k[0] == model and version in (None, k[1])]
-        self._db.execute(f"DELETE {of}", place)
         for key in known:
             del self._versions[key]
         self.revision += 1
-        return len({*kept, *known})
+        return len(kept.union(known))
 
     # --- what outlives the server -----------------------------------------------------------
 
@@ -235,51 +228,33 @@ class Standing:
         """Writes what has changed, a bounded part of it; whether there is more."""
         now = _moment()
         changed = [(key, w) for key, w in self._versions.items() if w.changed]
-        accounts = list(islice(self._unsaved, _SAVED_AT_ONCE))
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            for key, watched in changed:
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO guard_state VALUES (?, ?, ?, ?, ?)",
-                    [(*key, kind, json.dumps(state), now) for kind, state in _states(watched)],
-                )
-            self._db.executemany(
-                "INSERT OR REPLACE INTO guard_state VALUES (?, ?, 'accuracy', ?, ?)",
-                [(*key, json.dumps(facts), now) for key, facts in self._accuracy.items()],
-            )
-            for place in accounts:
-                self._save(place, now)
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        places = list(islice(self._unsaved, _SAVED_AT_ONCE))
+        states = [
+            State(*key, kind, json.dumps(state), now)
+            for key, watched in changed
+            for kind, state in _states(watched)
+        ]
+        states += [
+            State(*key, "accuracy", json.dumps(facts), now) for key, facts in self._accuracy.items()
+        ]
+        accounts = [
+            Kept(place, known.account.to_bytes(), json.dumps(known.suspicion))
+            for place in places
+            if (known := self._callers.get(place)) is not None
+        ]
+        gone = [place for place in places if place not in self._callers]
+        self._store.save(states, accounts, gone, now)
         for _, watched in changed:
             watched.changed = False
-        for place in accounts:
+        for place in places:
             del self._unsaved[place]
         return bool(self._unsaved)
 
-    def _save(self, place: tuple[str, int, str], now: str) -> None:
-        known = self._callers.get(place)
-        if known is None:
-            own = "DELETE FROM account WHERE model = ? AND version = ? AND caller = ?"
-            self._db.execute(own, place)
-            return
-        self._db.execute(
-            "INSERT OR REPLACE INTO account VALUES (?, ?, ?, ?, ?, ?)",
-            (*place, known.account.to_bytes(), json.dumps(known.suspicion), now),
-        )
-
     def _recall(self) -> None:
         """Accounts and accuracy of earlier servers; a version's own state when it is first seen."""
-        rows = self._db.execute(
-            "SELECT model, version, caller, state, suspicion FROM account ORDER BY updated"
-        )
-        for model, version, caller, state, suspicion in rows:
+        for place, account, suspicion in self._store.accounts():
             with suppress(ValueError, KeyError, TypeError):
-                known = Known(Account.from_bytes(state), json.loads(suspicion))
-                self._callers[model, version, caller] = known
+                self._callers[place] = Known(Account.from_bytes(account), json.loads(suspicion))
         self._forget_oldest()
 
     def _watched(self, key: Key, told: Message) -> Watched | None:
@@ -309,8 +284,7 @@ class Standing:
 
     def _restore(self, key: Key, watched: Watched) -> None:
         """What an earlier server knew of the same package; anything else begins anew."""
-        query = "SELECT kind, state FROM guard_state WHERE model = ? AND version = ?"
-        states = {kind: json.loads(state) for kind, state in self._db.execute(query, key)}
+        states = {kind: json.loads(s) for kind, s in self._store.states(*key).items()}
         if "about" not in states:
             return
         try:
@@ -368,6 +342,10 @@ def _described(watched: Watched) -> dict[str, Any]:
     if bet is not None:
         found["strangeness"] = {"rows": bet.seen, "alarm": bet.alarmed}
     return found
+
+
+def _dropped(file: Path, error: StateDamaged) -> None:
+    log("guard_state_dropped", file=str(file), error=error.line())
 
 
 def _moment() -> str:

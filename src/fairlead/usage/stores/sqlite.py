@@ -36,9 +36,10 @@ class SqliteDatabase:
     where the disk or another writer does not let it work.
     """
 
-    def __init__(self, file: Path, what: str) -> None:
+    def __init__(self, file: Path, what: str, *, read_only: bool = False) -> None:
         self._file = file
         self._what = what
+        self._read_only = read_only
         self._parts: list[Part] = []
         self._db: sqlite3.Connection | None = None
         self._inode = (0, 0)
@@ -123,12 +124,12 @@ class SqliteDatabase:
                 return self._db
             self.close()
         with self._told():
-            _make_private(self._file, self._what)
-            self._db = db = sqlite3.connect(self._file, isolation_level=None)
+            self._db = db = self._connected()
             try:
                 db.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
-                db.execute("PRAGMA journal_mode = WAL")
-                db.execute("PRAGMA synchronous = FULL")
+                if not self._read_only:
+                    db.execute("PRAGMA journal_mode = WAL")
+                    db.execute("PRAGMA synchronous = FULL")
                 self._inode = self._there()
                 for part in self._parts:
                     bring_up(self, part)
@@ -136,6 +137,14 @@ class SqliteDatabase:
                 self.close()
                 raise
         return db
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._read_only:
+            # As a URI, so that it can be opened without a right to write.
+            uri = f"{self._file.absolute().as_uri()}?mode=ro"
+            return sqlite3.connect(uri, uri=True, isolation_level=None)
+        _make_private(self._file, self._what)
+        return sqlite3.connect(self._file, isolation_level=None)
 
     def _there(self) -> tuple[int, int]:
         """Which file stands at our path."""
@@ -217,17 +226,20 @@ def copy_of(file: Path, copy: Path, what: str) -> None:
             raise
 
 
+def looked_up(file: Path, what: str) -> SqliteDatabase:
+    """A database that is only read, and not made when it is missing. It is no copy: others may
+    write to it meanwhile."""
+    return SqliteDatabase(file, what, read_only=True)
+
+
 def formats_of(file: Path, what: str) -> dict[str, int]:
     """The formats of the parts in a database, which is only read. Raises as `copy_of`."""
-    source = SqliteDatabase(file, what)
-    uri = f"{file.absolute().as_uri()}?mode=ro"
-    with source._told(), closing(sqlite3.connect(uri, uri=True)) as read:  # pyright: ignore[reportPrivateUsage]
-        read.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
-        columns = {row[1] for row in read.execute("PRAGMA table_info(format)")}
+    with closing(looked_up(file, what)) as database:
+        columns = {row[1] for row in database.rows("PRAGMA table_info(format)")}
         if not columns:
             return {}
         name = "name" if "name" in columns else "'tables'"
-        return dict(read.execute(f"SELECT {name}, version FROM format ORDER BY 1"))  # noqa: S608
+        return dict(database.rows(f"SELECT {name}, version FROM format ORDER BY 1"))  # noqa: S608
 
 
 def _split(statements: str) -> Iterable[str]:
