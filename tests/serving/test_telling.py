@@ -93,8 +93,18 @@ def test_a_slow_worker_gets_everything_in_the_end(clock):
         keeper.beat()
     assert worker.book.revision == -1
     worker.room = 10**6
-    keeper.beat()
+    for _ in range(10):
+        keeper.beat()
     assert (worker.book.revision, worker.book.keys) == (keeper.revision, keeper.keys)
+
+
+def test_of_a_long_book_a_piece_is_made_in_each_beat_so_that_others_are_answered_between(clock):
+    keeper, worker = Bookkeeper(20_000), End()
+    keeper.telling.joined(worker)
+    for beats in range(1, 5):
+        keeper.beat()
+        assert len(worker.messages) == beats
+        assert worker.messages[-1]["more"]
 
 
 def test_for_a_worker_that_takes_nothing_no_more_than_a_bound_is_kept(clock):

@@ -41,7 +41,8 @@ class _Outbox:
         self._books, self._piece = [pieces(book)], None
 
     def send(self) -> None:
-        """Sends as much as the line takes."""
+        """Sends as much as the line takes; of a long book one piece: workers wait for leases, and
+        to make a piece takes as long as to answer many of them."""
         while not self.idle:
             if self._piece is None:
                 self._piece = next(self._books[0], None)
@@ -50,7 +51,9 @@ class _Outbox:
                     continue
             if not self._line.send(self._piece):
                 return
-            self._piece = None
+            more, self._piece = self._piece["more"], None
+            if more:
+                return
 
 
 class Telling:
