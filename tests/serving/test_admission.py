@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.access.parts import DIGESTER, NOW, bearer, made
 
@@ -197,6 +199,36 @@ def test_half_a_book_is_no_book_and_a_broken_one_changes_nothing(capsys):
     assert "book_refused" in capsys.readouterr().err
     with pytest.raises(KeyUnknown):
         found.enter(head(authorization=bearer(second)), HERE)
+
+
+def test_a_revocation_that_could_not_be_taken_over_is_tried_with_every_message(clock, capsys):
+    """Nobody says it twice, so a worker without a free file would serve the key for ever."""
+    secret, stored = made("predict:iris")
+    short: list[OSError] = []
+
+    def digester():
+        if short:
+            raise short[0]
+        return DIGESTER
+
+    found = Admission(Policy(stale_max_s=60.0), lambda model, version: 3, digester)
+    tell(found, Book(1, True, [stored]))
+    short.append(OSError(24, "too many open files"))
+    asked = head(authorization=f"Bearer {secret.reveal()}")
+    tell(found, Book(2, False, [replace(stored, key=replace(stored.key, revoked_ns=NOW))]))
+    for clock[0] in (1.0, 30.0, 59.0):
+        tell(found, Book(2, False))
+        found.enter(asked, HERE)
+    # What is used was read a minute ago, however often it was said since that nothing changed.
+    clock[0] = 61.0
+    tell(found, Book(2, False))
+    with pytest.raises(StateUnavailable):
+        found.enter(asked, HERE)
+    short.clear()
+    tell(found, Book(2, False))
+    with pytest.raises(KeyRevoked):
+        found.enter(asked, HERE)
+    assert "book_refused" in capsys.readouterr().err
 
 
 def test_the_plan_of_a_tenant_bounds_its_keys_and_gives_the_price():

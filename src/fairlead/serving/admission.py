@@ -94,20 +94,31 @@ class Admission:
         self._identities = identities or Identities(IdentityRules())
         self._whence = whence
         self._throttle = Throttle()
+        # Whether something was heard that the book does not hold yet.
+        self._behind = False
+        self._read = self._gathered.read
         self.book: KeyBook | None = None
 
     def hear(self, message: Mapping[str, Any]) -> None:
-        """A piece of the book from the bookkeeper; once it is whole, it is the book."""
+        """A piece of the book from the bookkeeper; once it is whole, it is the book.
+
+        What could not be made a book, as where no file can be opened, is tried with every message:
+        it may be a revocation, and nobody says it twice.
+        """
         found = self._gathered
         try:
-            if found.take(message):
+            if found.take(message) or self._behind:
+                self._behind = True
                 digester = self._digester() if found.keys else _NO_KEYS
                 under = _Terms(found.tenants, found.plans)
                 self.book = KeyBook(found.keys.values(), found.revision, digester, under.caller_of)
                 self._identities.compile(under.caller_of)
                 self._agreed(under.known)
+                self._behind = False
         except Exception as error:
             log("book_refused", error=repr(error))
+        if not self._behind:
+            self._read = found.read
 
     def broke(self) -> None:
         """The line to the bookkeeper has ended: a book that was coming will not be whole."""
@@ -115,8 +126,9 @@ class Admission:
 
     @property
     def stale_s(self) -> float:
-        """Seconds since the database was read, as far as is known here."""
-        return self._gathered.stale_s
+        """Seconds since the database was read for the book that is used here."""
+        found = self._gathered
+        return found.stale_s + (found.read - self._read if self._behind else 0.0)
 
     def enter(self, head: Head, peer: Peer) -> Caller:
         """The caller of a request, who may do what its route does.
