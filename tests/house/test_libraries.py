@@ -40,10 +40,7 @@ PLACES = {
     # parts of the standard library that are not for everywhere
     "ctypes": ["runtimes/runner/*", "serving/memory.py"],
     "pickle": ["packing/airlock/*"],
-    "sqlite3": [
-        "serving/guard_state.py", "serving/standing.py", "usage/accuracy.py", "usage/database.py",
-        "usage/stores/*",
-    ],
+    "sqlite3": ["usage/stores/sqlite.py"],
     "pg8000": ["usage/stores/postgres.py"],
     "redis": ["usage/stores/meters_redis.py"],
     # a module whose name is made at run time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import struct
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.usage import accuracy as module
-from fairlead.usage.accuracy import ACCURACY, LiveAccuracy
+from fairlead.usage.accuracy import LiveAccuracy
 from fairlead.usage.feedback import FEEDBACK, FeedbackLog, Labelled
 from fairlead.usage.journal import new_writer
 from fairlead.usage.outcomes import OUTCOMES, OutcomeLog
 from fairlead.usage.segments import segments
+from fairlead.usage.stores.accuracy import FILE
 
 DAY = 86_400
 
@@ -277,6 +279,6 @@ def test_the_database_holds_no_more_than_its_outcomes(tmp_path):
     [segment] = segments(tmp_path / OUTCOMES / "m" / "1")
     os.utime(segment, (0, 0))
     followed(tmp_path)
-    with closing(module.sqlite3.connect(tmp_path / ACCURACY)) as database:
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
         for table in ("kept", "mark", "labelled", "taken"):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)

@@ -10,60 +10,24 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from fairlead.core.clock import wall_ns
 from fairlead.usage import feedback, outcomes
-from fairlead.usage.database import opened
 from fairlead.usage.feedback import FEEDBACK, Labelled
 from fairlead.usage.outcomes import OUTCOMES, Outcome
 from fairlead.usage.segments import SEGMENT_BYTES, SUFFIX, remove, sealed, segments
+from fairlead.usage.stores.accuracy import AccuracyStore, open_accuracy
 from fairlead.usage.tally import Tally, truth_of
 
-ACCURACY = "accuracy.sqlite"
 KEPT_BYTES = 1 << 30
 """Of the outcomes of one version, whatever their time; the oldest segments go first."""
 _MARK_BYTES = 4 << 10
 _FRAMES_AT_ONCE = 8
 _SWEEP_NS = 60 * 10**9
 _DAY_NS = 86_400 * 10**9
-FORMAT = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS format (version INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS taken (segment TEXT PRIMARY KEY, offset INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS kept (
-    path TEXT PRIMARY KEY, model TEXT NOT NULL, version INTEGER NOT NULL, writer TEXT NOT NULL,
-    first INTEGER, last INTEGER, offset INTEGER NOT NULL, days INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS kept_of ON kept (model, writer);
-CREATE TABLE IF NOT EXISTS mark (
-    path TEXT NOT NULL, first INTEGER NOT NULL, offset INTEGER NOT NULL,
-    PRIMARY KEY (path, first)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS labelled (
-    path TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (path, sequence)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tally (
-    model TEXT NOT NULL, version INTEGER NOT NULL, about TEXT NOT NULL, sums TEXT NOT NULL,
-    recent TEXT NOT NULL, unserved INTEGER NOT NULL, repeated INTEGER NOT NULL,
-    PRIMARY KEY (model, version)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS stray (model TEXT PRIMARY KEY, unmatched INTEGER NOT NULL);
-"""
-_OPENING = "INSERT OR IGNORE INTO kept VALUES (?, ?, ?, ?, NULL, NULL, 0, ?)"
-_TALLY = """
-INSERT INTO tally VALUES (?, ?, ?, '{}', '[]', 0, 0)
-ON CONFLICT DO UPDATE SET about = excluded.about
-"""
-_SUMS = """
-UPDATE tally SET sums = ?, recent = ?, unserved = unserved + ? WHERE model = ? AND version = ?
-"""
-_CANDIDATES = """
-SELECT path, version, (SELECT max(offset) FROM mark WHERE mark.path = kept.path AND first <= ?)
-FROM kept WHERE model = ? AND writer = ? AND first <= ? AND last >= ?
-"""
-_STRAY = """
-INSERT INTO stray VALUES (?, ?) ON CONFLICT DO UPDATE SET unmatched = unmatched + excluded.unmatched
-"""
 
 Key = tuple[str, int]
 
@@ -77,18 +41,18 @@ class LiveAccuracy:
         self._kept_bytes = kept_bytes
         self._ended: set[str] = set()
         self._swept_ns = 0
-        self._db = opened(state / ACCURACY, _SCHEMA, FORMAT)
+        self._store = open_accuracy(state)
 
     def close(self) -> None:
         """Closes the database."""
-        self._db.close()
+        self._store.close()
 
     def follow(self) -> int:
         """One round: joins the labels that have come in, and removes what has had its time.
 
         So much at most is joined at once; returns of how many calls the labels were.
         """
-        came = {s: self._taken(s) for s in segments(self._feedback)}
+        came = {s: self._store.taken(s.name) for s in segments(self._feedback)}
         over = {s for s in came if sealed(s)} if came else set[Path]()
         read = {s: list(self._read(s, offset)) for s, offset in came.items()}
         self._index()
@@ -99,9 +63,8 @@ class LiveAccuracy:
             self._remove_outcomes()
         if spent:
             remove(spent)
-            with _Transaction(self._db):
-                names = [(segment.name,) for segment in spent]
-                self._db.executemany("DELETE FROM taken WHERE segment = ?", names)
+            with self._store.writing():
+                self._store.forget_taken(segment.name for segment in spent)
         return done
 
     def facts(self) -> dict[Key, dict[str, Any]]:
@@ -109,26 +72,19 @@ class LiveAccuracy:
 
         `unmatched` counts calls of the model, whatever the version: their ids are of none.
         """
-        unmatched = dict(self._db.execute("SELECT model, unmatched FROM stray"))
+        unmatched = self._store.strays()
         found: dict[Key, dict[str, Any]] = {}
-        for model, version, about, sums, recent, unserved, repeated in self._db.execute(
-            "SELECT * FROM tally ORDER BY model, version"
-        ):
-            tally = Tally(json.loads(about), json.loads(sums), json.loads(recent))
-            found[model, version] = {
+        for one in self._store.every_sum():
+            tally = Tally(json.loads(one.about), json.loads(one.sums), json.loads(one.recent))
+            found[one.model, one.version] = {
                 **tally.facts(),
-                "unserved": unserved,
-                "repeated": repeated,
-                "unmatched": unmatched.get(model, 0),
+                "unserved": one.unserved,
+                "repeated": one.repeated,
+                "unmatched": unmatched.get(one.model, 0),
             }
         return found
 
     # --- labels -----------------------------------------------------------------------------
-
-    def _taken(self, segment: Path) -> int:
-        asked = "SELECT offset FROM taken WHERE segment = ?"
-        row = self._db.execute(asked, (segment.name,)).fetchone()
-        return row[0] if row else 0
 
     @staticmethod
     def _read(segment: Path, offset: int) -> Iterable[tuple[int, str, list[Labelled]]]:
@@ -141,16 +97,15 @@ class LiveAccuracy:
         self, segment: Path, offset: int, found: Sequence[tuple[int, str, list[Labelled]]]
     ) -> int:
         """Adds the labels of some frames to the sums, in one transaction with their place."""
-        with _Transaction(self._db):
-            if self._taken(segment) != offset:
+        with self._store.writing():
+            if self._store.taken(segment.name) != offset:
                 return 0  # another who follows was faster
-            joining = _Joining(self._db, self._outcomes)
+            joining = _Joining(self._store, self._outcomes)
             for _, model, given in found:
                 for labelled in given:
                     joining.add(model, labelled)
             joining.save()
-            place = (segment.name, found[-1][0])
-            self._db.execute("INSERT OR REPLACE INTO taken VALUES (?, ?)", place)
+            self._store.take(segment.name, found[-1][0])
         return sum(len(given) for _, _, given in found)
 
     # --- outcomes ---------------------------------------------------------------------------
@@ -166,40 +121,34 @@ class LiveAccuracy:
 
     def _known(self, segment: Path, path: str) -> bool:
         """Indexes what is new in a segment; False while it does not say what its rows mean."""
-        row = self._db.execute("SELECT offset FROM kept WHERE path = ?", (path,)).fetchone()
-        if row is None:
+        offset = self._store.reached(path)
+        if offset is None:
             about = outcomes.about_of(segment)
             if about is None:
                 return False  # its writer has not come further
             writer = segment.stem.rpartition("-")[0]
-            where = (path, about["model"], about["version"])
-            with _Transaction(self._db):
-                self._db.execute(_OPENING, (*where, writer, about["days"]))
-                self._db.execute(_TALLY, (*where[1:], json.dumps(about)))
-        offset = row[0] if row else 0
+            where = (path, about["model"], about["version"], writer)
+            with self._store.writing():
+                self._store.begin(*where, about["days"], json.dumps(about))
+            offset = 0
         if segment.stat().st_size > offset:
             self._index_segment(segment, path, offset)
         return True
 
     def _index_segment(self, segment: Path, path: str, offset: int) -> None:
-        marks: list[tuple[str, int, int]] = []
+        marks: list[tuple[int, int]] = []
         reached, last, next_mark = offset, None, 0
         for after, kept in outcomes.read(segment, offset):
             if kept is not None and len(kept.sequences):
                 last = kept.sequences[-1]
                 if reached >= next_mark:
-                    marks.append((path, kept.sequences[0], reached))
+                    marks.append((kept.sequences[0], reached))
                     next_mark = reached + _MARK_BYTES
             reached = after
         if reached == offset:
             return
-        with _Transaction(self._db):
-            self._db.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?, ?)", marks)
-            self._db.execute(
-                "UPDATE kept SET offset = ?, first = coalesce(first, ?), last = coalesce(?, last) "
-                "WHERE path = ?",
-                (reached, marks[0][1] if marks else None, last, path),
-            )
+        with self._store.writing():
+            self._store.index(path, reached, marks, last)
 
     def _paths(self) -> list[str]:
         """Every segment of outcomes, as model/version/name."""
@@ -217,7 +166,7 @@ class LiveAccuracy:
 
     def _remove_outcomes(self) -> None:
         """Removes segments whose time is over, and the oldest of a version that has too many."""
-        days = dict(self._db.execute("SELECT path, days FROM kept"))
+        days = self._store.days()
         here = {path: (self._outcomes / path).stat() for path in self._paths()}
         newest = sorted(here, key=lambda path: here[path].st_mtime_ns, reverse=True)
         spent: list[str] = []
@@ -232,18 +181,17 @@ class LiveAccuracy:
         if spent:
             remove([self._outcomes / path for path in spent])
             self._ended.difference_update(spent)
-        lost = [(path,) for path in days.keys() - (here.keys() - {*spent})]
+        lost = days.keys() - (here.keys() - {*spent})
         if lost:
-            with _Transaction(self._db):
-                for table in ("kept", "mark", "labelled"):
-                    self._db.executemany(f"DELETE FROM {table} WHERE path = ?", lost)  # noqa: S608
+            with self._store.writing():
+                self._store.forget(sorted(lost))
 
 
 class _Joining:
     """Labels on their way into the sums, within one transaction."""
 
-    def __init__(self, db: sqlite3.Connection, folder: Path) -> None:
-        self._db = db
+    def __init__(self, store: AccuracyStore, folder: Path) -> None:
+        self._store = store
         self._folder = folder
         self._tallies: dict[Key, Tally] = {}
         self._unserved: dict[Key, int] = {}
@@ -259,10 +207,8 @@ class _Joining:
             return
         path, version, outcome = found
         # The first labels count: a later word on the same call would change what was told before.
-        added = "INSERT OR IGNORE INTO labelled VALUES (?, ?)"
-        if not self._db.execute(added, (path, sequence)).rowcount:
-            again = "UPDATE tally SET repeated = repeated + 1 WHERE model = ? AND version = ?"
-            self._db.execute(again, (model, version))
+        if not self._store.label(path, sequence):
+            self._store.repeat(model, version)
             return
         key = model, version
         tally = self._tallies.get(key) or self._load(key)
@@ -273,18 +219,17 @@ class _Joining:
         """Writes the sums."""
         for key, tally in self._tallies.items():
             sums = json.dumps(tally.sums), json.dumps(tally.recent)
-            self._db.execute(_SUMS, (*sums, self._unserved[key], *key))
-        self._db.executemany(_STRAY, self._unmatched.items())
+            self._store.keep(*key, *sums, self._unserved[key])
+        self._store.stray(self._unmatched)
 
     def _load(self, key: Key) -> Tally:
-        asked = "SELECT about, sums, recent FROM tally WHERE model = ? AND version = ?"
-        about, sums, recent = map(json.loads, self._db.execute(asked, key).fetchone())
+        kept = self._store.sums(*key)
+        about, sums, recent = map(json.loads, (kept.about, kept.sums, kept.recent))
         tally = self._tallies[key] = Tally(about, sums, recent)
         return tally
 
     def _find(self, model: str, writer: str, sequence: int) -> tuple[str, int, Outcome] | None:
-        asked = (sequence, model, writer, sequence, sequence)
-        for path, version, offset in self._db.execute(_CANDIDATES, asked).fetchall():
+        for path, version, offset in self._store.candidates(model, writer, sequence):
             try:
                 outcome = outcomes.find(self._folder / path, offset or 0, sequence)
             except FileNotFoundError:
@@ -292,22 +237,3 @@ class _Joining:
             if outcome is not None:
                 return path, version, outcome
         return None
-
-
-class _Transaction:
-    """All of a block, or nothing of it."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            if kind is None:
-                self._db.execute("COMMIT")
-        finally:
-            # A full disk ends the transaction by itself, and may do so at the very end.
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")

@@ -20,7 +20,16 @@ from fairlead.core.errors import (
     StateUnavailable,
     StateValueInvalid,
 )
-from fairlead.usage.stores import audit, keys, ledger, meters, plans, revision
+from fairlead.usage.stores import (
+    accuracy,
+    audit,
+    guards,
+    keys,
+    ledger,
+    meters,
+    plans,
+    revision,
+)
 from fairlead.usage.stores.database import connection, open_database
 from fairlead.usage.stores.formats import Part
 
@@ -188,18 +197,29 @@ def test_tables_that_are_missing_are_told(place, database):
 # --- formats ----------------------------------------------------------------------------------
 
 
-PARTS = [audit.PART, keys.PART, ledger.PART, meters.PART, plans.PART, revision.PART]
+STORES = [audit, keys, ledger, meters, plans, revision]
+LOCAL = [accuracy, guards]
+"""Those that only ever lie in the state folder."""
 
 
-@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+@pytest.mark.parametrize("part", [s.PART for s in STORES], ids=lambda part: part.name)
 def test_every_store_notes_its_format_and_refuses_a_newer_one(place, part, request):
+    server = None if isinstance(place, Path) else request.getfixturevalue("postgres")
+    _newer_is_refused(place, part, server)
+
+
+@pytest.mark.parametrize("part", [s.PART for s in LOCAL], ids=lambda part: part.name)
+def test_so_do_stores_of_the_state_folder(tmp_path, part):
+    _newer_is_refused(tmp_path / f"{part.name}.sqlite", part, None)
+
+
+def _newer_is_refused(place, part, server):
     def open_it():
         with closing(connection(place, part.name)) as opened:
             opened.adopt(part)
             return opened.rows("SELECT version FROM format WHERE name = ?", (part.name,))
 
     assert open_it() == open_it() == [(part.format,)]
-    server = None if isinstance(place, Path) else request.getfixturevalue("postgres")
     looked_at(place, server, f"UPDATE format SET version = 99 WHERE name = '{part.name}'")
     with pytest.raises(StateNewer, match=f"are of format 99, this release knows {part.format}"):
         open_it()
