@@ -78,6 +78,10 @@ def test_settings_cannot_be_changed_once_read():
         ("[models]\nisolate = 'm'", "It must be a list of model names"),
         ("[models]\nisolate = [1]", "It must be a list of model names"),
         ("[airlock]\nallow = ['sklearn.*']", "It must be a list of exact names"),
+        ("format = 2\n[server]\nport = 1", "are of format 2, this release knows 1"),
+        ("format = true", "are of format True"),
+        ("format = '1'", "are of format '1'"),
+        ("[format]\nport = 1", "are of format {"),
         ("[server\n", "not valid TOML"),
         ("[server]\nport = 1\nport = 2", "not valid TOML"),
     ],
@@ -114,6 +118,13 @@ def test_what_kubernetes_sets_for_a_service_called_fairlead_is_no_setting():
         "FAIRLEAD_SERVER_PORT": "tcp://10.0.0.1:8080",
     }
     assert config.load({}, environ, None) == config.load({}, {}, None)
+
+
+def test_a_file_may_say_which_format_it_has(file):
+    for head in ("", "format = 1\n"):
+        settings = config.load({}, {}, file(f"{head}[server]\nport = 7\n"))
+        assert settings.server.port == 7
+        assert "format" not in settings.origins
 
 
 def test_a_mistake_is_refused_even_where_something_stronger_overrides_it(file):

@@ -21,6 +21,9 @@ from fairlead.core.errors import BadSetting, FileUnreadable
 FILE = "fairlead.toml"
 """The file that is read from the working directory when none is named."""
 
+FORMAT = 1
+"""Of the file, which may say so: `format = 1`."""
+
 _PREFIX = "FAIRLEAD_"
 _MOST_BYTES = 1 << 20
 
@@ -88,13 +91,25 @@ def _in_file(file: Path | None) -> Iterator[tuple[Setting, object, str]]:
     if file is None:
         return
     origin = f"file {file}"
-    for section, content in _parse(file).items():
+    parsed = _parse(file)
+    _check_format(parsed.pop("format", FORMAT), origin)
+    for section, content in parsed.items():
         if not isinstance(content, dict):
             raise _unknown_setting(section, origin)
         if section not in SECTIONS:
             raise _unknown(section, list(SECTIONS), origin, "section")
         for key, value in cast("dict[str, object]", content).items():
             yield _known(f"{section}.{key}", origin), value, origin
+
+
+def _check_format(number: object, origin: str) -> None:
+    """Settings that were written for a later release may mean something else there."""
+    if number != FORMAT or type(number) is not int:
+        raise BadSetting(
+            f"the settings are of format {number!r:.20}, this release knows {FORMAT}",
+            where=origin,
+            fix="Use the release that they were written for, or `fairlead config show` as a start",
+        )
 
 
 def _parse(file: Path) -> dict[str, Any]:
