@@ -25,8 +25,8 @@ working directory, or named by `--config`), the default. An unknown name or an i
 an error wherever it stands. A settings file that every user of the machine may write is refused.
 
 `fairlead config show --origin` prints every setting with the place that its value comes from.
-In the environment and in a flag, a list is written with commas. The file may begin with `format = 1`,
-which a release that means something else by its settings refuses.
+In the environment and in a flag, a list is written with commas. The file may begin with
+`format = 1`, which a release that means something else by its settings refuses.
 """
 
 CLI_HEAD = """# Command line
