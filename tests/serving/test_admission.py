@@ -95,6 +95,13 @@ def test_the_first_key_closes_what_was_open_for_good(ended):
         assert found.enter(head(authorization=bearer(key)), HERE).key == key[1].key.id
 
 
+def test_a_book_that_has_lost_its_keys_opens_nothing():
+    found = admission(made(), open=True)
+    tell(found, Book(0, True))
+    with pytest.raises(Unauthenticated):
+        found.enter(head(), HERE)
+
+
 def test_a_key_comes_in_either_header_and_never_in_both():
     key = made()
     found = admission(key)

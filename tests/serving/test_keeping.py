@@ -232,6 +232,32 @@ def test_while_the_database_is_away_known_keys_stay_and_revocations_arrive(away)
     assert office.made(name="new")["standing"] == "works"
 
 
+def test_a_database_that_was_replaced_by_an_empty_one_takes_no_key_from_anybody(file):
+    """Else a server on loopback would be open to everybody until somebody notices."""
+    office, place = file, Path(file.place)
+    copy = place.with_name("copy")
+    first, second = office.made(), office.made(name="other")
+    with closing(sqlite3.connect(place, isolation_level=None)) as kept:
+        kept.execute("VACUUM INTO ?", (str(copy),))
+    copy.chmod(0o600)
+    for part in place.parent.glob(f"{place.name}*"):
+        part.unlink()
+    office.until(lambda: office.desk.facts()["database"] == "away")
+    assert isinstance(office.ask("keys.create", **KEY), StateUnavailable)
+    assert set(office.worker.book.keys) == {first["id"], second["id"]}
+    assert office.ask("keys.revoke", pattern=first["id"])["postponed"]
+    office.until(lambda: office.standing(first["id"]))
+
+    for part in place.parent.glob(f"{place.name}*"):
+        part.unlink()
+    copy.rename(place)
+    office.until(lambda: office.desk.facts()["database"] == "works")
+    office.until(lambda: not office.desk.facts()["postponed"])
+    with closing(room(place, office.folder)) as opened:
+        assert opened.keys.show(first["id"]).revoked_ns == office.standing(first["id"])
+        assert opened.keys.show(second["id"]).revoked_ns is None
+
+
 def test_a_desk_that_never_saw_the_database_revokes_what_workers_know(tmp_path):
     office = Office("postgresql://nobody:x@127.0.0.1:1/none", tmp_path)
     worker_knows = "key_0000000000000001"

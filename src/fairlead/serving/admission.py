@@ -97,6 +97,8 @@ class Admission:
         # Whether something was heard that the book does not hold yet.
         self._behind = False
         self._read = self._gathered.read
+        # Whether there ever was a key: what was closed once does not open by itself.
+        self._closed = False
         self.book: KeyBook | None = None
 
     def hear(self, message: Mapping[str, Any]) -> None:
@@ -115,6 +117,7 @@ class Admission:
                 self._identities.compile(under.caller_of)
                 self._agreed(under.known)
                 self._behind = False
+                self._closed = self._closed or bool(found.keys)
         except Exception as error:
             log("book_refused", error=repr(error))
         if not self._behind:
@@ -159,7 +162,7 @@ class Admission:
         elif shown is not None and len(book):
             caller = self._by_key(book, shown, peer)
         else:
-            caller = self._without_key(book, peer)
+            caller = self._without_key(peer)
         if caller.origins:
             check_origin(head.headers, caller)
         return caller
@@ -181,13 +184,13 @@ class Admission:
         except Unauthenticated as error:
             raise self._throttle.answer(error, peer.address, monotonic_ns()) from None
 
-    def _without_key(self, book: KeyBook, peer: Peer) -> Caller:
+    def _without_key(self, peer: Peer) -> Caller:
         identities = self._identities
         if peer.subject and identities.certifies:
             return identities.certificate_caller(peer.subject)
         if self._policy.platform:
             return anybody(peer.address, _BY_PLATFORM)
-        if self._policy.open and not len(book) and not identities:
+        if self._policy.open and not self._closed and not identities:
             return anybody(peer.address)
         raise Unauthenticated("no key was sent", fix="Send Authorization: Bearer KEY")
 

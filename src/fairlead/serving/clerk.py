@@ -79,6 +79,7 @@ class Clerk(Thread):
         self._jobs: Queue[Job | Act | None] = Queue(MOST_WAITING)
         self._room: Room | None = None
         self._revision = -1
+        self._had_keys = False
         self._next_look = 0.0
 
     # --- called from the loop ---------------------------------------------------------------
@@ -172,13 +173,24 @@ class Clerk(Thread):
             full = known < 0 or revision < known
             keys = room.keys.snapshot()[1] if full else room.keys.changes(known)[1]
             tenants, plans = room.plans.told()
-        self._revision = revision
+        self._revision, self._had_keys = revision, self._had_keys or bool(keys)
         return News(full, revision, keys, tenants, plans)
 
     def _opened(self) -> Room:
         if self._room is None:
             self._room = self._open_room()
+        self._check_kept(self._room)
         return self._room
+
+    def _check_kept(self, room: Room) -> None:
+        """Raises StateUnavailable for a database that had keys and has none: no key is ever
+        deleted, and whoever took this for the truth would open a server to everybody."""
+        lost = self._had_keys and room.keys.revision() < self._revision
+        if lost and not room.keys.page(None, "", 1):
+            raise StateUnavailable(
+                "the database of keys was replaced by an empty one",
+                fix="Restore it from a backup, or start the server anew to begin without keys",
+            )
 
     def _fell_out(self, error: FairleadError) -> None:
         """A database that failed is opened anew the next time."""
