@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.models import spec
 from tests.serving.parts import DOUBLE, Model, call, serve
 
+from fairlead.core.access import anybody
 from fairlead.core.clock import now
 from fairlead.core.errors import ModelBadAnswer, ModelError, ModelHung, NotFinite, Overloaded
 from fairlead.core.signature import Signature
@@ -253,3 +254,47 @@ def test_the_time_spent_is_shared_out_by_rows():
     execute(served, [one, three])
     assert one.compute_ns > 0
     assert three.compute_ns == 3 * one.compute_ns
+
+
+def test_a_call_that_the_model_failed_on_was_executed():
+    """Else whoever knows rows on which it fails, or hangs, computes without any limit."""
+    served = serve(Model(raising))
+    bad = call(served, [BAD, 1])
+    execute(served, [bad])
+    assert isinstance(bad.error, ModelError)
+    assert bad.compute_ns > 0
+
+
+def test_calls_of_one_caller_that_are_too_late_after_a_failure_were_executed():
+    def expire(x):
+        one.deadline = two.deadline = 0.0
+        return raising(x)
+
+    served = serve(Model(expire))
+    one, two = call(served, [BAD, 1]), call(served, [BAD, 2])
+    execute(served, [one, two])
+    assert [each.error.name for each in (one, two)] == ["DEADLINE_EXCEEDED"] * 2
+    assert one.compute_ns > 0
+    assert two.compute_ns > 0
+
+
+def test_who_shared_a_batch_with_anothers_bad_row_and_is_too_late_pays_nothing():
+    def expire(x):
+        mine.deadline = 0.0
+        return raising(x)
+
+    served = serve(Model(expire))
+    mine, theirs = call(served, [1, 1]), call(served, [BAD, 2])
+    theirs.caller = anybody("192.0.2.1")
+    execute(served, [mine, theirs])
+    assert mine.error.name == "DEADLINE_EXCEEDED"
+    assert mine.compute_ns == 0
+    assert theirs.compute_ns > 0
+
+
+def test_what_took_less_than_a_nanosecond_a_row_was_executed(monkeypatch):
+    monkeypatch.setattr("fairlead.serving.execute.perf_counter_ns", lambda: 5)
+    served = serve(Model())
+    one = call(served, *[[n, n] for n in range(100)])
+    execute(served, [one])
+    assert one.compute_ns == 100

@@ -14,7 +14,7 @@ from fairlead.access.limits import Rules
 from fairlead.access.metering import OwnMeters
 from fairlead.access.terms import Terms
 from fairlead.core.allowance import parse_limits
-from fairlead.core.errors import AboveLimit, ResourceExhausted
+from fairlead.core.errors import AboveLimit, ModelError, ResourceExhausted
 from fairlead.serving.rationing import Rationing, left_to_json
 from fairlead.serving.record import give_back
 
@@ -127,6 +127,18 @@ def test_rows_that_were_withheld_cost_no_credit():
     assert again in house.submitted
     give_back([again])
     assert isinstance(refused(house, who), ResourceExhausted)
+
+
+def test_a_call_that_was_executed_and_has_no_answer_counts_but_costs_no_credit():
+    house = House()
+    who = caller(limits=["credits=3", "requests=2/day"])
+    for _ in range(2):
+        one = house.used(who, rows=3)
+        assert one in house.submitted
+        one.error = ModelError("the model failed")
+        give_back([one])
+        house.pump()
+    assert "requests-per-day" in refused(house, who).what
 
 
 def test_limits_of_tenants_models_and_the_server_hold_from_when_they_are_told():

@@ -21,6 +21,7 @@ from fairlead.core.errors import (
     FairleadError,
     ModelBadAnswer,
     ModelError,
+    ModelFailed,
     NotFinite,
     Overloaded,
 )
@@ -64,15 +65,20 @@ def execute(
         if guarding is not None and verdicts is not None:
             outputs = guarding.after(verdicts, encoder.outputs, outputs)
         check_answer(encoder.specs, outputs, rows if signature.batched else -1)
-    except FairleadError as error:
-        return _halve(served, calls, begin, error)
     except Exception as error:
-        error = ModelError(f"the model failed: {type(error).__name__}")
-        return _halve(served, calls, begin, error)
-    share = (perf_counter_ns() - started) // max(1, rows)
-    for call in calls:
-        call.compute_ns = share * call.rows
+        spent = perf_counter_ns() - started
+        ours = isinstance(error, FairleadError)
+        told = error if ours else ModelError(f"the model failed: {type(error).__name__}")
+        return _halve(served, calls, begin, told, spent)
+    _share_out(calls, perf_counter_ns() - started)
     return [Answered(calls, inputs, outputs, verdicts, predicted)]
+
+
+def _share_out(calls: Sequence[Call], spent_ns: int) -> None:
+    """Never 0: that is the mark of a call that was not executed."""
+    share = max(1, spent_ns // max(1, sum(map(_rows, calls))))
+    for call in calls:
+        call.compute_ns = share * max(1, call.rows)
 
 
 def _told_apart(
@@ -110,7 +116,13 @@ def _halve(
     calls: Sequence[Call],
     begin: Callable[[], None] | None,
     error: FairleadError,
+    spent_ns: int,
 ) -> list[Answered]:
+    callers = {call.caller.tenant or call.caller.account for call in calls}
+    if isinstance(error, ModelFailed) and len(callers) == 1:
+        # They were executed all the same: else whoever knows such rows computes without limits.
+        # Who only shared a batch with them pays nothing; what is answered yet is counted anew.
+        _share_out(calls, spent_ns)
     if len(calls) == 1:
         calls[0].error = error
         return []

@@ -155,8 +155,9 @@ def give_back(calls: Sequence[Call]) -> None:
             moment, wall = monotonic_ns(), wall_ns()
         call.grant = None
         if call.compute_ns:
-            # A row that was withheld costs no credit.
-            grant.settle(moment, wall, call.compute_ns, call.rows - call.withheld)
+            # A row that was withheld costs no credit, and no row of a call without an answer.
+            credits = call.rows - call.withheld if call.error is None else 0
+            grant.settle(moment, wall, call.compute_ns, credits)
         else:
             grant.refund(moment)  # it was never executed
 
