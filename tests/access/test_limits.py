@@ -350,6 +350,20 @@ def test_the_memory_of_routes_is_bounded_and_nothing_is_forgotten_with_it(monkey
         limiter.commit(who, "m0", Cost(), 0, NOW)
 
 
+def test_leases_are_forgotten_too_where_rules_change_faster_than_callers_come(monkeypatch):
+    monkeypatch.setattr(module, "ROUTES", 8)
+    limiter, who = Limiter(), caller(limits=["requests=60/hour"])
+    worker = limiter.workers[0]
+    for _ in range(20):
+        for _ in range(3):
+            limiter.commit(who, "m", Cost(), 0, NOW)
+            limiter.commit(caller(limits=["requests=1/second"]), "m", Cost(), 0, NOW)
+        worker.adopt(Rules())
+        assert len(worker._routes.leases) <= 8 + 4
+    with pytest.raises(ResourceExhausted):
+        limiter.commit(who, "m", Cost(), 0, NOW)
+
+
 def test_without_limits_everything_passes():
     grant = Limiter().commit(caller(), "m", Cost(rows=10**9, size=10**12), 0, NOW)
     grant.settle(0, NOW, 10**12)

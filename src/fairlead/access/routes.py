@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fairlead.access.asking import Asking
 from fairlead.access.lease import Lease, Route
 from fairlead.access.limits import Account, Rules, applying
@@ -29,6 +31,9 @@ class Routes:
     def adopt(self, rules: Rules) -> None:
         """Goes on under other rules; what was used stays used."""
         self._rules = rules
+        if len(self.leases) >= ROUTES:
+            # Rules may change more often than so many callers come.
+            self._forget((*self._before.values(), *self.seen.values()))
         self.seen, self._before = {}, {}
 
     def route(self, caller: Caller, model: str) -> Route:
@@ -39,7 +44,7 @@ class Routes:
             route = Route([self._lease(*one) for one in applying(self._rules, caller, model)])
         if len(self.seen) >= ROUTES:
             self._before, self.seen = self.seen, {}
-            self._forget(route)
+            self._forget((*self._before.values(), route))
         self.seen[known] = route
         return route
 
@@ -51,9 +56,8 @@ class Routes:
         before.zone = zone
         return before
 
-    def _forget(self, newest: Route) -> None:
-        """Leases that nobody of the last two generations used go back."""
-        routes = (*self._before.values(), newest)
+    def _forget(self, routes: Iterable[Route]) -> None:
+        """Leases that none of these routes uses go back."""
         used = {one.name for route in routes for one in route.leases}
         for name, one in list(self.leases.items()):
             if name not in used and not (one.asked or one.busy or one.owed):
