@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from fairlead.core.clock import now
 from fairlead.core.errors import (
     BadParameter,
     BadSetting,
@@ -24,6 +25,8 @@ MOST_ROWS = 10_000
 """Rows of one answer; who wants more asks for a shorter time, or the command line."""
 
 MOST_WAITING = 256
+PATIENCE_S = 5.0
+"""Nobody waits longer for an answer: a question that is older is not looked up any more."""
 WORDS = ("by", "zone", "since", "until")
 ONLY = ("tenant", "model", "key", "plan")
 
@@ -66,9 +69,10 @@ class Reckoning:
             done(Overloaded("too many questions wait already", fix="Try again in a second"))
             return
         self._waiting += 1
+        due = now() + PATIENCE_S
 
         def work() -> None:
-            outcome = self._answer(given)
+            outcome = self._answer(given) if now() < due else _too_late()
             self._tell(lambda: self._finish(outcome, done))
 
         self._thread.submit(work)
@@ -113,6 +117,10 @@ class Reckoning:
         self._thread.shutdown()
 
 
+def _too_late() -> Overloaded:
+    return Overloaded("others have asked too much before", fix="Try again in a second")
+
+
 def asked(store: LedgerStore, given: Mapping[str, str]) -> dict[str, Any]:
     """The rows that the words of an address ask for. Raises BadParameter."""
     unknown = next((word for word in given if word not in (*WORDS, *ONLY)), None)
@@ -126,13 +134,7 @@ def asked(store: LedgerStore, given: Mapping[str, str]) -> dict[str, Any]:
     only = {name: given[name] for name in ONLY if name in given}
     span = given.get("since", ""), given.get("until", "")
     try:
-        rows = totals(store, by, given.get("zone", "UTC"), *span, only)
+        rows = totals(store, by, given.get("zone", "UTC"), *span, only, MOST_ROWS)
     except (BadUsage, BadSetting) as error:
         raise BadParameter(error.what, where="address", fix=error.fix) from None
-    if len(rows) > MOST_ROWS:
-        raise BadParameter(
-            f"{len(rows)} rows; {MOST_ROWS} is the most of one answer",
-            where="address",
-            fix="Ask for a shorter time, or group by less",
-        )
     return {"usage": rows}

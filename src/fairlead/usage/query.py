@@ -32,6 +32,7 @@ def totals(
     since: str = "",
     until: str = "",
     only: Mapping[str, str] | None = None,
+    most: int = 0,
 ) -> list[dict[str, Any]]:
     """One row per combination of what `by` names, in the order of its values.
 
@@ -40,7 +41,8 @@ def totals(
     requests). Without `by` it is a single row.
 
     since, until: a day or a time (ISO 8601) in that zone; `until` itself is outside.
-    only: of this tenant, model, key or plan. Raises BadUsage, and BadSetting for an unknown zone.
+    only: of this tenant, model, key or plan. most: rows that may be asked for, 0 for any number.
+    Raises BadUsage, and BadSetting for an unknown zone.
     """
     wrong = next((name for name in by if name not in DIMENSIONS), None)
     if wrong is not None or len({*by}) < len(by):
@@ -55,14 +57,28 @@ def totals(
         unit = 3600 if "hour" in by else 86_400
         asked = [local(unit, offset) if name in TIMES else BY[name] for name in by]
         columns = {BY[name]: value for name, value in (only or {}).items()}
-        for row in store.grouped(asked, start, stop, columns):
+        for row in store.grouped(asked, start, stop, columns, _most_groups(by, most)):
             key = tuple(map(_word, by, row[: len(by)], [(unit, offset)] * len(by)))
             values = [int(value or 0) for value in row[len(by) :]]
             known = found.get(key)
             found[key] = values if known is None else [*map(sum, zip(known, values, strict=True))]
+        if most and len(found) > most:
+            raise BadUsage(
+                f"more than {most} rows, which is the most of one answer",
+                fix="Ask for a shorter time, or group by less",
+            )
     if not by and not found:
         found[()] = [0] * (len(DECISION) + len(QUANTITIES))
     return [_row(by, key, found[key]) for key in sorted(found)]
+
+
+def _most_groups(by: Sequence[str], most: int) -> int:
+    """How many groups of one stretch are looked at: enough to know that the rows are too many.
+
+    A month is asked for by its days.
+    """
+    by_days = "month" in by and not {"day", "hour"} & {*by}
+    return (most + 1) * (31 if by_days else 1) if most else 0
 
 
 def _row(by: Sequence[str], key: tuple[Any, ...], values: list[int]) -> dict[str, Any]:

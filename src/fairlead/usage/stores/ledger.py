@@ -206,12 +206,13 @@ class LedgerStore:
         return count
 
     def grouped(
-        self, by: Sequence[str], first: int, after: int, only: Mapping[str, str]
+        self, by: Sequence[str], first: int, after: int, only: Mapping[str, str], most: int = 0
     ) -> list[tuple[Any, ...]]:
         """Sums of the quarters from `first` to before `after`, a row per combination of `by`.
 
-        by: SQL expressions of this module (BY). only: values that columns must have. The
-        quantities come last, and before them the requests of each decision.
+        by: SQL expressions of this module (BY). only: values that columns must have. most: rows
+        that are given, 0 for all. The quantities come last, and before them the requests of each
+        decision.
         """
         each = [f"sum(CASE WHEN decision = {n} THEN requests ELSE 0 END)" for n in range(4)]
         each += [f"sum({name})" for name in QUANTITIES]
@@ -224,6 +225,8 @@ class LedgerStore:
         )
         if by:
             asked += f" GROUP BY {', '.join(by)}"
+        if most:
+            asked += f" LIMIT {int(most)}"
         return self.database.rows(asked, (first, after, *only.values()))
 
     def folded(self) -> int:
