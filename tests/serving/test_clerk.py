@@ -8,12 +8,14 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from tests.serving.parts_keys import KEY, act, room
+from tests.serving.parts_keys import KEY, act, room, trail
 from tests.serving.test_keeping import ADMIN, Office
 
+from fairlead.core.audit import Act
 from fairlead.core.errors import StateUnavailable
-from fairlead.serving.clerk import MOST_WAITING
-from fairlead.serving.postponed import FILE
+from fairlead.serving import clerk
+from fairlead.serving.clerk import MOST_WAITING, note_to_json, write_all
+from fairlead.serving.postponed import FILE, Postponed
 
 
 def test_what_waits_is_bounded_and_a_revocation_is_taken_all_the_same(tmp_path):
@@ -62,6 +64,47 @@ def test_a_line_that_nobody_understands_holds_up_none_behind_it(place, tmp_path,
     office.end()
     assert not (tmp_path / FILE).exists()
     assert "a postponed act" in capsys.readouterr().err
+
+
+def waiting(folder: Path, count: int) -> Postponed:
+    """So many notes that wait for a database."""
+    kept = Postponed(folder)
+    for number in range(count):
+        kept.add(note_to_json(Act(number, ADMIN, "refused", f"GET /{number}")))
+    return kept
+
+
+def test_what_waited_long_is_written_in_order_and_the_file_not_once_for_each(tmp_path, monkeypatch):
+    monkeypatch.setattr(clerk, "_PORTIONS", 8)
+    kept, portions = waiting(tmp_path, 200), []
+    done = kept.done
+    monkeypatch.setattr(kept, "done", lambda count: portions.append(count) or done(count))
+    with closing(room(tmp_path / "keys.sqlite", tmp_path)) as opened:
+        write_all(opened, kept)
+        assert trail(opened) == [("refused", f"GET /{number}") for number in range(200)]
+    assert len(kept) == 0
+    assert portions == [25] * 8
+
+
+def test_a_database_that_goes_away_meanwhile_gets_the_rest_later_and_nothing_twice(
+    tmp_path, monkeypatch
+):
+    kept = waiting(tmp_path, 150)
+    with closing(room(tmp_path / "keys.sqlite", tmp_path)) as opened:
+        with monkeypatch.context() as broken:
+            written = clerk.write_postponed
+
+            def write(room, entry) -> None:
+                if entry["ns"] == 77:
+                    raise StateUnavailable("gone")
+                written(room, entry)
+
+            broken.setattr(clerk, "write_postponed", write)
+            with pytest.raises(StateUnavailable):
+                write_all(opened, kept)
+        assert len(kept) == 73
+        write_all(opened, Postponed(tmp_path))
+        assert trail(opened) == [("refused", f"GET /{number}") for number in range(150)]
 
 
 def test_a_desk_that_ends_while_its_database_is_locked_does_not_wait_for_ever(

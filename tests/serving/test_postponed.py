@@ -100,3 +100,15 @@ def test_it_does_not_grow_without_end(tmp_path, monkeypatch):
     with pytest.raises(StateUnavailable, match="too much waits"):
         kept.add(act(1))
     assert Postponed(tmp_path).waiting() == [act(0)]
+
+
+def test_notes_leave_room_for_revocations(tmp_path, monkeypatch):
+    """Whoever knocks at the administration's door makes notes; that hinders no revocation."""
+    monkeypatch.setattr(postponed, "MOST_BYTES", 1000)
+    kept = Postponed(tmp_path)
+    note = {"do": "note", "ns": 0, "about": "x" * 300}
+    kept.add(note)
+    with pytest.raises(StateUnavailable, match="too much waits"):
+        kept.add(note)
+    kept.add(act(1))
+    assert kept.waiting() == [note, act(1)]

@@ -136,15 +136,13 @@ def _done_here(folder: Path, kind: str, given: Mapping[str, Any]) -> Mapping[str
     from fairlead.assembly.places import database_here
     from fairlead.assembly.rooms import open_room
     from fairlead.serving.acts import do
-    from fairlead.serving.clerk import write_postponed
+    from fairlead.serving.clerk import write_all
     from fairlead.serving.postponed import Postponed
 
     postponed = Postponed(folder)
     try:
         with closing(open_room(folder, database_here())) as room:
-            for entry in postponed.waiting():
-                write_postponed(room, entry)
-                postponed.done(1)
+            write_all(room, postponed)
             return {"done": do(room, kind, given, _by())}
     except StateUnavailable as error:
         if kind != "keys.revoke":

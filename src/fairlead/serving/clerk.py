@@ -31,6 +31,7 @@ _SOON_S = 0.02
 
 MOST_WAITING = 1000
 _LEAVE_S = 15.0
+_PORTIONS = 64
 
 Outcome = Mapping[str, Any] | FairleadError
 
@@ -154,7 +155,7 @@ class Clerk(Thread):
         found: News | FairleadError | None
         try:
             room = self._opened()
-            self._write_postponed(room)
+            write_all(room, self._postponed)
             found = self._news(room)
         except FairleadError as error:
             self._fell_out(error)
@@ -205,14 +206,29 @@ class Clerk(Thread):
             except Exception as error:
                 log("bookkeeping_failed", what="closing the database of keys", error=repr(error))
 
-    def _write_postponed(self, room: Room) -> None:
-        for entry in self._postponed.waiting():
-            try:
-                write_postponed(room, entry)
-            except (KeyError, TypeError, ValueError) as error:
-                # Whatever this line is, it must not hold up those behind it.
-                log("bookkeeping_failed", what="a postponed act", error=repr(error))
-            self._postponed.done(1)
+
+def write_all(room: Room, postponed: Postponed) -> None:
+    """Does to the database everything that waits for it, oldest first. Raises as a `Database`."""
+    waiting = postponed.waiting()
+    # What is done is taken out a few at a time: the file of what waits is written anew for it.
+    most = max(1, len(waiting) // _PORTIONS)
+    for begin in range(0, len(waiting), most):
+        done = 0
+        try:
+            for entry in waiting[begin : begin + most]:
+                _write_one(room, entry)
+                done += 1
+        finally:
+            if done:
+                postponed.done(done)
+
+
+def _write_one(room: Room, entry: Mapping[str, Any]) -> None:
+    try:
+        write_postponed(room, entry)
+    except (KeyError, TypeError, ValueError) as error:
+        # Whatever this line is, it must not hold up those behind it.
+        log("bookkeeping_failed", what="a postponed act", error=repr(error))
 
 
 def write_postponed(room: Room, entry: Mapping[str, Any]) -> None:

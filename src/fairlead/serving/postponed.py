@@ -71,7 +71,9 @@ class Postponed:
         """Keeps an act; it is on the disk once this returns."""
         raw = _line(act)
         with self._lock:
-            if self._end + len(raw) > MOST_BYTES:
+            # Anybody who is refused makes a note: that must leave room for revocations.
+            most = MOST_BYTES if act.get("do") == "revoke" else MOST_BYTES // 2
+            if self._end + len(raw) > most:
                 raise _unavailable(OSError("too much waits already"))
             try:
                 _write(self._file, self._end, raw)
