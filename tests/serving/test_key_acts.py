@@ -180,3 +180,13 @@ def test_a_page_of_the_trail_can_be_checked_and_shown(keys):
     assert (len(rest["records"]), rest["next"]) == (1, None)
     assert json.loads(rest["records"][0][7])["name"] == KEY["name"]
     assert act(keys, "audit.noted")["number"] == 2
+
+
+def test_a_pattern_longer_than_any_name_fits_nothing_and_is_not_read(keys):
+    """To read one of some ten thousand characters takes minutes, in which no key is revoked."""
+    made(keys)
+    with pytest.raises(KeyNotFound):
+        act(keys, "keys.revoke", pattern="[" * 60_000)
+    with pytest.raises(KeyNotFound):
+        act(keys, "keys.revoke", pattern="*" * 201)
+    assert act(keys, "keys.revoke", pattern="*" * 200)["count"] == 1

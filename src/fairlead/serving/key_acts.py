@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 
 from fairlead.access.minting import GRACE_NS, LIFETIME_NS, new_key, successor_of
 from fairlead.access.times import parse_end, parse_span, told
-from fairlead.core.access import Key, Kind, is_key_id, parse_scopes
+from fairlead.core.access import NAME_LENGTH, Key, Kind, is_key_id, parse_scopes
 from fairlead.core.allowance import parse_limits
 from fairlead.core.audit import Act
 from fairlead.core.errors import KeyFieldInvalid, KeyNotFound
@@ -17,6 +17,7 @@ from fairlead.serving.acting import Acting
 DEFAULT_TENANT = "default"
 MOST = 1000
 """Keys of one answer."""
+_LONGEST_PATTERN = 2 * NAME_LENGTH
 
 
 def told_key(key: Key, now_ns: int) -> dict[str, Any]:
@@ -131,6 +132,8 @@ def revoke(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
 def revoked_by(fields: Fields) -> str:
     """The id or the pattern of a revocation. Raises KeyNotFound for what should be an id."""
     pattern = fields.text("pattern")
+    if len(pattern) > _LONGEST_PATTERN:  # no name is so long, and to read one takes time
+        raise KeyNotFound(f"no key fits {pattern[:80]!r}", fix="fairlead keys list shows them")
     if fields.truth("exact") and not is_key_id(pattern):
         raise KeyNotFound(f"no key has the id {pattern[:80]!r}", fix="GET /keys lists them")
     return pattern
