@@ -144,6 +144,16 @@ def test_a_keys_networks_are_held_against_whom_a_trusted_proxy_calls_for():
             found.enter(head(**sent), Peer(address))
 
 
+def test_without_any_key_whoever_comes_through_a_proxy_from_elsewhere_is_let_in_nowhere():
+    """Open is what is on this machine; a proxy on it may be asked by everybody."""
+    found = admission(rules="", proxies=["127.0.0.1"], open=True)
+    here = Peer("127.0.0.1")
+    assert found.enter(head("metrics:read?", ""), here).account == "127.0.0.1"
+    for whence in ("203.0.113.7", "127.0.0.1, 203.0.113.7", "2001:db8::1"):
+        with pytest.raises(Unauthenticated):
+            found.enter(head("metrics:read?", "", x_forwarded_for=whence), here)
+
+
 def test_a_certificate_in_a_header_is_believed_of_a_trusted_proxy_alone():
     found = admission(rules=CERTIFIED, proxies=["10.0.0.0/8"])
     sent = head(x_forwarded_client_cert="URI=spiffe://example.org/checkout")

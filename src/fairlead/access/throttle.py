@@ -45,7 +45,7 @@ class Throttle:
 
         now_ns: of a clock that never goes back.
         """
-        if (self._rest or self._before) and not _HERE.match(address):
+        if (self._rest or self._before) and not is_here(address):
             wait = self._wait(_household(address), now_ns)
             if wait > 0:
                 raise _too_many(wait)
@@ -55,7 +55,7 @@ class Throttle:
 
         What was no attempt, because nothing was shown, is not counted.
         """
-        if type(error) is Unauthenticated or _HERE.match(address):
+        if type(error) is Unauthenticated or is_here(address):
             return error
         name = _household(address)
         wait = self._wait(name, now_ns)
@@ -82,6 +82,11 @@ class Throttle:
     def __len__(self) -> int:
         """Addresses that are remembered."""
         return len(self._rest) + len(self._before)
+
+
+def is_here(address: str) -> bool:
+    """Whether a caller is on this machine; one without an address comes over a Unix socket."""
+    return _HERE.match(address) is not None
 
 
 def _too_many(wait_ns: int) -> TooManyAttempts:

@@ -16,7 +16,7 @@ from fairlead.access.identity_rules import IdentityRules
 from fairlead.access.origins import check_origin
 from fairlead.access.secrets import Digester
 from fairlead.access.terms import NO_TERMS, Terms, caller_of, terms
-from fairlead.access.throttle import Throttle
+from fairlead.access.throttle import Throttle, is_here
 from fairlead.access.tokens import token_of
 from fairlead.core.access import (
     ANY,
@@ -190,7 +190,8 @@ class Admission:
             return identities.certificate_caller(peer.subject)
         if self._policy.platform:
             return anybody(peer.address, _BY_PLATFORM)
-        if self._policy.open and not self._closed and not identities:
+        opened = self._policy.open and not self._closed and not identities
+        if opened and is_here(peer.address):  # not whom a proxy on this machine calls for
             return anybody(peer.address)
         raise Unauthenticated("no key was sent", fix="Send Authorization: Bearer KEY")
 
