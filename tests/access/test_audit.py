@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.access.audit import canonical, check_trail, record_of, tidy
+from fairlead.access.secrets import new_secret
 from fairlead.core.audit import NOTHING, Act, By, Head, Record
 
 texts = st.text(max_size=12)
@@ -114,6 +115,13 @@ def test_a_text_from_anybody_is_one_printable_line_and_bounded(text):
     assert len(shown) <= 200
     assert shown.isprintable()
     shown.encode()
+
+
+def test_a_text_from_anybody_is_written_down_without_the_secret_of_a_key():
+    secret = new_secret("admin").reveal()
+    for text in (f"GET /keys/{secret}", f"{secret}{secret}", f"x{secret[:-3]}"):
+        assert secret[10:30] not in tidy(text)
+    assert tidy("GET /keys/key_0123456789abcdef") == "GET /keys/key_0123456789abcdef"
 
 
 def test_a_value_has_one_spelling():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fairlead.access.secrets import new_secret
 from fairlead.core.audit import By
 from fairlead.serving import refusals
 from fairlead.serving.refusals import MOST_KINDS, TOGETHER_S, Refusals
@@ -52,3 +53,10 @@ def test_many_kinds_are_bounded_and_every_attempt_is_counted(clock):
     counting.flush(all_of_them=True)
     assert len(records) <= MOST_KINDS + 2
     assert sum(record[3]["times"] for record in records) == 10_000
+
+
+def test_a_key_in_an_address_is_never_written_down(clock):
+    counting, records = trail()
+    secret = new_secret().reveal()
+    counting.add(SOMEBODY, f"POST /keys/{secret}/revoke", "FRL-1202")
+    assert records[0][2] == f"POST /keys/frl_...{secret[-4:]}/revoke"

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fairlead.access.secrets import without_secrets
 from fairlead.core.audit import NOTHING, Act, Head, Record
 
 _LONGEST = 200
@@ -38,7 +39,9 @@ def canonical(value: object) -> str:
 
 
 def tidy(text: str) -> str:
-    """A text that may come from anybody, so that it can be kept and shown: escaped, and cut."""
+    """A text that may come from anybody, so that it can be kept and shown: escaped, cut, and
+    without what may be a secret."""
+    text = without_secrets(text)
     shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: _LONGEST + 1])
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
 

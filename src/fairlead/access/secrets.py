@@ -35,6 +35,7 @@ _PEPPER_BYTES = 32
 PATTERN = r"frl_(?:live|test|admin)_[0-9A-Za-z]{36}"
 """What scanners of leaked secrets look for."""
 _FORM = re.compile(PATTERN, re.ASCII)
+_ANYWHERE = re.compile(r"frl_(?:live|test|admin)_[0-9A-Za-z]{8,36}", re.ASCII)
 
 
 class Secret:
@@ -94,6 +95,11 @@ def is_key(text: str) -> bool:
     if len(text) > LONGEST or _FORM.fullmatch(text) is None:
         return False
     return checksum(text[:-_CHECK]) == text[-_CHECK:]
+
+
+def without_secrets(text: str) -> str:
+    """A text that may come from anybody, as it may be written down: people paste keys anywhere."""
+    return _ANYWHERE.sub(lambda found: f"frl_...{found[0][-_ENDING:]}", text)
 
 
 def presented(header: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fairlead.access.secrets import without_secrets
 from fairlead.core.audit import By
 from fairlead.core.clock import now
 
@@ -37,7 +38,8 @@ class Refusals:
 
     def add(self, by: By, act: str, error: str) -> None:
         """Somebody was refused an act with an error of this id."""
-        kind = by, act, error
+        # Somebody may have asked for a key by its secret, and the record may wait in a file.
+        kind = by, without_secrets(act), error
         if kind not in self._counted and len(self._counted) >= MOST_KINDS:
             kind = _OTHERS, "several", ""
         known = self._counted.get(kind)
