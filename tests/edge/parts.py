@@ -13,7 +13,7 @@ from tests.raw import Answer, Raw
 
 from fairlead.core.access import Caller, anybody
 from fairlead.core.call import Call, Head, Peer, Reply, Route
-from fairlead.core.errors import FairleadError, MethodNotAllowed, ModelNotReady
+from fairlead.core.errors import FairleadError, MethodNotAllowed, ModelNotFound, ModelNotReady
 from fairlead.edge.heads import HttpLimits
 from fairlead.edge.http1 import Http1
 from fairlead.edge.router import Router
@@ -34,12 +34,16 @@ class EchoWire:
     POST /echo    is a prediction that answers its body at once.
     POST /held    is a prediction that answers when `Bench.release` says so.
     POST /shut    is refused by its head.
+    POST /named   is for the model that its body names: "echo" or "plain", no other is known.
     """
 
-    prefix = "/"
+    addresses = ("GET /plain", "GET /breaks", "POST /echo", "POST /held", "POST /shut")
 
     def __init__(self) -> None:
         self.plain = 0
+
+    def owns(self, path: str) -> bool:
+        return True
 
     def error(self, error: FairleadError) -> Reply:
         return native.error_reply(error)
@@ -54,7 +58,16 @@ class EchoWire:
             if method != "POST":
                 raise MethodNotAllowed(method, ["POST"])
             return Route("predict", native.error_reply, decode=_decode, model=path[1:])
+        if path == "/named":
+            return Route("predict", native.error_reply, resolve=self._named)
         return None
+
+    def _named(self, head: Head, body: bytes) -> Route:
+        if body == b"plain":
+            return Route("predict", native.error_reply, answer=self._plain, model="plain")
+        if body != b"echo":
+            raise ModelNotFound("no such model")
+        return Route("predict", native.error_reply, decode=_decode, model="echo")
 
     def _plain(self, head: Head, body: bytes, caller: Caller) -> Reply:
         self.plain += 1

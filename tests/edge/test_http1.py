@@ -53,6 +53,15 @@ def test_a_body_in_chunks_is_the_chunks_together(edge, chunks, trailer):
         assert raw.ask(post("/echo", b"next")).body == b"next"
 
 
+def test_a_body_may_name_the_model_and_with_it_the_route(edge):
+    with edge.connect() as raw:
+        for _ in range(2):  # the second head is remembered
+            assert raw.ask(post("/named", b"echo")).body == b"echo"
+            assert raw.ask(post("/named", b"plain")).header("content-type") == "text/plain"
+            unknown = raw.ask(post("/named", b"none"))
+            assert (unknown.status, unknown.closes) == (404, False)
+
+
 def test_a_post_without_length_has_an_empty_body(edge):
     with edge.connect() as raw:
         assert raw.ask(get("/echo", method="POST")).body == b""

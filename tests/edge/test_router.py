@@ -12,10 +12,14 @@ class Wire:
 
     def __init__(self, prefix: str, table: dict[str, str], operation: str = "predict") -> None:
         self.prefix = prefix
+        self.addresses = [f"{method} {path}" for path, method in table.items()]
         self.routes = {
             path: (method, Route(operation, self.error, answer=lambda head, body: Reply(200, b"")))
             for path, method in table.items()
         }
+
+    def owns(self, path):
+        return path == self.prefix or path.startswith(self.prefix + "/")
 
     def error(self, error):
         return Reply(400, self.prefix.encode())

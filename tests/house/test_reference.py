@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import re
 from collections.abc import Iterator
-from itertools import product
+from textwrap import dedent
 
 import pytest
-from tests.house.source import HOUSE, ROOT, tree
+from tests.house.source import ROOT
 
 from fairlead.assembly.settings import KNOWN
 from fairlead.cli.main import COMMANDS
-from fairlead.core.errors import CATALOGUE, MethodNotAllowed, ModelNotFound, SetupError
-from fairlead.edge.router import Router
+from fairlead.core.errors import CATALOGUE, MethodNotAllowed, SetupError
 from fairlead.serving.observe import exposition
 from fairlead.serving.registry import Registry
 from fairlead.serving.status import merge
@@ -94,138 +94,48 @@ def test_every_metric_has_its_heading_and_no_other_is_there():
 
 # --- routes -------------------------------------------------------------------------------
 
-MODEL, VERSION = "m", "7"
+WIRES = {
+    "http": [
+        OipRest(Registry(), lambda: True),
+        Native(Registry(), lambda: True, lambda openmetrics: ""),
+    ],
+    "administration": [Admin(lambda *args: None, lambda *args: None, dict)],
+}
+"""The wires of each page of the reference."""
 
 
-@pytest.fixture(scope="module")
-def router():
-    registry = Registry()
-    return Router(
-        [OipRest(registry, lambda: True), Native(registry, lambda: True, lambda openmetrics: "")]
-    )
+def listed(page: str) -> list[tuple[str, str]]:
+    """Method and address of everything that the wires of a page say they answer."""
+    return [tuple(a.split(" ", 1)) for wire in WIRES[page] for a in wire.addresses]  # type: ignore[misc]
 
 
-def answers(router: Router, method: str, address: str) -> bool:
-    """Whether a route answers this method at this address."""
-    try:
-        for wire in router._wires:
-            if wire.route(method, address) is not None:
-                return True
-    except (MethodNotAllowed, ModelNotFound):
-        return False
-    return False
+def answered(page: str, method: str, address: str) -> bool:
+    """Whether a wire answers an address of the reference, for some model and version."""
+    plain = re.sub(r"\{\w+\}", "m", address.replace("{version}", "7"))
+    return any(wire.route(method, plain) is not None for wire in WIRES[page])
 
 
-def words() -> set[str]:
-    """Every word that stands in the routing of a wire: a class with a prefix."""
-    found: set[str] = set()
-    for file in (HOUSE / "wires").glob("*.py"):
-        for wire in tree(file).body:
-            if (
-                isinstance(wire, ast.ClassDef)
-                and "prefix" in _assigned(wire)
-                and wire.name != Admin.__name__  # it has a listener and a page of its own
-            ):
-                found |= set(_words_of_routing(wire))
-    return found
+@pytest.mark.parametrize("page", WIRES)
+def test_every_route_has_its_heading_and_no_other_is_there(page):
+    routes = listed(page)
+    assert len({*routes}) == len(routes)
+    assert sorted(f"{method} {address}" for method, address in routes) == sorted(headings(page))
+    assert [route for route in routes if not answered(page, *route)] == []
 
 
-def _assigned(wire: ast.ClassDef) -> set[str]:
-    targets = [t for part in wire.body if isinstance(part, ast.Assign) for t in part.targets]
-    return {ast.unparse(target) for target in targets}
+def test_no_word_of_the_routing_is_missing_from_the_addresses():
+    known = {word for _, address in listed("http") for word in re.findall(r"\w+", address)}
+    for wire in WIRES["http"]:
+        assert {*_words_of_routing(type(wire))} <= known
 
 
-def _words_of_routing(wire: ast.ClassDef) -> Iterator[str]:
+def _words_of_routing(wire: type) -> Iterator[str]:
     """Of the names of its fixed addresses, and of what its routing compares parts with."""
-    for function in wire.body:
+    for function in ast.parse(dedent(inspect.getsource(wire))).body[0].body:  # type: ignore[attr-defined]
         if isinstance(function, ast.FunctionDef) and (
             "route" in function.name or function.name in ("__init__", "_predict")
         ):
             for part in ast.walk(function):
                 if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                    yield from re.findall(r"[a-z]\w+", part.value if " " not in part.value else "")
-
-
-def addresses(router: Router) -> Iterator[tuple[str, str]]:
-    """Every route that words of the wires, a model and a version can spell, by its template."""
-    parts = sorted(words() | {MODEL, VERSION, "v2"})
-    found = {""}
-    for length in range(1, 4):
-        found |= {"/" + "/".join(p) for p in product(parts, repeat=length)}
-    routes = {(m, a or "/") for m in ("GET", "POST") for a in found if answers(router, m, a or "/")}
-    while True:
-        longer = {
-            (method, f"{address.rstrip('/')}/{'/'.join(more)}")
-            for _, address in routes
-            for length in (1, 2)
-            for more in product(parts, repeat=length)
-            for method in ("GET", "POST")
-        }
-        new = {(m, a) for m, a in longer if answers(router, m, a)} - routes
-        if not new:
-            return iter({(m, _template(a)) for m, a in routes})
-        routes |= new
-
-
-def _template(address: str) -> str:
-    """An address with its model and version as the page writes them."""
-    parts = address.split("/")
-    for number, part in enumerate(parts):
-        before = parts[number - 1] if number else ""
-        if before == "versions" and part.isdigit():
-            parts[number] = "{version}"
-        elif before in ("feedback", "models", "predict") and part:
-            parts[number] = "{model}"
-    return "/".join(parts)
-
-
-def test_every_route_has_its_heading_and_no_other_is_there(router):
-    found = {f"{method} {address}" for method, address in addresses(router)}
-    assert {"GET /livez", "POST /v2/models/{model}/infer"} <= found
-    assert found == set(headings("http"))
-
-
-def test_words_are_found_in_the_wires():
-    assert {"predict", "models", "versions", "infer", "ready", "livez", "index"} <= words()
-
-
-ROOMS = {"keys": "{id}", "tenants": "{tenant}", "plans": "{plan}"}
-"""What stands behind the rooms of the administration."""
-
-
-def admin_addresses() -> Iterator[str]:
-    """Every route of the administration, as its page writes it."""
-    wire = Admin(lambda *args: None, lambda *args: None, dict)
-    words = ["x", *_of_admin()]
-    for length in range(1, 5):
-        for parts in product(words, repeat=length):
-            for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-                try:
-                    found = wire.route(method, "/" + "/".join(parts))
-                except MethodNotAllowed:
-                    continue
-                if found is not None:
-                    yield f"{method} {_admin_template(parts)}"
-
-
-def _of_admin() -> set[str]:
-    """The words that the routing of the administration compares parts of an address with."""
-    file = HOUSE / "wires" / "admin.py"
-    [wire] = [c for c in tree(file).body if isinstance(c, ast.ClassDef) and c.name == "Admin"]
-    return {
-        part.value
-        for part in ast.walk(wire)
-        if isinstance(part, ast.Constant)
-        and isinstance(part.value, str)
-        and re.fullmatch(r"[a-z]{3,8}", part.value)
-    }
-
-
-def _admin_template(parts: tuple[str, ...]) -> str:
-    named = len(parts) > 1 and parts != ("keys", "revoke")
-    second = [ROOMS.get(parts[0], parts[1])] if named else [*parts[1:2]]
-    return "/" + "/".join([parts[0], *second, *parts[2:]])
-
-
-def test_every_address_of_the_administration_has_its_heading_and_no_other_is_there():
-    assert {*admin_addresses()} == {*headings("administration")}
+                    text = part.value if " " not in part.value else ""
+                    yield from re.findall(r"[a-z]\w+", re.sub(r"[a-z]+:[a-z]+", "", text))

@@ -13,7 +13,14 @@ from tests.serving.parts import DOUBLE, Model, call, serve
 
 from fairlead.core.access import anybody
 from fairlead.core.clock import now
-from fairlead.core.errors import ModelBadAnswer, ModelError, ModelHung, NotFinite, Overloaded
+from fairlead.core.errors import (
+    BadParameter,
+    ModelBadAnswer,
+    ModelError,
+    ModelHung,
+    NotFinite,
+    Overloaded,
+)
 from fairlead.core.signature import Signature
 from fairlead.serving.execute import drop_late, execute
 
@@ -199,6 +206,22 @@ def test_what_a_model_raises_is_told_by_its_kind_and_not_by_its_words():
 
 
 # --- time ---------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_made_an_input_costs_only_its_own_call():
+    served = serve(Model())
+    calls = [call(served, [n, n]) for n in range(8)]
+
+    def prepare(joined, rows):
+        if calls[5] in joined:
+            raise BadParameter("this is no picture")
+        return [np.array([[7, 7]] * rows, np.float32)]
+
+    for one in calls:
+        one.prepare = prepare
+    answered = [one for answer in execute(served, calls) for one in answer.calls]
+    assert answered == [one for one in calls if one is not calls[5]]
+    assert isinstance(calls[5].error, BadParameter)
 
 
 def test_every_prediction_begins_its_time_budget_anew():

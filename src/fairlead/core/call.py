@@ -1,12 +1,12 @@
 """A request and its route, the reply, and one prediction under way.
 
 A wire is a table of routes. A route answers at once from what is in memory, asks the bookkeeper and
-answers later, or decodes a prediction into a `Call`; nothing here waits.
+answers later, decodes a prediction into a `Call`, or opens a stream; nothing here waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -67,6 +67,20 @@ class Head:
         self.patience = patience
         self.request_id = request_id
 
+    def on(self, route: Route) -> Head:
+        """The same head with another route: the one that the body has named."""
+        return Head(
+            self.method,
+            self.path,
+            self.query,
+            self.headers,
+            self.length,
+            self.keep_alive,
+            route,
+            self.patience,
+            self.request_id,
+        )
+
 
 class Peer(NamedTuple):
     """The other end of a connection.
@@ -81,12 +95,17 @@ class Peer(NamedTuple):
 
 @dataclass(slots=True)
 class Reply:
-    """A whole answer: HTTP status, body, its media type, and further headers."""
+    """A whole answer: HTTP status, body, its media type, and further headers.
+
+    trailers: header lines behind the body, where gRPC says how a call ended. Over HTTP/1 they are
+              left out.
+    """
 
     status: int
     body: bytes
     media_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
+    trailers: tuple[tuple[str, str], ...] = ()
 
 
 PUBLIC = "public"
@@ -98,6 +117,8 @@ ErrorReply = Callable[[FairleadError], Reply]
 Answer = Callable[[Head, bytes, Caller], Reply]
 Ask = Callable[[Head, bytes, Caller, Peer, Callable[[Reply], None]], None]
 Decode = Callable[["Call", Head, bytes], None]
+Resolve = Callable[[Head, bytes], "Route"]
+Prepare = Callable[[Sequence["Call"], int], "list[Array]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +127,13 @@ class Route:
 
     operation: what the caller must be allowed to do, or PUBLIC.
     error:     the wire's error table.
-    answer:    answers at once; exactly one of `answer`, `ask` and `decode` is set.
+    answer:    answers at once; exactly one of `answer`, `ask`, `decode`, `resolve` and `open` is
+               set.
     ask:       sees to it that the reply is given, now or later, to the function it is handed.
     decode:    fills a Call from head and body. Raises FairleadError.
+    resolve:   for a protocol that names the model in the body: gives the route of that model, which
+               decides once more who may. Raises FairleadError.
+    open:      opens a stream: many messages in, many out. What it raises is answered by `error`.
     model, version: what the address names, "" and -1 when it names none.
     """
 
@@ -117,6 +142,8 @@ class Route:
     answer: Answer | None = None
     ask: Ask | None = None
     decode: Decode | None = None
+    resolve: Resolve | None = None
+    open: Callable[[Channel], Stream] | None = None
     model: str = ""
     version: int = -1
 
@@ -157,7 +184,14 @@ class Call:
     lease:    the right to use the loaded version until released.
     group:    calls with an equal group may be joined; set by the wire beside `encoder`.
     note:     what the wire keeps from the request for its answer.
+    prepare:  makes arrays of the inputs of joined calls where that is more than joining, such as
+              decoding pictures; calls that have one never run on the loop, and it is part of their
+              group.
+    parameters: what the caller says to the model beside the tensors.
     payload:  the answer's body, None until it is known. An error has a payload too.
+    tail:     further pieces of the body behind `payload`, which are sent as they are.
+    piece:    takes one of many answers of a decoupled model, its `payload` set; None where only one
+              answer can be given.
     reply:    the whole reply when it is not a plain 200 with JSON.
     done:     gives the finished call back to its connection.
     withheld: of its rows, those that were abstained or rejected.
@@ -175,7 +209,11 @@ class Call:
     group: Any = None
     lease: Any = None
     note: Any = None
+    prepare: Prepare | None = None
+    parameters: Mapping[str, Any] = {}
     payload: bytes | None = None
+    tail: Sequence[bytes | memoryview] = ()
+    piece: Callable[[Call], None] | None = None
     reply: Any = None
     error: FairleadError | None = None
     decision: int = SERVED
@@ -202,3 +240,67 @@ class Call:
         self.bytes_in = bytes_in
         self.keep_alive = keep_alive
         self.done = done
+
+
+class Channel(Protocol):
+    """The caller's end of a stream, as the edge gives it to a wire. All is on the event loop.
+
+    head, caller: who opened the stream, and how.
+    """
+
+    head: Head
+    caller: Caller
+
+    def begin(self, reply: Reply) -> None:
+        """Sends status, media type and headers before the first message; `reply.body` is ignored.
+
+        A wire that does not begin has the protocol's usual ones: 200, and gRPC's own.
+        """
+        ...
+
+    def send(self, message: bytes) -> None:
+        """Sends one message, or keeps it until the caller takes it. Does nothing after the end."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether more is unsent than should be: the wire waits for `Stream.room`."""
+        ...
+
+    def end(self, reply: Reply | None = None) -> None:
+        """Ends the stream, with an error of the wire's table or well. Only the first end counts."""
+        ...
+
+    def predict(
+        self,
+        route: Route,
+        message: bytes,
+        done: Callable[[Call], None],
+        piece: Callable[[Call], None] | None = None,
+    ) -> Call:
+        """Asks for a prediction by a message of the stream, with `decode` of `route`.
+
+        done: gets the call once it has ended, its payload set, also when it was refused.
+        piece: gets it at each answer of a decoupled model before that.
+        """
+        ...
+
+
+class Stream(Protocol):
+    """The wire's end of an open stream."""
+
+    def message(self, body: bytes) -> None:
+        """A message has come."""
+        ...
+
+    def ended(self) -> None:
+        """The caller sends no more; it may still listen."""
+        ...
+
+    def room(self) -> None:
+        """The caller has taken what was unsent."""
+        ...
+
+    def left(self) -> None:
+        """The caller is gone, or its deadline has passed: nothing more can be sent."""
+        ...

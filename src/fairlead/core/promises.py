@@ -53,12 +53,17 @@ class Runtime(Protocol):
 
 
 class Wire(Protocol):
-    """One protocol over HTTP.
+    """One protocol over HTTP or gRPC."""
 
-    prefix: addresses below it belong to this wire, also when no route answers them.
-    """
+    @property
+    def addresses(self) -> Sequence[str]:
+        """All that it answers, as the reference writes them: "POST /v2/models/{model}/infer"."""
+        ...
 
-    prefix: str
+    def owns(self, path: str) -> bool:
+        """Whether an address belongs to this wire also when no route answers it: then its error
+        has this wire's shape."""
+        ...
 
     def route(self, method: str, path: str) -> Route | None:
         """The route for this address, None when the address is not this wire's.

@@ -247,6 +247,8 @@ class Http1(asyncio.Protocol):
     def _begin(self, head: Head, body: bytes, moment: float) -> None:
         """A whole request is here."""
         service = self._service
+        if head.route.resolve is not None:
+            head = service.resolved(head, body)
         route = head.route
         if route.decode is None:
             self._begin_plain(head, body)

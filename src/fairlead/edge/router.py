@@ -6,7 +6,7 @@ the address as text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from fairlead.core.call import PUBLIC, Reply, Route
@@ -21,10 +21,14 @@ that calls itself public and does not stand here is not answered at all."""
 
 
 class Router:
-    """All wires in order; the last one's error table answers what no wire knows."""
+    """All wires in order; the last one's error table answers what no wire knows.
 
-    def __init__(self, wires: Sequence[Wire]) -> None:
+    public: the addresses of this listener that are answered without a caller.
+    """
+
+    def __init__(self, wires: Sequence[Wire], public: Collection[str] = PUBLIC_ADDRESSES) -> None:
         self._wires = wires
+        self._public = public
 
     def route(self, method: str, path: str) -> Route:
         """The route for an address. Raises AddressNotFound, MethodNotAllowed and the like."""
@@ -34,7 +38,7 @@ class Router:
         for wire in self._wires:
             found = wire.route(method, path)
             if found is not None:
-                if found.operation == PUBLIC and path not in PUBLIC_ADDRESSES:
+                if found.operation == PUBLIC and path not in self._public:
                     raise Internal("this address has no operation")
                 return found
         raise AddressNotFound("no such address", fix="GET /models lists what is served")
@@ -42,6 +46,6 @@ class Router:
     def error(self, path: str, error: FairleadError) -> Reply:
         """An error in the shape of the protocol that the address belongs to."""
         for wire in self._wires[:-1]:
-            if path == wire.prefix or path.startswith(wire.prefix + "/"):
+            if wire.owns(path):
                 return wire.error(error)
         return self._wires[-1].error(error)

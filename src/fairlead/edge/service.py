@@ -194,6 +194,22 @@ class HttpService:
             )
         return self.router.route(head.method, head.path)
 
+    def resolved(self, head: Head, body: bytes) -> Head:
+        """The head with the route of the model that its body names, or one that says why not."""
+        route = head.route
+        assert route.resolve is not None
+        try:
+            return head.on(route.resolve(head, body))
+        except FairleadError as error:
+            refused = error
+        except Exception as error:
+            self._log("route_failed", address=head.path, error=repr(error))
+            refused = Internal("the server failed on this request")
+        self.count_refusal(refused)
+        reply = route.error(refused)
+        answer = Route(route.operation, route.error, answer=lambda head, body, caller: reply)
+        return head.on(answer)
+
     def plain(
         self, head: Head, body: bytes, peer: Peer, later: Callable[[Reply], None]
     ) -> Reply | None:

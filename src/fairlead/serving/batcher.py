@@ -91,7 +91,7 @@ class Batcher:
                 f"{len(queue)} calls wait for model {self._served.package.name!r} already",
                 fix="Try again in a second",
             )
-        if self._inline and not queue and self._alone():
+        if self._inline and not queue and call.prepare is None and self._alone():
             self._run_inline([call])
             return
         queue.append(call)
@@ -144,7 +144,7 @@ class Batcher:
             return
         self._seen = 0
         self._armed = False
-        while self._queue and self._inline:
+        while self._queue and self._inline and self._queue[0].prepare is None:
             self._run_inline(self._take(len(self._queue)))
         while self._queue and self._idle:
             # A thread that took everything would leave the others idle.

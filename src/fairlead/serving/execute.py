@@ -45,7 +45,14 @@ def execute(
     signature = served.package.signature
     encoder: Encoder = calls[0].encoder
     rows = sum(map(_rows, calls))
-    inputs = [join([c.inputs[i] for c in calls], rows) for i in served.positions]
+    prepare = calls[0].prepare
+    if prepare is None:
+        inputs = [join([c.inputs[i] for c in calls], rows) for i in served.positions]
+    else:
+        try:
+            inputs = prepare(calls, rows)
+        except FairleadError as error:
+            return _halve(served, calls, begin, error, 0)
     for i in served.finite:
         if not _finite(inputs[i]):
             return _retry_finite(served, calls, begin)

@@ -43,12 +43,34 @@ class Admin:
     acts: does what is asked. usage: answers about usage. facts: how the stores stand, for /readyz.
     """
 
-    prefix = "/"
+    addresses = (
+        "GET /keys",
+        "POST /keys",
+        "GET /keys/{id}",
+        "POST /keys/{id}/rotate",
+        "POST /keys/{id}/revoke",
+        "POST /keys/revoke",
+        "GET /tenants",
+        "POST /tenants",
+        "GET /tenants/{tenant}",
+        "PUT /tenants/{tenant}",
+        "GET /plans",
+        "GET /plans/{plan}",
+        "PUT /plans/{plan}",
+        "GET /audit",
+        "GET /usage",
+        "GET /livez",
+        "GET /readyz",
+    )
 
     def __init__(self, acts: Acts, usage: Usage, facts: Callable[[], Mapping[str, Any]]) -> None:
         self._acts = acts
         self._usage = usage
         self._facts = facts
+
+    def owns(self, path: str) -> bool:
+        """What no wire before it owns."""
+        return True
 
     def error(self, error: FairleadError) -> Reply:
         """The wire's error table."""

@@ -33,7 +33,19 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 class Native:
     """Everything that no foreign protocol claims."""
 
-    prefix = "/"
+    addresses = (
+        "GET /",
+        "GET /livez",
+        "GET /readyz",
+        "GET /metrics",
+        "GET /limits",
+        "GET /usage",
+        "GET /models",
+        "GET /models/{model}",
+        "POST /predict/{model}",
+        "POST /predict/{model}/versions/{version}",
+        "POST /feedback/{model}",
+    )
 
     def __init__(
         self,
@@ -56,7 +68,7 @@ class Native:
         self._ready = ready
         self._metrics = metrics
         self._fixed: dict[str, Route] = {
-            "/": self._get(PUBLIC, lambda head: _json({"status": "alive"})),
+            "/": self._get(PUBLIC, lambda head: _alive()),
             "/livez": self._get(PUBLIC, lambda head: _json({"live": True})),
             "/readyz": self._get(PUBLIC, lambda head: self._readyz()),
             "/metrics": self._get("metrics:read", self._exposition),
@@ -64,6 +76,10 @@ class Native:
             "/usage": usage_route(usage),
             "/models": Route("predict", error_reply, answer=self._list),
         }
+
+    def owns(self, path: str) -> bool:
+        """What no wire before it owns."""
+        return True
 
     def error(self, error: FairleadError) -> Reply:
         """The wire's error table."""
@@ -199,6 +215,10 @@ def _name(text: str) -> str:
     if not is_name(name):
         raise ModelNotFound("no such model is served here", fix="GET /models lists them")
     return name
+
+
+def _alive() -> Reply:
+    return _json({"status": "alive"})
 
 
 def _json(value: Any, status: int = 200) -> Reply:

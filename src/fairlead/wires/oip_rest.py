@@ -69,10 +69,25 @@ def error_reply(error: FairleadError) -> Reply:
     return Reply(status, json.dumps(body).encode(), headers=headers_of(error))
 
 
+_MODEL = "/v2/models/{model}"
+_VERSION = _MODEL + "/versions/{version}"
+
+
 class OipRest:
     """The routes below /v2."""
 
-    prefix = "/v2"
+    addresses = (
+        "GET /v2",
+        "GET /v2/health/live",
+        "GET /v2/health/ready",
+        "GET /v2/models",
+        "POST /v2/repository/index",
+        *(
+            f"{one}{address}{rest}"
+            for address in (_MODEL, _VERSION)
+            for one, rest in (("GET ", ""), ("GET ", "/ready"), ("POST ", "/infer"))
+        ),
+    )
 
     def __init__(
         self, registry: Registry, ready: Callable[[], bool], limits: BodyLimits = STANDARD
@@ -89,13 +104,17 @@ class OipRest:
             ("repository", "index"): {"POST": self._read(self._index)},
         }
 
+    def owns(self, path: str) -> bool:
+        """Everything below /v2."""
+        return path == "/v2" or path.startswith("/v2/")
+
     def error(self, error: FairleadError) -> Reply:
         """The wire's error table."""
         return error_reply(error)
 
     def route(self, method: str, path: str) -> Route | None:
         """The route for an address below /v2. Raises MethodNotAllowed, ModelNotFound."""
-        if path != "/v2" and not path.startswith("/v2/"):
+        if not self.owns(path):
             return None
         parts = tuple(path[4:].split("/")) if path not in ("/v2", "/v2/") else ()
         methods = self._fixed.get(parts) or self._model_routes(parts)
