@@ -14,6 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 KEY := $(shell cksum < pyproject.toml | tr -d ' ')
 TORCH := torch==2.13.0
 TENSORFLOW := tensorflow==2.21.0
+CLIENTS := triton kserve tensorflow_serving mlflow sagemaker vertex node
 
 # --- what can be asked for -----------------------------------------------------------------
 
@@ -24,6 +25,7 @@ help:
 	@echo 'make check            lint, formatting, types, floors, budgets, docs'
 	@echo 'make test-frameworks  the suite of torch and TensorFlow, each in its own environment'
 	@echo 'make test-oracles     the guards against PyOD, crepes, MAPIE, scikit-learn, SciPy and river'
+	@echo 'make test-clients     clients of Triton, KServe, TensorFlow Serving, MLflow and the clouds'
 	@echo 'make bench            every promise about speed, measured beside the peers (some minutes)'
 	@echo 'make reference        write the generated pages of docs/reference again'
 	@echo 'make clean            remove every environment and everything the above left behind'
@@ -34,7 +36,8 @@ demo: .venv/demo-$(KEY)
 
 .PHONY: test
 test: .venv/test-$(KEY)
-	@.venv/bin/python -m pytest -q -n 2 --dist loadfile --ignore tests/frameworks --ignore tests/oracles
+	@.venv/bin/python -m pytest -q -n 2 --dist loadfile --ignore tests/frameworks --ignore tests/oracles \
+	  --ignore tests/clients
 
 .PHONY: check
 check: .venv/test-$(KEY)
@@ -52,6 +55,13 @@ test-frameworks: .venvs/torch/ready-$(KEY) .venvs/tensorflow/ready-$(KEY)
 .PHONY: test-oracles
 test-oracles: .venvs/oracles/ready-$(KEY)
 	@.venvs/oracles/bin/python -m pytest -q -m oracles tests/oracles
+
+# Foreign clients run without Fairlead in their environment, against a server in ours.
+.PHONY: test-clients
+test-clients: .venv/test-$(KEY) $(CLIENTS:%=.venvs/clients/%/ready-$(KEY))
+	@for client in $(CLIENTS); do echo "$$client:"; \
+	  .venvs/clients/$$client/bin/python -m pytest -q -o filterwarnings=default \
+	    --confcutdir tests/clients tests/clients/test_$${client}*.py; done
 
 .PHONY: bench
 bench: .venv/test-$(KEY)
@@ -93,5 +103,13 @@ endef
 
 .venvs/oracles/ready-$(KEY):
 	$(call install,.venvs/oracles,--editable '.[onnx]' --group oracles)
+
+.venvs/clients/node/ready-$(KEY):
+	$(call install,.venvs/clients/node,--group client-node)
+	@cd .venvs/clients/node && npm install --silent --no-audit --no-fund \
+	  '@grpc/grpc-js@^1.13' '@grpc/proto-loader@^0.8'
+
+.venvs/clients/%/ready-$(KEY):
+	$(call install,.venvs/clients/$*,--group client-$*)
 
 comma := ,
