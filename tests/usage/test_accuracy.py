@@ -37,16 +37,16 @@ class Worker:
         self.feedback = FeedbackLog(state, self.writer)
         self.next = 0
 
-    def predict(self, *predicted: int, decision: int = 0) -> str:
+    def predict(self, *predicted: int, decision: int = 0, owner: int = 0) -> str:
         """Keeps what was predicted for the rows of one call; its usage id."""
         count, number = len(predicted), self.next
         self.next += 1
         columns = struct.pack(f"<{count}d", *predicted), struct.pack(f"<{count}f", *[0.5] * count)
-        self.log.append([(number, count)], *columns, bytes([decision] * count))
+        self.log.append([(number, owner, count)], *columns, bytes([decision] * count))
         return f"{self.writer}-{number:x}"
 
-    def label(self, usage: str, *labels: str | None, model: str = "") -> None:
-        self.feedback.add(model or self.model, [Labelled(usage, labels)])
+    def label(self, usage: str, *labels: str | None, model: str = "", owner: int = 0) -> None:
+        self.feedback.add(model or self.model, [Labelled(usage, labels, owner)])
 
     def close(self) -> None:
         self.log.close()
@@ -113,6 +113,22 @@ def test_a_forged_id_counts_as_unmatched_only(tmp_path, forge):
     worker.label(forge(worker, usage), "a")
     assert counts(followed(tmp_path)) == (0, 0, 0, 0, 1)
     worker.label(usage, "a")
+    assert counts(followed(tmp_path)) == (1, 1, 0, 0, 1)
+
+
+@pytest.mark.parametrize(("owner", "sender"), [(1, 1), (0, 1), (1, 0)])
+def test_labels_are_believed_of_who_may_label_the_call(tmp_path, owner, sender):
+    worker = Worker(tmp_path)
+    usage = worker.predict(0, owner=owner)
+    worker.label(usage, "b", owner=sender)
+    assert counts(followed(tmp_path)) == (1, 0, 0, 0, 0)
+
+
+def test_another_tenants_labels_are_not_believed_and_do_not_stand_in_the_way(tmp_path):
+    worker = Worker(tmp_path)
+    usage = worker.predict(0, owner=1)
+    worker.label(usage, "b", owner=2)
+    worker.label(usage, "a", owner=1)
     assert counts(followed(tmp_path)) == (1, 1, 0, 0, 1)
 
 

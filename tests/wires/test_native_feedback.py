@@ -9,6 +9,7 @@ import httpx
 import pytest
 from tests import models
 from tests.processes import server, until
+from tests.serving.test_keys_served import Keyed
 
 from fairlead.serving.bookkeeper import JOURNAL
 from fairlead.usage.accuracy import LiveAccuracy
@@ -215,3 +216,26 @@ def test_labels_are_joined_after_the_server_has_ended_and_ids_go_on_after_a_rest
     assert len({*ids}) == 2
     facts = follow(tmp_path)["classifier", 1]
     assert (facts["labelled"], facts["repeated"], facts["unmatched"]) == (2, 1, 0)
+
+
+def test_labels_of_another_tenants_calls_change_nothing(repository, tmp_path):
+    with server(repository, state=tmp_path) as made:
+        keyed = Keyed(made, tmp_path)
+        scopes = ("predict:*", "feedback:*")
+        keys = {}
+        for tenant in ("acme", "beta"):
+            keyed.do("tenants.create", name=tenant)
+            keys[tenant] = keyed.key(tenant, *scopes, tenant=tenant)
+        keys["operator"] = keyed.key("operator", *scopes, "admin:models")
+        calls = [made.asked("/predict/classifier", keys["acme"], ROWS[0])[2] for _ in range(2)]
+        first, second = (told["fairlead-usage-id"] for told in calls)
+        for who, usage, label in (
+            ("beta", first, "green"),
+            ("beta", second, "green"),
+            ("acme", first, "red"),
+            ("operator", second, "red"),
+        ):
+            body = {"usage_id": usage, "labels": [label]}
+            assert made.asked("/feedback/classifier", keys[who], body)[0] == 202
+    facts = follow(tmp_path)["classifier", 1]
+    assert (facts["labelled"], facts["correct"], facts["unmatched"]) == (2, 2, 2)

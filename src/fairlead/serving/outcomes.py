@@ -24,7 +24,7 @@ from fairlead.serving.answered import Answered
 from fairlead.serving.guarding import COVERAGE, Guarding
 from fairlead.serving.log import log
 from fairlead.serving.observe import Stats
-from fairlead.usage.outcomes import CLASSES, LABELS, NUMBERS, OutcomeLog
+from fairlead.usage.outcomes import CLASSES, LABELS, NUMBERS, OutcomeLog, owner_of
 
 MEASURED = "measured.json"
 _UNKNOWN = struct.pack("<f", math.nan)
@@ -100,7 +100,8 @@ class Outcomes:
         columns = [(predicted, _PREDICTED), (confidence, _CONFIDENCE), (decision, _DECISION)]
         if len(calls) < len(answer.calls):
             columns = [(_of(c, size, answer.calls, calls), size) for c, size in columns]
-        self._log.append([(call.usage, call.rows) for call in calls], *(c for c, _ in columns))
+        kept = [(call.usage, owner_of(call.caller.tenant), call.rows) for call in calls]
+        self._log.append(kept, *(c for c, _ in columns))
         self._failed = False
 
     def _predicted(self, output: Array | None) -> bytes:

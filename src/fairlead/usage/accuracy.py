@@ -187,6 +187,12 @@ class LiveAccuracy:
                 self._store.forget(sorted(lost))
 
 
+def _is_of(outcome: Outcome, labelled: Labelled) -> bool:
+    """Whether labels are one per row of a call, and come from somebody who may label it."""
+    may = not labelled.owner or outcome.owner in (0, labelled.owner)
+    return may and len(outcome.decision) == len(labelled.labels)
+
+
 class _Joining:
     """Labels on their way into the sums, within one transaction."""
 
@@ -202,7 +208,7 @@ class _Joining:
         writer, _, number = labelled.usage.rpartition("-")
         sequence = int(number, 16)
         found = self._find(model, writer, sequence)
-        if found is None or len(found[2].decision) != len(labelled.labels):
+        if found is None or not _is_of(found[2], labelled):
             self._unmatched[model] = self._unmatched.get(model, 0) + 1
             return
         path, version, outcome = found

@@ -25,10 +25,14 @@ Label = str | float | None
 
 
 class Labelled(NamedTuple):
-    """The true labels of one call, one per row, for the call with this usage id."""
+    """The true labels of one call, one per row, for the call with this usage id.
+
+    owner: whose calls the sender may label (`outcomes.owner_of`); 0 for everybody's.
+    """
 
     usage: str
     labels: Sequence[Label]
+    owner: int = 0
 
 
 def is_usage_id(text: str) -> bool:

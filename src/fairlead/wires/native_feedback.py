@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from fairlead.access.book import allows
+from fairlead.core.access import Caller
 from fairlead.core.call import ErrorReply, Head, Reply, Route
 from fairlead.core.errors import (
     BadParameter,
@@ -29,7 +31,7 @@ from fairlead.inputs.strict_json import loads
 from fairlead.serving.outcomes import word
 from fairlead.serving.registry import LATEST, Registry, Served
 from fairlead.usage.feedback import Label, Labelled, is_usage_id
-from fairlead.usage.outcomes import CLASSES
+from fairlead.usage.outcomes import CLASSES, owner_of
 
 MOST_CALLS = 10_000
 MOST_LABELS = 100_000
@@ -60,11 +62,11 @@ class Feedback:
         return Route(
             "feedback",
             self._error,
-            answer=lambda head, body, caller: self._answer(name, head, body),
+            answer=lambda head, body, caller: self._answer(name, head, body, caller),
             model=name,
         )
 
-    def _answer(self, name: str, head: Head, body: bytes) -> Reply:
+    def _answer(self, name: str, head: Head, body: bytes, caller: Caller) -> Reply:
         if self._registry.get(name, LATEST) is None:
             raise self._registry.absence(name, LATEST)
         keeping = [s for s in self._registry.served() if s.package.name == name and s.outcomes]
@@ -79,7 +81,7 @@ class Feedback:
             raise MediaTypeUnsupported(
                 f"content type {media[:60]!r} is not taken here", fix="Send application/json"
             )
-        truths = _Truths(keeping)
+        truths = _Truths(keeping, _labels_of(caller))
         given: list[Labelled] = []
         count = 0
         for entry, where in _entries(loads(body, self._limits)):
@@ -123,10 +125,16 @@ def _only(value: dict[str, Any], known: Sequence[str], where: str) -> None:
             )
 
 
-class _Truths:
-    """What may be a true label of some versions of a model."""
+def _labels_of(caller: Caller) -> int:
+    """Whose calls a caller may label: its tenant's own; an administrator everybody's."""
+    return 0 if allows(caller, "admin:models") else owner_of(caller.tenant)
 
-    def __init__(self, keeping: Sequence[Served]) -> None:
+
+class _Truths:
+    """What may be a true label of some versions of a model. owner: whose calls are labelled."""
+
+    def __init__(self, keeping: Sequence[Served], owner: int) -> None:
+        self._owner = owner
         self._most = max(served.package.limits.max_rows for served in keeping)
         self._names: dict[str, str] = {}
         self._numbers = False
@@ -173,7 +181,7 @@ class _Truths:
             else self._label(value, row, where)
             for row, value in enumerate(labels)
         ]
-        return Labelled(usage, known)
+        return Labelled(usage, known, self._owner)
 
     def _label(self, value: Any, row: int, where: str) -> Label:
         kind = value.__class__
