@@ -14,8 +14,8 @@ from tests.raw import Answer, Raw
 from fairlead.core.access import Caller, anybody
 from fairlead.core.call import Call, Head, Peer, Reply, Route
 from fairlead.core.errors import FairleadError, MethodNotAllowed, ModelNotFound, ModelNotReady
+from fairlead.edge.front import either
 from fairlead.edge.heads import HttpLimits
-from fairlead.edge.http1 import Http1
 from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
 from fairlead.edge.tls import ServerTls
@@ -81,6 +81,113 @@ def _decode(call: Call, head: Head, body: bytes) -> None:
     """Never called: the echo path takes the body as it is."""
 
 
+class EchoGrpc:
+    """gRPC methods of a test, each of the service echo.Echo.
+
+    Unary, Held: predictions, as POST /echo and POST /held. Shut: is refused by its head.
+    Each: a stream that gives every message back as it comes, and says at its end how many came.
+    Asked: a stream of which every message is a prediction. Flood: answers one message with many.
+    """
+
+    addresses = ("POST /echo.Echo/Unary",)
+
+    def __init__(self, bench: Any) -> None:
+        self.streams: list[Any] = bench.streams
+
+    def owns(self, path: str) -> bool:
+        return True
+
+    def error(self, error: FairleadError) -> Reply:
+        status = {"MODEL_NOT_FOUND": "5", "ADDRESS_NOT_FOUND": "12"}.get(error.name, "13")
+        trailers = (("grpc-status", status), ("grpc-message", error.name))
+        return Reply(200, b"", "application/grpc", trailers=trailers)
+
+    def route(self, method: str, path: str) -> Route | None:
+        name = path.removeprefix("/echo.Echo/")
+        if name in ("Unary", "Held", "Shut"):
+            model = {"Unary": "echo"}.get(name, name.lower())
+            return Route("predict", self.error, decode=_decode, model=model)
+        if name in ("Each", "Asked", "Flood"):
+            return Route("predict", self.error, open=lambda channel: self._open(name, channel))
+        return None
+
+    def _open(self, name: str, channel: Any) -> Any:
+        made = {"Each": EachStream, "Asked": AskedStream, "Flood": FloodStream}[name](channel, self)
+        self.streams.append(made)
+        return made
+
+
+class EachStream:
+    """Gives every message back."""
+
+    def __init__(self, channel: Any, wire: EchoGrpc) -> None:
+        self.channel = channel
+        self.wire = wire
+        self.count = self.rooms = 0
+        self.gone = False
+
+    def message(self, body: bytes) -> None:
+        self.count += 1
+        self.channel.send(body)
+
+    def ended(self) -> None:
+        self.channel.send(b"%d" % self.count)
+        self.channel.end()
+
+    def room(self) -> None:
+        self.rooms += 1
+
+    def left(self) -> None:
+        self.gone = True
+
+
+class AskedStream(EachStream):
+    """Asks for a prediction with every message, and ends once all are answered."""
+
+    waiting = 0
+    over = False
+
+    def message(self, body: bytes) -> None:
+        self.waiting += 1
+        model = "held" if body.startswith(b"held") else "echo"
+        route = Route("predict", self.wire.error, decode=_decode, model=model)
+        self.channel.predict(route, body, self.answered)
+
+    def answered(self, call: Call) -> None:
+        self.waiting -= 1
+        self.channel.send(call.payload or b"")
+        self._end()
+
+    def ended(self) -> None:
+        self.over = True
+        self._end()
+
+    def _end(self) -> None:
+        if self.over and not self.waiting:
+            self.channel.end()
+
+
+class FloodStream(EachStream):
+    """Sends 10,000 messages for one, as fast as they are taken."""
+
+    left_over = 0
+
+    def message(self, body: bytes) -> None:
+        self.left_over, self.body = 10_000, body
+        self.room()
+
+    def ended(self) -> None:
+        """There is more to send."""
+
+    def room(self) -> None:
+        self.rooms += 1
+        while self.left_over and not self.channel.full:
+            self.left_over -= 1
+            self.channel.send(self.body)
+        if not self.left_over:
+            self.channel.end()
+
+
 class EchoPath:
     """A prediction path without a model."""
 
@@ -101,7 +208,7 @@ class EchoPath:
         self.patience.append(call.deadline - call.received)
         call.payload = body
         call.usage = len(self.seen) - 1
-        if head.path == "/held":
+        if call.route.model == "held":
             call.payload = None
             self.held.append(call)
             call.note = body
@@ -124,10 +231,14 @@ class Bench:
     ) -> None:
         self.loop = loop
         self.wire = EchoWire()
+        self.streams: list[Any] = []
         self.path = EchoPath()
         self.logged: list[tuple[str, dict[str, object]]] = []
         kind = HttpService if memory else Forgetful
-        self.service = kind(Router([self.wire]), self.path, limits, self._log, WRITER, **more)
+        grpc = Router([EchoGrpc(self)])
+        self.service = kind(
+            Router([self.wire]), self.path, limits, self._log, WRITER, grpc=grpc, **more
+        )
         self.port = 0
 
     def _log(self, event: str, **fields: object) -> None:
@@ -173,8 +284,10 @@ def bench(
 
     def made_for_each() -> asyncio.Protocol:
         if tls is None:
-            return Http1(made.service)
-        return TlsConnection(lambda: tls.context, made.service, lambda: Http1(made.service))
+            return either(made.service, None)
+        return TlsConnection(
+            lambda: tls.context, made.service, lambda agreed: either(made.service, agreed)
+        )
 
     async def serve() -> None:
         server = await loop.create_server(made_for_each, "127.0.0.1", 0)

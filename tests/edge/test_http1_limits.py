@@ -183,7 +183,6 @@ LENGTH, CHUNKS = "Content-Length: 5", "Transfer-Encoding: chunked"
         b"get /plain HTTP/1.1\r\nHost: a\r\n\r\n",
         b"FETCH /plain HTTP/1.1\r\nHost: a\r\n\r\n",
         b" GET /plain HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"\x80\x04\x95pickle",
         b"hello",

@@ -11,6 +11,7 @@ from tests.house.source import HOUSE, files, imports, libraries
 
 PLACES = {
     # what serving is made of
+    "hpack": ["edge/http2_head.py"],
     "httptools": ["edge/http1.py"],
     "numpy": [
         "core/tensor.py", "guards/*", "inputs/*", "packing/*", "runtimes/*",

@@ -26,6 +26,7 @@ from fairlead.core.audit import By
 from fairlead.core.call import Call, Head, Peer
 from fairlead.core.errors import FairleadError, PermissionDenied, TlsInvalid, Unauthenticated
 from fairlead.edge.cors import OwnNames
+from fairlead.edge.front import http1
 from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
 from fairlead.serving.admission import Admission, Policy
@@ -112,7 +113,7 @@ class Bookkeeper:
             Router([wire]), self._path, http_limits(settings), log, "admin", names=names
         )
         try:
-            door = Door(admin_tls(settings), service)
+            door = Door(admin_tls(settings), service, http1)
         except TlsInvalid as error:
             # Keys and the ledger are kept all the same; the next bookkeeper tries again.
             log("certificate_refused", reason=error.line())

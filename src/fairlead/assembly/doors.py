@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +14,7 @@ from fairlead.assembly.settings import Settings
 from fairlead.core.clock import now, wall_ns
 from fairlead.core.errors import BadSetting, KeyFieldInvalid, TlsInvalid, TlsMissing
 from fairlead.edge.forwarded import TrustedProxies
-from fairlead.edge.http1 import Http1
+from fairlead.edge.front import HTTP1, HTTP2, either
 from fairlead.edge.service import HttpService
 from fairlead.edge.tls import ClientCert, ServerTls
 from fairlead.edge.tls_connection import TlsConnection
@@ -61,7 +61,7 @@ def check_clear_text(settings: Settings, host: str) -> None:
     )
 
 
-def server_tls(settings: Settings) -> ServerTls | None:
+def server_tls(settings: Settings, protocols: Sequence[str] = (HTTP2, HTTP1)) -> ServerTls | None:
     """What the settings say of TLS; None for none. Raises TlsInvalid, BadSetting."""
     own = settings.server
     if bool(own.tls_cert) != bool(own.tls_key):
@@ -80,7 +80,7 @@ def server_tls(settings: Settings) -> ServerTls | None:
             )
         return None
     wanted = cast("ClientCert", own.client_cert)
-    return ServerTls(own.tls_cert, own.tls_key, own.client_ca, wanted)
+    return ServerTls(own.tls_cert, own.tls_key, own.client_ca, wanted, protocols)
 
 
 def trusted_proxies(settings: Settings) -> TrustedProxies:
@@ -106,21 +106,24 @@ def identity_rules(settings: Settings, text: str) -> IdentityRules:
 
 def admin_tls(settings: Settings) -> ServerTls | None:
     """What the administration speaks: TLS where others can reach it, plain HTTP on this machine."""
-    return None if is_loopback(admin_host(settings)) else server_tls(settings)
+    return None if is_loopback(admin_host(settings)) else server_tls(settings, (HTTP1,))
 
 
 class Door:
-    """One listener's side of TLS. inside: makes what speaks over a connection."""
+    """One listener's side of TLS.
+
+    speaks: makes what speaks over a connection, by what was agreed in the TLS handshake.
+    """
 
     def __init__(
         self,
         tls: ServerTls | None,
         service: HttpService,
-        inside: Callable[[HttpService], asyncio.Protocol] = Http1,
+        speaks: Callable[[HttpService, str | None], asyncio.Protocol] = either,
     ) -> None:
         self._tls = tls
         self._service = service
-        self._inside = inside
+        self._speaks = speaks
         self._warned = -_DAY_S
         self._look_at_end()
 
@@ -128,9 +131,9 @@ class Door:
         """What a new connection is spoken to by."""
         tls = self._tls
         if tls is None:
-            return self._inside(self._service)
+            return self._speaks(self._service, None)
         return TlsConnection(
-            lambda: tls.context, self._service, lambda: self._inside(self._service)
+            lambda: tls.context, self._service, lambda agreed: self._speaks(self._service, agreed)
         )
 
     def tick(self) -> None:

@@ -119,12 +119,7 @@ def make_head(parts: HeadParts, parser: Any, limits: HttpLimits) -> Head:
     headers = parts.headers
     if version == "1.1" and "host" not in headers:
         raise BadRequestHead("the header 'host' is missing", where="host")
-    target = parts.url.decode("latin-1")
-    if not target.isascii() or not target.startswith("/"):
-        raise BadRequestHead("the address must be plain ASCII and begin with /", where="address")
-    path, _, query = target.partition("?")
-    if not _HOST.match(headers.get("host", "-")):
-        raise BadRequestHead("the header 'host' is not a host", where="host")
+    path, query = check_address(parts.url.decode("latin-1"), headers.get("host", "-"))
     length = _length(version, headers)
     if length and parser.should_upgrade():
         # The parser takes such a body for the other protocol, and we would take it for a request.
@@ -139,6 +134,16 @@ def make_head(parts: HeadParts, parser: Any, limits: HttpLimits) -> Head:
         cast("Any", None),
         limits.request_s,
     )
+
+
+def check_address(target: str, host: str) -> tuple[str, str]:
+    """Path and query of an address. Raises BadRequestHead."""
+    if not target.isascii() or not target.startswith("/"):
+        raise BadRequestHead("the address must be plain ASCII and begin with /", where="address")
+    if not _HOST.match(host):
+        raise BadRequestHead("the header 'host' is not a host", where="host")
+    path, _, query = target.partition("?")
+    return path, query
 
 
 def read_wishes(head: Head, limits: HttpLimits) -> None:

@@ -59,6 +59,7 @@ class HttpService:
     proxies: those that are trusted; they come with the connections of many callers.
     listed: whether some caller may come from pages of a web origin; None to grant nothing to any.
     names: under which alone this listener may be asked; None for any.
+    grpc: the router of gRPC's methods; None where none is spoken.
     quiet: whether nothing was read from any connection shortly before the last tick.
     """
 
@@ -73,11 +74,13 @@ class HttpService:
         proxies: TrustedProxies | None = None,
         listed: Callable[[str], bool] | None = None,
         names: OwnNames | None = None,
+        grpc: Router | None = None,
     ) -> None:
         self._proxies = proxies or TrustedProxies(())
         self._listed = listed
         self._names = names
         self.router = router
+        self._grpc = grpc or router
         self.path = path
         self.limits = limits
         self.heads: dict[bytes, Head] = {}
@@ -86,6 +89,7 @@ class HttpService:
         self.refusals: dict[str, int] = {}
         self._log = log
         self._writer = writer
+        self._writer_bytes = writer.encode()
         self._connections: set[Connection] = set()
         self._per_peer: dict[str, int] = {}
         self._date = b""
@@ -178,7 +182,7 @@ class HttpService:
         except BadParameter:
             return None
 
-    def route(self, head: Head) -> Route:
+    def route(self, head: Head, grpc: bool = False) -> Route:
         """The route that answers. Raises what `Router.route` does, HostRefused and OriginRefused.
 
         A browser that asks what its page may is answered here, whatever the address.
@@ -192,7 +196,7 @@ class HttpService:
                 lambda error: self.router.error(head.path, error),
                 answer=lambda head, body, caller: preflight(head, listed),
             )
-        return self.router.route(head.method, head.path)
+        return (self._grpc if grpc else self.router).route(head.method, head.path)
 
     def resolved(self, head: Head, body: bytes) -> Head:
         """The head with the route of the model that its body names, or one that says why not."""
@@ -229,10 +233,19 @@ class HttpService:
             reply = route.error(Internal("the server failed on this request"))
         return for_page(reply, head, caller)
 
-    def refusal(self, head: Head, error: FairleadError) -> Reply:
+    def refusal(self, head: Head, error: FairleadError, grpc: bool = False) -> Reply:
         """The answer to a request that is refused by its head."""
         self.count_refusal(error)
-        return self.router.error(head.path, error)
+        return (self._grpc if grpc else self.router).error(head.path, error)
+
+    @property
+    def date(self) -> bytes:
+        """The date of the answers."""
+        return self._date
+
+    def usage_id(self, number: int) -> bytes:
+        """The usage id of a call by its number in the journal."""
+        return b"%b-%x" % (self._writer_bytes, number)
 
     def count_refusal(self, error: FairleadError) -> None:
         """Counts a request that never became a call."""

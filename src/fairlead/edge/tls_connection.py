@@ -28,7 +28,8 @@ class TlsConnection(asyncio.Protocol):
     """A connection whose bytes are encrypted.
 
     context: gives the TLS context of a handshake that begins now.
-    inside:  makes the protocol that speaks over it, once the handshake is done.
+    inside:  makes the protocol that speaks over it, once the handshake is done, by what both
+             sides have agreed to speak, "" for nothing.
     """
 
     __slots__ = (
@@ -50,7 +51,7 @@ class TlsConnection(asyncio.Protocol):
         self,
         context: Callable[[], ssl.SSLContext],
         service: HttpService,
-        inside: Callable[[], asyncio.Protocol],
+        inside: Callable[[str], asyncio.Protocol],
     ) -> None:
         self._service = service
         self._inside = inside
@@ -121,7 +122,7 @@ class TlsConnection(asyncio.Protocol):
         self._flush()
         # From here on the protocol inside is the connection that counts.
         self._service.lost(self)
-        self._made = self._inside()
+        self._made = self._inside(self._tls.selected_alpn_protocol() or "")
         self._made.connection_made(_Inner(self))
         return not self._transport.is_closing()
 

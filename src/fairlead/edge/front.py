@@ -1,0 +1,93 @@
+"""The first bytes of a connection decide what is spoken on it: HTTP/1.1 or HTTP/2.
+
+A client that knows beforehand that HTTP/2 is spoken begins with a preface that is no request of
+HTTP/1. Over TLS both sides have agreed in the handshake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fairlead.core.call import Peer
+from fairlead.core.clock import now
+from fairlead.edge.http1 import Http1
+from fairlead.edge.http2 import Http2
+from fairlead.edge.http2_frames import PREFACE
+from fairlead.edge.service import HttpService
+
+HTTP2, HTTP1 = "h2", "http/1.1"
+"""What the two are called in a TLS handshake."""
+_TELLING = 4
+"""Bytes that tell the two apart."""
+
+
+class Front(asyncio.Protocol):
+    """A connection on which nothing has been said yet."""
+
+    __slots__ = ("_first", "_service", "_transport", "peer", "seen")
+
+    def __init__(self, service: HttpService) -> None:
+        self._service = service
+        self._transport: Any = None
+        self._first = b""
+        self.peer = Peer("")
+        self.seen = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self.seen = now()
+        peer: Any = transport.get_extra_info("peername")
+        self.peer = Peer(str(peer[0]) if peer.__class__ is tuple else "")
+        if not self._service.connected(self):
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._service.lost(self)
+
+    def data_received(self, data: bytes) -> None:
+        first = self._first + data
+        if len(first) < _TELLING and PREFACE.startswith(first):
+            self._first = first
+            return
+        kind = Http2 if first.startswith(PREFACE[:_TELLING]) else Http1
+        made = kind(self._service)
+        transport = self._transport
+        self._service.lost(self)
+        transport.set_protocol(made)
+        made.connection_made(transport)
+        if not transport.is_closing():
+            made.data_received(first)
+
+    def check_time(self, moment: float) -> None:
+        """Ends a connection on which nothing comes."""
+        limit = self._service.limits.head_s if self._first else self._service.limits.idle_s
+        if moment - self.seen > limit:
+            self._transport.close()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is being read and nothing is owed."""
+        return not self._first
+
+    def end(self, since: float) -> None:
+        """Closes the connection when it is idle since a moment."""
+        if self.idle and self.seen < since:
+            self._transport.close()
+
+
+def either(service: HttpService, agreed: str | None) -> asyncio.Protocol:
+    """What speaks on a listener for both; agreed: in the TLS handshake, None without TLS."""
+    if agreed is None:
+        return Front(service)
+    return Http2(service) if agreed == HTTP2 else Http1(service)
+
+
+def http1(service: HttpService, agreed: str | None) -> asyncio.Protocol:
+    """What speaks on a listener for HTTP/1.1 alone."""
+    return Http1(service)
+
+
+def http2(service: HttpService, agreed: str | None) -> asyncio.Protocol:
+    """What speaks on a listener for HTTP/2 alone, such as that of gRPC."""
+    return Http2(service)

@@ -1,0 +1,400 @@
+"""HTTP/2 (RFC 9113): frames of a connection to requests, answers back as frames.
+
+gRPC and plain requests take the same prediction path as over HTTP/1. What a caller may cost us is
+counted here: streams, headers, frames that carry nothing, bytes that nobody takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from fairlead.access.origins import ORIGIN
+from fairlead.core.call import Call, Head, Peer, Reply
+from fairlead.core.clock import now
+from fairlead.core.errors import BadRequestHead, BodyTooLarge, DeadlineExceeded, FairleadError
+from fairlead.edge import grpc
+from fairlead.edge import http2_frames as h2
+from fairlead.edge.http2_frames import ConnectionFault
+from fairlead.edge.http2_head import HeadReader, is_grpc
+from fairlead.edge.http2_reader import MOST_FRAME, FrameReader
+from fairlead.edge.http2_stream import WINDOW, Exchange, GrpcChannel, about
+from fairlead.edge.http2_writer import Writer
+from fairlead.edge.plain import for_page
+from fairlead.edge.service import SUBJECT, HttpService
+
+_MOST_STREAMS = 256
+_CONNECTION_WINDOW = 16 << 20
+_CREDIT = 64 << 10
+"""Bytes that are taken before the other side is told so."""
+_MOST_RESETS = 500
+"""Streams that are given up in a second."""
+_MOST_UNSENT = 64 << 20
+"""Bytes of answers that wait on one connection; beyond them no new request is taken."""
+
+
+class Http2(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, service: HttpService) -> None:
+        self._service = service
+        self._limits = service.limits
+        self._heads = HeadReader(service.limits)
+        self._frames = FrameReader(self, service.limits.head)
+        self._streams: dict[int, Exchange] = {}
+        self._highest = 0
+        self._room, self._credit, self._held = _CONNECTION_WINDOW, 0, 0
+        self._resets = 0
+        self._going = False
+        self._transport: Any = None
+        self.begun = self.seen = 0.0
+        self.peer = Peer("")
+
+    # --- asyncio --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self.begun = self.seen = now()
+        peer: Any = transport.get_extra_info("peername")
+        subject = transport.get_extra_info(SUBJECT, "")
+        self.peer = Peer(str(peer[0]) if peer.__class__ is tuple else "", subject)
+        self._writer = Writer(transport, self._streams)
+        if not self._service.connected(self):
+            transport.close()
+            return
+        own = (
+            (h2.MOST_STREAMS, _MOST_STREAMS),
+            (h2.FIRST_WINDOW, WINDOW),
+            (h2.MOST_FRAME, MOST_FRAME),
+            (h2.MOST_HEADERS, self._limits.head),
+        )
+        more = h2.number(_CONNECTION_WINDOW - 65_535)
+        self.put(h2.settings(own) + h2.frame(h2.WINDOW_UPDATE, 0, 0, more))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._service.lost(self)
+        for stream in self._streams.values():
+            stream.left()
+        self._streams.clear()
+        self._writer.close()
+
+    def pause_writing(self) -> None:
+        self._writer.choked = True
+
+    def resume_writing(self) -> None:
+        self._writer.choked = False
+        self._writer.pump_all()
+
+    def data_received(self, data: bytes) -> None:
+        self.seen = now()
+        writer = self._writer
+        writer.hold()
+        try:
+            if not writer.closed:
+                self._frames.feed(data)
+        except ConnectionFault as fault:
+            self._break(fault)
+        writer.release()
+
+    # --- frames (http2_reader.py: Frames) ---------------------------------------------------
+
+    def put(self, data: bytes) -> None:
+        self._writer.put(data)
+
+    def going(self) -> None:
+        self._go()
+
+    def setting(self, name: int, value: int) -> None:
+        self._writer.setting(name, value)
+
+    def window(self, number: int, more: int) -> None:
+        writer = self._writer
+        if not number:
+            writer.window += more
+            if writer.window > h2.LARGEST_WINDOW:
+                raise ConnectionFault(h2.FLOW_CONTROL_ERROR, "the window is too large")
+            if writer.unsent:
+                self._writer.pump_all()
+            return
+        stream = self._known(number)
+        if stream is None:
+            return
+        stream.window += more
+        if stream.window > h2.LARGEST_WINDOW:
+            self._cut(stream, h2.FLOW_CONTROL_ERROR)
+        elif stream.unsent:
+            self._writer.pump_all()
+
+    def _known(self, number: int) -> Exchange | None:
+        """A stream that is open; None for one that is over."""
+        stream = self._streams.get(number)
+        if stream is None:
+            if not number or number > self._highest:
+                raise ConnectionFault(h2.PROTOCOL_ERROR, "a stream that was never opened")
+            self._frames.count_empty()
+        return stream
+
+    def reset(self, number: int) -> None:
+        stream = self._known(number)
+        if stream is None:
+            return
+        self._resets += 1
+        if self._resets > _MOST_RESETS:
+            raise ConnectionFault(h2.ENHANCE_YOUR_CALM, "too many streams are given up")
+        self._drop(stream)
+
+    # --- heads ----------------------------------------------------------------------------
+
+    def block(self, number: int, block: bytes, ending: bool) -> None:
+        if number <= self._highest:
+            self._trailers(number, block, ending)
+            return
+        self._highest = number
+        head = self._heads.known(block)
+        if len(self._streams) >= _MOST_STREAMS or self._writer.unsent > _MOST_UNSENT or self._going:
+            if head is None:
+                self._heads.lines(block)
+            self._frames.count_empty()
+            self.put(h2.frame(h2.RST_STREAM, 0, number, h2.number(h2.REFUSED_STREAM)))
+        elif head is None:
+            self._open_new(number, block, ending)
+        else:
+            self._open(number, head, ending)
+
+    def _trailers(self, number: int, block: bytes, ending: bool) -> None:
+        """Header lines behind a body: they keep the table as the other side has it."""
+        self._heads.lines(block)
+        stream = self._known(number)
+        if stream is None:
+            return
+        if not ending or stream.ended:
+            raise ConnectionFault(h2.PROTOCOL_ERROR, "trailers end a stream, once")
+        self.body(stream, b"", ending)
+
+    def _open_new(self, number: int, block: bytes, ending: bool) -> None:
+        """Opens a stream whose head was not seen before; a head that is refused is answered."""
+        head, refused = self._heads.head(block)
+        try:
+            if refused is not None:
+                raise refused
+            head.route = self._service.route(head, grpc=is_grpc(head))
+            self._service.path.admit(head, self.peer)
+            if head.length > self._limits.body:
+                raise BodyTooLarge(f"the body has more than {self._limits.body} bytes")
+        except FairleadError as error:
+            stream = self._streams[number] = Exchange(number, head, self._writer.first_window)
+            stream.ended = ending
+            self._refuse(stream, error)
+            return
+        self._heads.keep(block, head)
+        self._open(number, head, ending)
+
+    def _open(self, number: int, head: Head, ending: bool) -> None:
+        stream = self._streams[number] = Exchange(number, head, self._writer.first_window)
+        if is_grpc(head):
+            stream.frames = grpc.Unframer(head.headers.get("grpc-encoding", ""), self._limits.body)
+            if head.route.open is not None:
+                self._open_channel(stream)
+        if ending:
+            self.body(stream, b"", ending)
+
+    def _open_channel(self, stream: Exchange) -> None:
+        """A stream of messages begins."""
+        head = stream.head
+        assert head.route.open is not None
+        try:
+            caller = self._service.path.admit(head, self.peer)
+            deadline = now() + head.patience if grpc.TIMEOUT in head.headers else 0.0
+            channel = stream.channel = GrpcChannel(self._writer, self, stream, caller, deadline)
+            channel.wire = head.route.open(channel)
+        except FairleadError as error:
+            self._refuse(stream, error)
+
+    # --- bodies ---------------------------------------------------------------------------
+
+    def taken(self, number: int, size: int) -> Exchange | None:
+        self._room -= size
+        self._credit += size
+        if self._room < 0:
+            raise ConnectionFault(h2.FLOW_CONTROL_ERROR, "more was sent than was allowed")
+        if self._credit > _CONNECTION_WINDOW // 4:
+            self.put(h2.frame(h2.WINDOW_UPDATE, 0, 0, h2.number(self._credit)))
+            self._room, self._credit = self._room + self._credit, 0
+        stream = self._streams.get(number)
+        if stream is None:
+            # What was on its way when we ended the stream counts, and is dropped.
+            if not number or number > self._highest:
+                raise ConnectionFault(h2.PROTOCOL_ERROR, "a stream that was never opened")
+            return None
+        stream.room -= size
+        stream.credit += size
+        if stream.room < 0:
+            raise ConnectionFault(h2.FLOW_CONTROL_ERROR, "more was sent than was allowed")
+        return stream
+
+    def body(self, stream: Exchange, part: bytes, ending: bool) -> None:
+        if stream.ended:
+            raise ConnectionFault(h2.STREAM_CLOSED, "nothing follows the end")
+        stream.ended = ending
+        if stream.refused or stream.over:
+            self._writer.settle(stream)
+            return
+        before = stream.size
+        try:
+            stream.take(part, self._limits.body)
+            self._held += stream.size - before
+            before = stream.size
+            if ending:
+                self._release(stream)
+                body = stream.whole()
+                if body is not None:
+                    self._begin(stream, stream.head, body)
+            elif stream.credit > _CREDIT:
+                self.read_on(stream)
+        except FairleadError as error:
+            self._held += stream.size - before
+            self._refuse(stream, error)
+
+    def _release(self, stream: Exchange) -> None:
+        """What a body held is free again; those that had to wait for it go on."""
+        full = self._held > self._limits.body
+        self._held -= stream.size
+        stream.size = 0
+        if full:
+            for other in [s for s in self._streams.values() if s.credit > _CREDIT]:
+                self.read_on(other)
+
+    def read_on(self, stream: Exchange) -> None:
+        """Lets the other side send more on a stream, unless too much of it is under way.
+
+        While bodies that are not whole yet hold much, only the one that began first goes on.
+        """
+        busy = stream.channel is not None and (stream.channel.busy or stream.channel.full)
+        if busy or stream.ended or stream.over or not stream.credit:
+            return
+        if self._held > self._limits.body and stream.size:
+            first = next(s for s in self._streams.values() if s.size and not s.ended)
+            if stream is not first:
+                return
+        self.put(h2.frame(h2.WINDOW_UPDATE, 0, stream.id, h2.number(stream.credit)))
+        stream.room, stream.credit = stream.room + stream.credit, 0
+
+    # --- answering ------------------------------------------------------------------------
+
+    def _begin(self, stream: Exchange, head: Head, body: bytes) -> None:
+        """A whole request is here."""
+        service = self._service
+        if head.route.resolve is not None:
+            head = service.resolved(head, body)
+        route, moment = head.route, self.seen
+        if route.decode is not None:
+            done = partial(self._done, stream)
+            call = Call(route, moment, moment + head.patience, len(body), True, done)
+            stream.call = call
+            service.path.predict(call, head, body, self.peer)
+            return
+
+        def later(reply: Reply) -> None:
+            self._writer.answer(stream, reply, reply.body, self._service.date)
+
+        known = service.plain(head, body, self.peer, later)
+        if known is not None:
+            later(known)
+
+    def predict(self, call: Call, head: Head, message: bytes) -> None:
+        self._service.path.predict(call, head, message, self.peer)
+
+    def _refuse(self, stream: Exchange, error: FairleadError) -> None:
+        """Answers before the body is whole, which is not needed any more."""
+        self._release(stream)
+        stream.body, stream.message = [], None
+        stream.refused = True
+        channel = stream.channel
+        reply = self._service.refusal(stream.head, error, grpc=is_grpc(stream.head))
+        if channel is not None:
+            channel.end(reply)
+            channel.leave()
+        else:
+            self._writer.answer(stream, reply, reply.body, self._service.date)
+
+    def _done(self, stream: Exchange, call: Call) -> None:
+        """A prediction has its answer."""
+        stream.call = None
+        usage = self._service.usage_id(call.usage) if call.usage >= 0 else b""
+        reply = call.reply
+        if ORIGIN in stream.head.headers:
+            reply = for_page(reply or Reply(200, call.payload or b""), stream.head, call.caller)
+        lines = about(usage, call.told)
+        self._writer.answer(
+            stream, reply, call.payload or b"", self._service.date, call.tail, lines
+        )
+
+    def _drop(self, stream: Exchange) -> None:
+        """Forgets a stream that has no answer any more."""
+        self._streams.pop(stream.id, None)
+        self._release(stream)
+        self._writer.unsent -= stream.unsent
+        stream.left()
+
+    def _cut(self, stream: Exchange, code: int) -> None:
+        """Ends one stream by an error of the protocol."""
+        self._drop(stream)
+        self.put(h2.frame(h2.RST_STREAM, 0, stream.id, h2.number(code)))
+
+    def _break(self, fault: ConnectionFault) -> None:
+        """The connection cannot go on."""
+        told = h2.number(self._highest) + h2.number(fault.code) + str(fault).encode()
+        self.put(h2.frame(h2.GOAWAY, 0, 0, told))
+        self._service.count_refusal(BadRequestHead(str(fault)))
+        for stream in self._streams.values():
+            stream.left()
+        self._streams.clear()
+        self._writer.end()
+
+    # --- time -----------------------------------------------------------------------------
+
+    def check_time(self, moment: float) -> None:
+        """Once a second: ends what is too slow to send or to take, or idle too long."""
+        self._frames.rest()
+        self._resets = 0
+        limits = self._limits
+        if self._frames.between:
+            self.begun = 0.0
+        elif not self.begun:
+            self.begun = moment
+        elif moment - self.begun > limits.head_s + self._held / 1024:
+            self._break(ConnectionFault(h2.ENHANCE_YOUR_CALM, "the request did not arrive"))
+            return
+        if self._writer.stuck(moment, limits.idle_s):
+            self._transport.abort()
+            return
+        for stream in [*self._streams.values()]:
+            self._check_stream(stream, moment)
+        if self._service.draining or (self.idle and moment - self.seen > limits.idle_s):
+            self._go()
+
+    def _check_stream(self, stream: Exchange, moment: float) -> None:
+        channel = stream.channel
+        if channel is not None:
+            if channel.deadline and channel.deadline < moment:
+                self._refuse(stream, DeadlineExceeded("the stream's deadline has passed"))
+        elif not stream.ended and not stream.over:
+            limit = self._limits.head_s + stream.size / 1024
+            if moment - stream.begun > limit:
+                self._cut(stream, h2.CANCEL)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is being read and nothing is owed."""
+        return not self._streams and self._frames.between
+
+    def end(self, since: float) -> None:
+        """Says that no new request is taken; closes the connection once nothing is owed."""
+        self._go()
+
+    def _go(self) -> None:
+        if not self._going and not self._writer.closed:
+            self._going = True
+            self.put(h2.frame(h2.GOAWAY, 0, 0, h2.number(self._highest) + h2.number(0)))
+        self._writer.end_when_done()

@@ -1,0 +1,259 @@
+"""One stream of HTTP/2: what has come of its request, and what of its answer waits to be sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from fairlead.core.access import Caller
+from fairlead.core.call import Call, Head, Reply, Route
+from fairlead.core.call import Stream as WireEnd
+from fairlead.core.clock import now
+from fairlead.core.errors import BadRequestHead, BodyTooLarge
+from fairlead.edge import grpc
+from fairlead.edge.grpc import Unframer
+from fairlead.edge.http2_frames import literal, status
+
+WINDOW = 256 << 10
+"""Bytes that we take of a new stream before we say that we take more."""
+_MOST_UNSENT = 256 << 10
+"""Bytes beyond which a wire is asked to wait before it sends more."""
+MOST_ASKED = 64
+"""Predictions of one open stream that may be under way; beyond it, no more of it is read."""
+
+
+class Sender(Protocol):
+    """How the answer of a stream is sent (http2_writer.py)."""
+
+    def begin(self, stream: Exchange, block: bytes, last: bool) -> None: ...
+
+    def add(self, stream: Exchange, pieces: Sequence[bytes | memoryview]) -> None: ...
+
+    def finish(self, stream: Exchange, trailers: bytes) -> None: ...
+
+
+class Asker(Protocol):
+    """What the stream of a wire needs of its connection (http2.py)."""
+
+    def predict(self, call: Call, head: Head, message: bytes) -> None:
+        """Hands a call of an open stream to the prediction path."""
+        ...
+
+    def read_on(self, stream: Exchange) -> None:
+        """Lets the other side send more on a stream that had too much under way."""
+        ...
+
+
+class Exchange:
+    """One request and its answer.
+
+    window:    bytes that the other side takes at the moment. credit: bytes that we took and have
+               not said so. room: bytes that it may still send.
+    body:      pieces of a request's body, for plain HTTP. frames: for gRPC.
+    message:   of a unary gRPC call.
+    ended:     the other side has sent everything. over: our answer is sent whole, or is cut off.
+    queue:     what waits to be sent; unsent: its bytes; trailers: what follows it, b"" for nothing.
+    """
+
+    __slots__ = (
+        "begun",
+        "body",
+        "call",
+        "channel",
+        "closing",
+        "credit",
+        "ended",
+        "frames",
+        "head",
+        "id",
+        "message",
+        "over",
+        "queue",
+        "refused",
+        "room",
+        "size",
+        "trailers",
+        "unsent",
+        "window",
+    )
+
+    def __init__(self, number: int, head: Head, window: int) -> None:
+        self.id = number
+        self.head = head
+        self.window = window
+        self.room = WINDOW
+        self.credit = 0
+        self.body: list[bytes] = []
+        self.size = 0
+        self.frames: Unframer | None = None
+        self.message: bytes | None = None
+        self.channel: GrpcChannel | None = None
+        self.call: Call | None = None
+        self.begun = now()
+        self.ended = self.over = self.refused = self.closing = False
+        self.queue: deque[bytes | memoryview] = deque()
+        self.unsent = 0
+        self.trailers: bytes | None = None
+
+    def take(self, part: bytes, most: int) -> None:
+        """A piece of the body has come. most: bytes that a body may have.
+
+        Raises BodyTooLarge, BadRequestHead, and what `Unframer.feed` does.
+        """
+        channel = self.channel
+        if channel is None:
+            self.size += len(part)
+        if self.frames is None:
+            if self.size > most:
+                raise BodyTooLarge(f"the body exceeds {most} bytes")
+            self.body.append(part)
+            return
+        for message in self.frames.feed(part):
+            if channel is not None:
+                if channel.wire is not None:
+                    channel.wire.message(message)
+            elif self.message is not None:
+                raise BadRequestHead("a unary call has one message", where="body")
+            else:
+                self.message = message
+
+    def whole(self) -> bytes | None:
+        """The body, once everything has come; None for a stream, which is told.
+
+        Raises BadRequestHead for a body that is not what its head or its frames promise.
+        """
+        if self.channel is not None:
+            if self.channel.wire is not None:
+                self.channel.wire.ended()
+            return None
+        if self.frames is None:
+            body, self.body = b"".join(self.body), []
+            if 0 <= self.head.length != len(body):
+                raise BadRequestHead("the body has another length", where="content-length")
+            return body
+        message, self.message = self.message, None
+        if message is None or not self.frames.whole:
+            raise BadRequestHead("a unary call has one message", where="body")
+        return message
+
+    def left(self) -> None:
+        """Nobody waits for the answer any more."""
+        if self.call is not None:
+            self.call.gone = True
+        if self.channel is not None:
+            self.channel.leave()
+        self.queue.clear()
+        self.unsent = 0
+        self.over = True
+
+
+class GrpcChannel:
+    """The caller's end of a gRPC stream (core/call.py: Channel)."""
+
+    def __init__(
+        self, sender: Sender, asker: Asker, stream: Exchange, caller: Caller, deadline: float
+    ) -> None:
+        """deadline: `clock.now` after which nobody listens; 0 where the caller named none."""
+        self.head = stream.head
+        self.caller = caller
+        self.deadline = deadline
+        self._sender = sender
+        self._asker = asker
+        self._stream = stream
+        self._begun = self._ended = False
+        self._asked: set[Call] = set()
+        self.wire: WireEnd | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether more is unsent than should be."""
+        return self._stream.unsent > _MOST_UNSENT
+
+    @property
+    def busy(self) -> bool:
+        """Whether so much is under way that no more is read."""
+        return len(self._asked) >= MOST_ASKED
+
+    def begin(self, reply: Reply) -> None:
+        """gRPC has one beginning."""
+        if not self._begun:
+            self._begun = True
+            self._sender.begin(self._stream, grpc.begin(), last=False)
+
+    def send(self, message: bytes) -> None:
+        """Sends one message, or keeps it until the caller takes it."""
+        if self._ended or self._stream.over:
+            return
+        self.begin(Reply(200, b""))
+        self._sender.add(self._stream, (grpc.prefix(len(message)), message))
+
+    def end(self, reply: Reply | None = None) -> None:
+        """Ends the stream with what the reply's trailers say, or well."""
+        if self._ended or self._stream.over:
+            return
+        self._ended = True
+        block = grpc.ending(reply or Reply(200, b""))
+        if not self._begun:
+            self._begun = True
+            self._sender.begin(self._stream, grpc.begin() + block, last=True)
+        else:
+            self._sender.finish(self._stream, block)
+
+    def predict(
+        self,
+        route: Route,
+        message: bytes,
+        done: Callable[[Call], None],
+        piece: Callable[[Call], None] | None = None,
+    ) -> Call:
+        """Asks for a prediction by a message of the stream."""
+        moment = now()
+        deadline = moment + self.head.patience
+        if self.deadline:
+            deadline = min(deadline, self.deadline)
+
+        def over(call: Call) -> None:
+            was_busy = self.busy
+            self._asked.discard(call)
+            if not call.gone:
+                done(call)
+            if was_busy and not self.busy:
+                self._asker.read_on(self._stream)
+
+        call = Call(route, moment, deadline, len(message), True, over)
+        call.piece = piece
+        self._asked.add(call)
+        self._asker.predict(call, self.head.on(route), message)
+        return call
+
+    def leave(self) -> None:
+        """The caller is gone."""
+        self._ended = True
+        for call in self._asked:
+            call.gone = True
+        self._asked.clear()
+        if self.wire is not None:
+            wire, self.wire = self.wire, None
+            wire.left()
+
+
+def http_block(reply: Reply, size: int, date: bytes) -> bytes:
+    """The header lines of a plain HTTP answer with a body of so many bytes."""
+    lines = [
+        status(reply.status),
+        literal(b"content-type", reply.media_type.encode("latin-1")),
+        literal(b"content-length", str(size).encode()),
+        literal(b"date", date),
+    ]
+    lines += [literal(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in reply.headers]
+    return b"".join(lines)
+
+
+def about(usage: bytes, told: bytes) -> bytes:
+    """The header lines about the record of a call and about what is left of its limits."""
+    block = literal(b"fairlead-usage-id", usage) if usage else b""
+    if not told:
+        return block
+    lines = [line.partition(b": ") for line in told.split(b"\r\n") if line]
+    return block + b"".join([literal(name.lower(), value) for name, _, value in lines])
