@@ -345,19 +345,6 @@ def test_a_timeout_that_has_passed_is_said_and_none_is_none(server):
         assert answer.status_code == 200
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"parameters": {"binary_data_output": True}},
-        {"outputs": [{"name": "value", "parameters": {"binary_data": True}}]},
-        {"outputs": [{"name": "value", "parameters": {"classification": 1}}]},
-    ],
-    ids=str,
-)
-def test_what_is_not_there_yet_says_so(server, more):
-    refused(infer(server, "total", tensor([1, 2, 3]), **more), "UNSUPPORTED", 501)
-
-
 def test_the_content_type_plays_no_part(server):
     body = json.dumps({"inputs": [tensor([1, 2, 3])]}).encode()
     for media in ("text/plain", "application/octet-stream", "multipart/form-data; boundary=x", ""):

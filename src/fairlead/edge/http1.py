@@ -319,15 +319,17 @@ class Http1(asyncio.Protocol):
         closing = not done.keep_alive or (service.draining and not self._pending)
         if done.reply is None and not closing:
             # Only what was recorded is answered without a reply of its own, so it has an id.
+            about = (done.usage, len(payload))
             if done.told:
-                head = service.ok_head_told % (done.usage, len(payload), done.told)
+                transport.write(service.ok_head_told % (*about, done.told) + payload)
             else:
-                head = service.ok_head % (done.usage, len(payload))
-            transport.write(head + payload)
+                transport.write(service.ok_head % about + payload)
             return
-        bare = isinstance(done, Plain) and done.bare
-        head = service.head_of(done.reply, payload, closing, done.usage, done.told)
-        transport.write(head + (b"" if bare else payload))
+        size = len(payload) + sum(map(len, done.tail))
+        head = service.head_of(done.reply, size, closing, done.usage, done.told)
+        transport.write(head + (b"" if isinstance(done, Plain) and done.bare else payload))
+        for piece in done.tail:
+            transport.write(piece)
         if closing:
             self._end_writing()
 

@@ -18,6 +18,7 @@ class Plain:
     __slots__ = ("bare", "keep_alive", "payload", "reply")
     usage = -1
     told = b""
+    tail = ()
 
     def __init__(self, reply: Reply | None, keep_alive: bool, bare: bool) -> None:
         self.reply = reply

@@ -254,21 +254,21 @@ class HttpService:
     def head_of(
         self,
         reply: Reply | None,
-        payload: bytes,
+        size: int,
         closing: bool,
         usage: int = -1,
         told: bytes = b"",
     ) -> bytes:
-        """Status line and headers of an answer.
+        """Status line and headers of an answer with a body of `size` bytes.
 
         usage: the call's number in the journal. told: further header lines, each with its end.
         """
-        reply = reply or Reply(200, payload)
+        reply = reply or Reply(200, b"")
         lines = [
             f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Error')}",
             f"content-type: {reply.media_type}",
             f"date: {self._date.decode()}",
-            f"content-length: {len(payload)}",
+            f"content-length: {size}",
             *(f"{name}: {value}" for name, value in reply.headers),
         ]
         if usage >= 0:

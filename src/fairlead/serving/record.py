@@ -26,7 +26,7 @@ from fairlead.usage.journal import Columns, Journal
 _OK, _FAILED, _ABANDONED = 0, 1, 2
 # One attribute of many calls: `map` over these makes no frame per list.
 _rows, _bytes_in = attrgetter("rows"), attrgetter("bytes_in")
-_payload, _compute_ns = attrgetter("payload"), attrgetter("compute_ns")
+_compute_ns = attrgetter("compute_ns")
 _decision, _withheld = attrgetter("decision"), attrgetter("withheld")
 _who = attrgetter("caller.who")
 
@@ -88,6 +88,12 @@ def _as_ours(call: Call, error: Exception) -> FairleadError:
     return Internal("the answer could not be written")
 
 
+def _size(call: Call) -> int:
+    """Bytes of an answer's body."""
+    size = len(call.payload or b"")
+    return size + sum(map(len, call.tail)) if call.tail else size
+
+
 def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
     """Appends all calls to the journal in one write; what cannot be recorded is not answered."""
     status = [_OK] * len(calls)
@@ -101,7 +107,7 @@ def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
     columns = Columns(
         rows=[*map(_rows, calls)],
         bytes_in=[*map(_bytes_in, calls)],
-        bytes_out=[*map(len, map(_payload, calls))],
+        bytes_out=[*map(_size, calls)],
         compute_ns=[*map(_compute_ns, calls)],
         status=status,
         decision=decision,
@@ -167,4 +173,4 @@ def _set_error(call: Call, error: FairleadError) -> None:
     # memory until the collector comes by, seventy large ones at a time.
     call.error = error.with_traceback(None)
     call.reply = call.route.error(error)
-    call.payload = call.reply.body
+    call.payload, call.tail = call.reply.body, ()

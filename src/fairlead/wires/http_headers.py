@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead.core.errors import Code, FairleadError, MethodNotAllowed
 
-_LATER = (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
+RETRIED = (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
 
 
 def headers_of(error: FairleadError) -> tuple[tuple[str, str], ...]:
@@ -13,7 +13,7 @@ def headers_of(error: FairleadError) -> tuple[tuple[str, str], ...]:
         return (("allow", ", ".join(error.allowed)),)
     if error.code is Code.UNAUTHENTICATED:
         return (("www-authenticate", 'Bearer realm="fairlead"'),)
-    if error.code not in _LATER:
+    if error.code not in RETRIED:
         return ()
     again: int | None = getattr(error, "retry_after", 1)
     return () if again is None else (("retry-after", str(again)),)

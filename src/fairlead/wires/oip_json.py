@@ -1,133 +1,98 @@
 """Open Inference Protocol v2: a JSON request to a call, the outputs of a batch to JSON answers.
 
 The answers of joined calls are written together: one pass over each output array for the whole
-batch, then a cut per call.
+batch, then a cut per call. Tensors that come or go as bytes are in `oip_binary.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
 from fairlead.core.call import Call, Decode, Head
 from fairlead.core.decision import Verdicts
-from fairlead.core.errors import (
-    BadParameter,
-    DtypeMismatch,
-    DuplicateName,
-    FairleadError,
-    MalformedBody,
-    MissingField,
-    ReservedParameter,
-    ShapeInvalid,
-    UnknownName,
-    Unsupported,
-)
+from fairlead.core.errors import BadParameter, FairleadError, MalformedBody, MissingField
 from fairlead.core.limits import BodyLimits
 from fairlead.core.signature import TensorSpec
-from fairlead.core.tensor import Array, Tensor, element_count
+from fairlead.core.tensor import Array, Tensor
 from fairlead.inputs.elements import pack
-from fairlead.inputs.rows import listed
 from fairlead.inputs.strict_json import check_unique, parse
 from fairlead.serving.array_json import flat, most_rows, too_large
 from fairlead.serving.array_json import rows as text_rows
 from fairlead.serving.deciding import said
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import Served
-from fairlead.wires.oip_decisions import ADDED, added_by
+from fairlead.wires import oip_binary
+from fairlead.wires.oip_classes import classified, framed
+from fairlead.wires.oip_decisions import ADDED
 from fairlead.wires.oip_known import KnownForms
+from fairlead.wires.oip_model import Asked, OipModel, Wanted, check_parameters
 
-_MAX_DIMS = 16
-_MAX_ELEMENTS = 1 << 31
-_PLAIN = (int, float, str, bool)
-_BINARY = "inference-header-content-length"
-_SERVER_ONLY = ("sequence_id", "sequence_start", "sequence_end", "headers")
-_ENCODERS_KEPT = 64
+_NOTHING: dict[str, Any] = {}
 
 
-class OipModel:
-    """What this wire derives once from a served version."""
+class JsonModel(OipModel):
+    """What the codecs of REST derive once from a served version."""
 
     def __init__(self, served: Served, limits: BodyLimits) -> None:
-        signature = served.package.signature
-        self.served = served
-        self.limits = limits
-        self.batched = signature.batched
-        self.inputs = {spec.name: (i, spec) for i, spec in enumerate(signature.inputs)}
-        self.outputs = {spec.name: i for i, spec in enumerate(signature.outputs)}
-        self.fixed = all(d != -1 for spec in signature.inputs for d in spec.shape[1:])
-        self.added = added_by(served)
-        self._encoders: dict[tuple[Any, ...], OipEncoder] = {}
+        super().__init__(served, limits)
         self.known = KnownForms(limits)
-        self.every = self.encoder(tuple(range(len(signature.outputs))))
+        self.as_json: OipEncoder = self.encoder(OipEncoder, self.every(False))
 
-    def encoder(self, outputs: tuple[int, ...], added: tuple[str, ...] = ()) -> OipEncoder:
-        """The encoder for these outputs; one object per choice, so that equal calls may join."""
-        found = self._encoders.get((outputs, added))
-        if found is None:
-            if len(self._encoders) >= _ENCODERS_KEPT:
-                self._encoders.clear()
-            made = OipEncoder(self.served, outputs, self.limits.answer, added)
-            found = self._encoders[outputs, added] = made
-        return found
+    def chosen(self, wanted: Wanted) -> Any:
+        """The encoder for these outputs."""
+        return self.encoder(oip_binary.BinaryEncoder if any(wanted.binary) else OipEncoder, wanted)
 
 
 def infer_decoder(limits: BodyLimits) -> Decode:
     """What decodes infer requests under these limits."""
 
-    def derive(served: Served) -> OipModel:
-        return OipModel(served, limits)
+    def derive(served: Served) -> JsonModel:
+        return JsonModel(served, limits)
 
     def decode(call: Call, head: Head, body: bytes) -> None:
+        model = call.lease.derived("oip", derive)
         try:
-            _decode(call, head, body, call.lease.derived("oip", derive))
+            size = oip_binary.json_size(head.headers, len(body))
+            if size == 0:
+                oip_binary.take_bare(call, model, body)
+            else:
+                _decode(call, body, model, size)
         except FairleadError as error:
             raise discreet(call.lease.private, error) from None
 
     return decode
 
 
-def _decode(call: Call, head: Head, body: bytes, model: OipModel) -> None:
-    """Fills `call` from an infer request. Raises the FairleadError that says what is wrong."""
-    if _BINARY in head.headers:
-        _refuse_binary(head.headers[_BINARY], len(body))
-    if model.known.fill(call, body):
+def _decode(call: Call, body: bytes, model: JsonModel, size: int) -> None:
+    """Fills `call` from an infer request of which `size` bytes are JSON, -1 for all.
+
+    Raises the FairleadError that says what is wrong.
+    """
+    text = body if size < 0 else body[:size]
+    if size < 0 and model.known.fill(call, body):
         return
-    request = parse(body, model.limits)
+    request = parse(text, model.limits)
     if request.__class__ is not dict:
         raise MalformedBody("the body must be a JSON object with `inputs`")
     inputs = request.get("inputs")
     if inputs.__class__ is not list or not inputs:
         raise MissingField("`inputs` must be a list of tensors", where="inputs")
     if len(request) > 1:
-        _options(call, model, request)
+        read_options(call, model, request)
     else:
-        call.encoder = model.every
-    check_unique(body, _keys(request, inputs))
-    booleans = b"true" in body or b"false" in body
-    specs = model.inputs
-    single = len(inputs) == 1 and len(specs) == 1
-    if single:
-        tensors = [_tensor(inputs[0], specs, booleans)[1]]
-    else:
-        tensors = _tensors(inputs, specs, booleans)
-    call.inputs = tensors
-    call.rows = tensors[0].shape[0] if model.batched else 1
-    if model.fixed:
-        call.group = call.encoder
-    else:
-        call.group = (call.encoder, *[t.shape[1:] for t in tensors])
-    if single:
-        model.known.learn(call, specs[inputs[0]["name"]][1], body, request)
-
-
-def _refuse_binary(given: str, size: int) -> NoReturn:
-    """Raises for a body that says how much of it is JSON and how much is binary."""
-    if not (given.isascii() and given.isdigit() and len(given) < 19 and int(given) <= size):
-        raise BadParameter("it must be a count of bytes, at most those of the body", where=_BINARY)
-    raise Unsupported("binary tensor data is not there yet", fix="Send the tensors as JSON")
+        call.encoder = model.as_json
+    check_unique(text, _keys(request, inputs))
+    booleans = b"true" in text or b"false" in text
+    blobs = oip_binary.Blobs(body, len(text))
+    found = [_tensor(one, model, booleans, blobs) for one in inputs]
+    blobs.check_end()
+    single = len(found) == 1 and len(model.inputs) == 1
+    model.finish(call, [found[0][1]] if single else model.gathered(found))
+    if single and size < 0 and not call.parameters:
+        model.known.learn(call, model.inputs[inputs[0]["name"]][1], body, request)
 
 
 def _keys(request: dict[str, Any], inputs: list[Any]) -> int:
@@ -144,7 +109,7 @@ def _keys(request: dict[str, Any], inputs: list[Any]) -> int:
     return count
 
 
-def _options(call: Call, model: OipModel, request: dict[str, Any]) -> None:
+def read_options(call: Call, model: JsonModel, request: dict[str, Any]) -> None:
     """`id`, `outputs` and `parameters`; further keys are ignored, as the protocol asks."""
     identity = request.get("id")
     if identity is not None:
@@ -152,86 +117,34 @@ def _options(call: Call, model: OipModel, request: dict[str, Any]) -> None:
             raise BadParameter("`id` must be text", where="id")
         call.note = orjson.dumps(identity) if identity else None
     parameters = request.get("parameters")
+    binary = False
     if parameters is not None:
-        _parameters(call, parameters)
-    wanted = request.get("outputs")
-    call.encoder = model.every if not wanted else model.encoder(*_outputs(model, wanted))
-
-
-def _outputs(model: OipModel, wanted: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The positions of the model's outputs that are asked for, and what of the guards' words."""
-    if wanted.__class__ is not list:
+        if parameters.__class__ is not dict:
+            raise MalformedBody("`parameters` must be an object", where="parameters")
+        binary = check_parameters(call, parameters)
+    asked = request.get("outputs")
+    if not asked:
+        call.encoder = model.chosen(model.every(binary)) if binary else model.as_json
+        return
+    if asked.__class__ is not list:
         raise MalformedBody("`outputs` must be a list", where="outputs")
-    chosen: list[int] = []
-    added: list[str] = []
-    for number, output in enumerate(wanted):
-        name: Any = output.get("name") if output.__class__ is dict else None
-        if name.__class__ is str and name in model.added and name not in added:
-            added.append(name)
-            continue
-        position = model.outputs.get(name) if name.__class__ is str else None
-        if position is None:
-            raise UnknownName(
-                f"the model has no output {_named(name)}",
-                where=f"outputs[{number}]",
-                fix=f"Its outputs: {listed([*model.outputs, *model.added])}",
-            )
-        if position in chosen:
-            raise DuplicateName(f"output {name!r} is asked for twice", where=f"outputs[{number}]")
-        asked = output.get("parameters")
-        if asked.__class__ is dict and (asked.get("binary_data") or "classification" in asked):
-            raise Unsupported(
-                "binary and classification outputs are not there yet", where=f"outputs[{number}]"
-            )
-        chosen.append(position)
-    # Decisions alone still need the model's answer to be made; the caller gets it too.
-    return tuple(chosen) or tuple(range(len(model.outputs))), tuple(added)
+    wanted = model.wanted([_asked(one, i) for i, one in enumerate(asked)], binary)
+    call.encoder = model.chosen(wanted)
 
 
-def _parameters(call: Call, parameters: Any) -> None:
-    if parameters.__class__ is not dict:
-        raise MalformedBody("`parameters` must be an object", where="parameters")
-    for key, value in parameters.items():
-        if key in _SERVER_ONLY or key.startswith(("triton_", "fairlead_")):
-            raise ReservedParameter(f"the parameter {key[:80]!r} is not the caller's to set")
-        if value.__class__ not in (str, int, float, bool):
-            raise BadParameter(
-                f"the parameter {key[:80]!r} must be text, a number or a boolean",
-                where="parameters",
-            )
-        if key == "timeout":
-            if value.__class__ is not int or value < 0:
-                raise BadParameter("`timeout` must be a count of microseconds", where="parameters")
-            if value:
-                call.deadline = min(call.deadline, call.received + value / 1e6)
-        elif key == "binary_data_output" and value:
-            raise Unsupported("binary tensor data is not there yet", where="parameters")
-
-
-def _tensors(
-    inputs: list[Any], specs: dict[str, tuple[int, TensorSpec]], booleans: bool
-) -> list[Tensor]:
-    found: list[Any] = [None] * len(specs)
-    rows = -1
-    for tensor in inputs:
-        position, decoded = _tensor(tensor, specs, booleans)
-        if found[position] is not None:
-            raise DuplicateName(f"input {tensor['name']!r} is given twice")
-        found[position] = decoded
-        rows = max(rows, decoded.shape[0]) if decoded.shape else rows
-    for name, (position, spec) in specs.items():
-        tensor = found[position]
-        if tensor is None:
-            raise MissingField(f"input {name!r} is missing", fix=f"Inputs: {listed([*specs])}")
-        if spec.shape and spec.shape[0] == -1 and tensor.shape[0] != rows:
-            raise ShapeInvalid(
-                f"input {name!r} has {tensor.shape[0]} rows, another input has {rows}"
-            )
-    return found
+def _asked(output: Any, number: int) -> Asked:
+    """One entry of `outputs`. Raises MalformedBody."""
+    where = f"outputs[{number}]"
+    if output.__class__ is not dict:
+        return Asked(None, _NOTHING, where)
+    parameters = output.get("parameters")
+    if parameters is not None and parameters.__class__ is not dict:
+        raise MalformedBody("`parameters` must be an object", where=where)
+    return Asked(output.get("name"), parameters or _NOTHING, where)
 
 
 def _tensor(
-    given: Any, specs: dict[str, tuple[int, TensorSpec]], booleans: bool
+    given: Any, model: JsonModel, booleans: bool, blobs: oip_binary.Blobs
 ) -> tuple[int, Tensor]:
     """One input tensor and its position in the signature."""
     try:
@@ -240,88 +153,40 @@ def _tensor(
         raise MissingField(
             "every input needs `name`, `shape`, `datatype` and `data`", where="inputs"
         ) from None
-    known = specs.get(name) if name.__class__ is str else None
-    if known is None:
-        raise UnknownName(
-            f"the model has no input {_named(name)}", fix=f"Its inputs: {listed([*specs])}"
-        )
-    position, spec = known
-    if datatype != spec.dtype.name:
-        raise DtypeMismatch(
-            f"input {name!r} is {spec.dtype}, not {_named(datatype)}",
-            where="datatype",
-            fix=f"Send datatype {spec.dtype}",
-        )
+    position, spec, count = model.input(name, datatype, shape)
+    parameters = given.get("parameters")
     data = given.get("data")
+    if parameters is not None and data is None:
+        return position, blobs.next(spec, tuple(shape), count, parameters)
     if data.__class__ is not list:
         raise MissingField(f"input {name!r} needs `data`: a list of its elements", where=name)
-    count = 1
-    for dim in shape if shape.__class__ is list else (0,):
-        if dim.__class__ is not int or dim < 1:
-            _refuse_shape(shape, spec)
-        count *= dim
-    if count > _MAX_ELEMENTS or not _fits(shape, spec.shape):
-        _refuse_shape(shape, spec)
+    if parameters and parameters.__class__ is dict and "binary_data_size" in parameters:
+        raise BadParameter(f"input {name!r} has both `data` and binary data", where=name)
     packed = pack(
         spec.dtype, shape, count, data, booleans=booleans, missing=spec.missing, where=name
     )
     return position, Tensor(spec.dtype, tuple(shape), packed)
 
 
-def _named(name: Any) -> str:
-    """What stands where a name belongs, short enough for an error."""
-    return repr(name[:80]) if name.__class__ is str else f"of type {type(name).__name__}"
-
-
-def _fits(shape: list[int], wanted: tuple[int, ...]) -> bool:
-    if len(shape) != len(wanted):
-        return False
-    return all([w == s or w == -1 for s, w in zip(shape, wanted, strict=True)])
-
-
-def _refuse_shape(shape: Any, spec: TensorSpec) -> NoReturn:
-    """Raises ShapeInvalid saying why `shape` is not possible or not the signature's."""
-    place = f"input {spec.name!r}"
-    if shape.__class__ is not list or len(shape) > _MAX_DIMS:
-        raise ShapeInvalid("`shape` must be a list of at most 16 sizes", where=place)
-    shown = f"[{', '.join(str(d)[:20] if d.__class__ in _PLAIN else '?' for d in shape)}]"
-    if any(dim.__class__ is not int or dim < 1 for dim in shape):
-        raise ShapeInvalid(
-            f"shape {shown} is impossible: every size is an integer of 1 or more", where=place
-        )
-    if element_count(shape) > _MAX_ELEMENTS:
-        raise ShapeInvalid(
-            f"shape {shown} has more elements than any request may hold", where=place
-        )
-    raise ShapeInvalid(
-        f"input {spec.name!r} has shape {list(spec.shape)} (-1 is any size), not {shown}",
-        fix="Send one row per entry of the first dimension" if spec.shape[:1] == (-1,) else None,
-    )
-
-
 class OipEncoder:
-    """Writes the answers of joined calls for one choice of outputs.
+    """Writes the answers of joined calls for one choice of outputs."""
 
-    added: names of what the guards say, as further outputs (oip_decisions.py).
-    """
-
-    def __init__(
-        self, served: Served, outputs: tuple[int, ...], most: int, added: tuple[str, ...] = ()
-    ) -> None:
-        """most: bytes that an answer may have."""
-        package = served.package
-        self.outputs = outputs
-        self.decides = "decision" in added
-        self._added = added
-        self.specs = [package.signature.outputs[i] for i in outputs]
+    def __init__(self, model: OipModel, wanted: Wanted) -> None:
+        package, most = model.served.package, model.limits.answer
+        self.outputs = wanted.outputs
+        self.decides = "decision" in wanted.added
+        self._added = wanted.added
+        self._classes = wanted.classes if any(wanted.classes) else ()
+        self.specs = [package.signature.outputs[i] for i in wanted.outputs]
         self.most_rows = most_rows(package.limits.max_rows, self.specs, most)
         self._most = most
+        written = framed(self.specs, wanted.classes)
         self._batched = package.signature.batched
-        self._fixed = self._batched and all(-1 not in spec.shape[1:] for spec in self.specs)
+        self._fixed = self._batched and all(-1 not in spec.shape[1:] for spec in written)
         start = f'{{"model_name":"{package.name}","model_version":"{package.version}",'.encode()
-        framed = [*self.specs, *(ADDED[name] for name in added)]
-        self._frames = len(framed)
-        self._template = start + b'%b"outputs":[' + b",".join(map(self._frame, framed)) + b"]}"
+        written += [ADDED[name] for name in wanted.added]
+        self._frames = len(written)
+        self._template = start + b'%b"outputs":[' + b",".join(map(self._frame, written)) + b"]}"
         self._plain = self._one_row()
 
     def _frame(self, spec: TensorSpec) -> bytes:
@@ -343,6 +208,8 @@ class OipEncoder:
     ) -> None:
         """Sets the payload of every call. Raises AnswerTooLarge."""
         most = self._most
+        if self._classes:
+            outputs = classified(outputs, self.specs, self._classes)
         if self._added and verdicts is not None:
             outputs = [*outputs, *[said(name, verdicts) for name in self._added]]
         if len(calls) == 1:
