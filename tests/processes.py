@@ -77,7 +77,7 @@ class Running:
         self.lines: list[str] = []
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.port = self.admin_port = 0
+        self.port = self.grpc_port = self.admin_port = 0
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -92,6 +92,8 @@ class Running:
             return next((line for line in [*self.lines] if line.startswith("  at http")), "")
 
         self.port = int(until(address, 60).rpartition(":")[2])
+        grpc = [line for line in self.lines if line.startswith("  gRPC at ")]
+        self.grpc_port = int(grpc[0].rpartition(":")[2]) if grpc else 0
         admin = [line for line in self.lines if line.startswith("  administration at http")]
         self.admin_port = int(admin[0].partition(",")[0].rpartition(":")[2]) if admin else 0
         return self

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from time import monotonic
 
@@ -82,18 +83,37 @@ def test_a_trained_file_is_packed_first_and_found_again_the_next_time(folder):
     assert [len(lines) for lines in said] == [1, 0]
 
 
-def test_flags_of_what_is_not_there_yet_are_taken_and_said(folder):
-    flags = ["--grpc-port", "9999", "--admin", "127.0.0.1:9998"]
-    server = start(folder, "models", "--port", "0", "--workers", "1", *flags)
+@pytest.mark.parametrize("where", ["0", "off"])
+def test_grpc_listens_where_that_is_wanted(folder, where):
+    flags = ["--port", "0", "--workers", "1", "--grpc-port", where]
+    server = start(folder, "models", *flags)
     assert server.stdout
-    notes: list[str] = []
+    lines: list[str] = []
     for line in server.stdout:
-        notes += [line] if "note: " in line else []
-        if len(notes) == 2:
+        lines.append(line)
+        if line.startswith("  administration at"):
             server.terminate()
     server.communicate(timeout=60)
-    assert "gRPC is not there yet" in notes[0]
-    assert "the admin listener is not there yet" in notes[1]
+    assert len([line for line in lines if line.startswith("  gRPC at 127.0.0.1:")]) == (
+        where == "0"
+    )
+
+
+def test_a_port_beside_ours_that_is_taken_leaves_grpc_to_our_own(folder):
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        above = taken.getsockname()[1]
+        words = ["models", "--port", str(above - 1), "--workers", "1", "--admin", "off"]
+        server = start(folder, *words)
+        assert server.stdout
+        note = next(line for line in server.stdout if "gRPC" in line)
+        server.terminate()
+        server.communicate(timeout=60)
+        assert note == f"  gRPC at 127.0.0.1:{above - 1} (port {above} is taken)\n"
+        named = start(folder, *words, "--grpc-port", str(above))
+        named.communicate(timeout=60)
+        assert named.returncode == 2
 
 
 def test_a_model_that_is_to_be_isolated_and_is_not_served_is_said(folder):

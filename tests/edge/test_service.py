@@ -98,9 +98,9 @@ def test_refusals_are_counted_by_name():
 def test_the_head_of_an_answer_holds_what_the_reply_says():
     made = service()
     reply = Reply(405, b"no", "text/plain", (("allow", "GET, HEAD"),))
-    head = made.head_of(reply, b"no", closing=True).decode()
+    head = made.head_of(reply, 2, closing=True).decode()
     lines = head.split("\r\n")
     assert lines[0] == "HTTP/1.1 405 Method Not Allowed"
     assert {"content-type: text/plain", "allow: GET, HEAD", "content-length: 2"} <= {*lines}
     assert lines[-3:] == ["connection: close", "", ""]
-    assert "connection" not in made.head_of(None, b"", closing=False).decode()
+    assert "connection" not in made.head_of(None, 0, closing=False).decode()

@@ -182,7 +182,7 @@ def test_what_lies_in_the_state_folder_is_its_owners_alone(target):
 
 
 def test_nothing_listens_but_what_was_asked_for(target):
-    """Two ports, both on loopback, and one socket that only its owner may use."""
+    """Three ports, all on loopback, and one socket that only its owner may use."""
     inodes: set[str] = set()
     running = target.running
     for process in [running.process.pid, *running.workers, *running.bookkeepers]:
@@ -200,7 +200,8 @@ def test_nothing_listens_but_what_was_asked_for(target):
             if inode in inodes and (state == "0A" or table.startswith("udp")):
                 address, port = place.split(":")
                 listening.add((address, int(port, 16)))
-    assert listening == {("0100007F", running.port), ("0100007F", running.admin_port)}
+    ports = (running.port, running.grpc_port, running.admin_port)
+    assert listening == {("0100007F", port) for port in ports}
     unix = [
         line.split()[7]
         for line in Path("/proc/net/unix").read_text().splitlines()[1:]

@@ -103,15 +103,14 @@ FRAMED = [
         "five", str(len(JSON) + 1),
     )],
     binary("5", "PARAMETER_INVALID", 400, "Inference-Header-Content-Length: 6"),
-    binary(str(len(JSON)), "UNSUPPORTED", 501),
-    binary("0", "UNSUPPORTED", 501),
+    binary("0", "SHAPE_INVALID"),
     attack("binary without its header", infer("total", inputs(
         {"name": "x", "shape": [1, 3], "datatype": "FP32", "parameters": {"binary_data_size": 12}}
-    )), "MISSING_FIELD"),
+    )), "BODY_MALFORMED"),
     attack("shared memory", infer("total", inputs(
         {"name": "x", "shape": [1, 3], "datatype": "FP32",
          "parameters": {"shared_memory_region": "r", "shared_memory_byte_size": 12}}
-    )), "MISSING_FIELD"),
+    )), "UNSUPPORTED", 501),
 ]  # fmt: skip
 
 CLASSES = {

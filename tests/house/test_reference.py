@@ -20,8 +20,12 @@ from fairlead.serving.registry import Registry
 from fairlead.serving.status import merge
 from fairlead.wires import native, oip_rest
 from fairlead.wires.admin import Admin
+from fairlead.wires.grpc_health import GrpcHealth
+from fairlead.wires.grpc_reflection import GrpcReflection
 from fairlead.wires.native import Native
+from fairlead.wires.oip_grpc import OipGrpc
 from fairlead.wires.oip_rest import OipRest
+from fairlead.wires.oip_settings import OipSettings
 
 PAGES = ROOT / "docs" / "reference"
 
@@ -98,6 +102,11 @@ WIRES = {
     "http": [
         OipRest(Registry(), lambda: True),
         Native(Registry(), lambda: True, lambda openmetrics: ""),
+    ],
+    "grpc": [
+        GrpcHealth(lambda: True),
+        GrpcReflection([]),
+        OipGrpc(Registry(), lambda: True, lambda: {"stats": {}}, OipSettings("info")),
     ],
     "administration": [Admin(lambda *args: None, lambda *args: None, dict)],
 }

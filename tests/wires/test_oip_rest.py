@@ -42,11 +42,10 @@ def error(answer, status):
 
 @pytest.mark.parametrize("address", ["/v2", "/v2/"])
 def test_the_server_says_who_it_is(server, address):
-    assert server.get(address).json() == {
-        "name": "fairlead",
-        "version": __version__,
-        "extensions": [],
-    }
+    told = server.get(address).json()
+    assert (told["name"], told["version"]) == ("fairlead", __version__)
+    assert {"classification", "binary_tensor_data", "statistics"} <= {*told["extensions"]}
+    assert "system_shared_memory" not in told["extensions"]
 
 
 def test_health_answers_with_a_body_that_clients_can_read(server):

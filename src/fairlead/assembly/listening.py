@@ -11,6 +11,8 @@ from pathlib import Path
 from fairlead.core.errors import BindRefused
 
 _BACKLOG = 1024
+_GRPC_ABOVE = 1
+"""The port of gRPC, above that of the service."""
 _ABOVE = 2
 """The port of the administration, above that of the service."""
 
@@ -30,6 +32,33 @@ def listen(host: str, port: int) -> socket.socket:
             fix="Choose another with --port (0 takes a free one)",
         ) from error
     return listener
+
+
+def above(port: int) -> int:
+    """Where gRPC listens unless somebody says otherwise: above the service; 0 for a free port."""
+    return port + _GRPC_ABOVE if port and port + _GRPC_ABOVE <= 65_535 else 0
+
+
+def listen_for_grpc(where: int | str, host: str, port: int) -> socket.socket | None:
+    """The listening socket of gRPC; None for off.
+
+    where: the setting `server.grpc_port`. port: of the service, as it was asked for. None too when
+    nobody asked for a port and the one above is taken: the service's own speaks gRPC as well.
+    Raises BindRefused saying why and what to do.
+    """
+    if where == "off":
+        return None
+    beside = above(port)
+    try:
+        return listen(host, where if isinstance(where, int) else beside)
+    except BindRefused as error:
+        if where == "auto":
+            return None
+        raise BindRefused(
+            f"gRPC cannot listen: {error.what}",
+            fix="Choose another port with --grpc-port (0 takes a free one, off none: the port of "
+            "the service speaks gRPC too)",
+        ) from None
 
 
 def listen_for_admin(

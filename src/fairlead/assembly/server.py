@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from fairlead.assembly.doors import admin_host, check_doors
 from fairlead.assembly.hosts import is_loopback
-from fairlead.assembly.listening import listen, listen_for_admin
+from fairlead.assembly.listening import above, listen, listen_for_admin, listen_for_grpc
 from fairlead.assembly.meters import check_meter_store
 from fairlead.assembly.places import check_database, database_of
 from fairlead.assembly.restore import check_whole
@@ -48,9 +48,9 @@ _CACHE = "cache"
 class Prepared:
     """A server that is checked and holds its port, and has not started.
 
-    listener, admin, lock: inheritable descriptors: the listening sockets of the service and of the
-    administration (-1 for none), the state folder's lock.
-    address, admin_address: where they will answer, such as http://127.0.0.1:8080.
+    listener, grpc, admin, lock: inheritable descriptors: the listening sockets of the service, of
+    gRPC and of the administration (-1 for none), the state folder's lock.
+    address, grpc_address, admin_address: where they will answer, such as http://127.0.0.1:8080.
     identities: what the file of issuers and certificates holds.
     """
 
@@ -59,6 +59,8 @@ class Prepared:
     listener: int
     lock: int
     address: str
+    grpc: int = -1
+    grpc_address: str = ""
     admin: int = -1
     admin_address: str = ""
     identities: str = ""
@@ -86,12 +88,16 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if settings.server.tls_cert else "http"
     inside = is_loopback(admin_host(settings))
+    grpc: socket | None = None
     try:
+        grpc = listen_for_grpc(settings.server.grpc_port, host, settings.server.port)
         admin = listen_for_admin(
             settings.server.admin, settings.server.port, "http" if inside else scheme
         )
     except BaseException:
-        listener.close()
+        for taken in (listener, grpc):
+            if taken is not None:
+                taken.close()
         raise
     return Prepared(
         settings,
@@ -99,9 +105,11 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
         _handed_on(listener),
         state,
         f"{scheme}://{shown}:{port}",
-        -1 if admin is None else _handed_on(admin[0]),
-        "" if admin is None else admin[1],
-        identities,
+        grpc_address=f"{shown}:{port if grpc is None else grpc.getsockname()[1]}",
+        grpc=-1 if grpc is None else _handed_on(grpc),
+        admin=-1 if admin is None else _handed_on(admin[0]),
+        admin_address="" if admin is None else admin[1],
+        identities=identities,
     )
 
 
@@ -124,6 +132,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
         versions=[(f.name, f.version, str(f.folder.resolve())) for f in prepared.versions],
         state=state,
         listener=prepared.listener,
+        grpc=prepared.grpc,
         admin=prepared.admin,
         status=pages,
         grace_s=_GRACE_S,
@@ -138,6 +147,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
         workers=count,
         status=pages,
         listener=prepared.listener,
+        grpc=prepared.grpc,
         admin=prepared.admin,
         inherited=[pages, told, prepared.lock],
         grace_s=_GRACE_S,
@@ -162,6 +172,11 @@ def one_thread_each() -> dict[str, str]:
 
 def _greeting(prepared: Prepared) -> list[str]:
     lines = [f"  at {prepared.address}"]
+    if prepared.grpc >= 0:
+        lines.append(f"  gRPC at {prepared.grpc_address}")
+    elif prepared.settings.server.grpc_port == "auto":
+        taken = above(prepared.settings.server.port)
+        lines.append(f"  gRPC at {prepared.grpc_address} (port {taken} is taken)")
     if prepared.admin_address:
         lines.append(f"  administration at {prepared.admin_address}, for keys with an admin scope")
     served = {found.name for found in prepared.versions}

@@ -76,6 +76,12 @@ def _list_of(words: str, pattern: str) -> Kind:
 
 _HOST = _text("a host name or an IP address", r"[^\s/]+")
 _PORT = _whole(0, 65535)
+_GRPC_PORT = Kind(
+    '"auto", "off" or a whole number from 0 to 65535',
+    lambda text: text if text in ("auto", "off") else int(text),
+    lambda v: v in ("auto", "off") or (type(v) is int and 0 <= v <= 65535),
+    lambda v: v,
+)
 _ADMIN = _text('HOST:PORT, "unix:PATH", "auto" or "off"', r"auto|off|unix:[^\s\0]+|[^\s/]+:\d{1,5}")
 _PATH = _text("a path", r"[^\0]+")
 _FILE = _text("a path", r"[^\0]*")
@@ -112,8 +118,12 @@ class Server:
     port: int = _setting(
         8080, _PORT, "The HTTP port for callers; 0 takes a free one.", flag="--port"
     )
-    grpc_port: int = _setting(
-        8081, _PORT, "The gRPC port for callers; 0 takes a free one.", flag="--grpc-port"
+    grpc_port: int | str = _setting(
+        "auto",
+        _GRPC_PORT,
+        "The gRPC port for callers; 0 takes a free one, off none, and auto the one above the "
+        "service's, which speaks gRPC too.",
+        flag="--grpc-port",
     )
     admin: str = _setting(
         "auto",

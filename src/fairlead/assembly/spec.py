@@ -18,8 +18,8 @@ class ServerSpec:
     """The orders of a server's processes.
 
     versions: (model name, version, package folder) of everything that is known.
-    listener, admin, status: inherited descriptors of the sockets of the service and of the
-              administration (-1 for none), and of the status pages.
+    listener, grpc, admin, status: inherited descriptors of the sockets of the service, of gRPC
+              and of the administration (-1 for none), and of the status pages.
     identities: what the file of issuers and certificates holds.
     """
 
@@ -29,6 +29,7 @@ class ServerSpec:
     listener: int
     status: int
     grace_s: float
+    grpc: int = -1
     admin: int = -1
     identities: str = ""
 

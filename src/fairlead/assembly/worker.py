@@ -19,13 +19,14 @@ from fairlead.access.leases import Leases
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.assembly.doors import Door, identity_rules, server_tls, trusted_proxies
 from fairlead.assembly.edges import body_limits, http_limits, policy
+from fairlead.assembly.protocols import Knowledge, Protocols
 from fairlead.assembly.spec import RUNNERS, ServerSpec, read_spec
 from fairlead.core.allowance import parse_limits
 from fairlead.core.clock import monotonic_ns, now
 from fairlead.core.errors import TlsInvalid
 from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Runtime
-from fairlead.edge.router import Router
+from fairlead.edge.front import HTTP2, http2
 from fairlead.edge.service import HttpService
 from fairlead.packages.repository import Found
 from fairlead.serving.admission import Admission
@@ -49,7 +50,6 @@ from fairlead.serving.status import StatusPages
 from fairlead.usage.feedback import FeedbackLog
 from fairlead.usage.journal import Journal, new_writer
 from fairlead.wires.native import Native
-from fairlead.wires.oip_rest import OipRest
 
 NATIVE = ("python", "sklearn", "xgboost", "lightgbm", "catboost", "torch", "tensorflow")
 """The runtimes of models that are code; each is a file of runtimes/ that a runner loads."""
@@ -93,17 +93,22 @@ class Worker:
         self._reporting.listen((ISSUERS,), self._issuers.hear, lambda: None)
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
         bodies = body_limits(spec.settings)
-        wires = [OipRest(self._registry, self._ready, bodies), self._native(bodies)]
+        known = Knowledge(
+            self._registry, self._ready, self._pages.counts, bodies, spec.settings.log.level
+        )
+        self._protocols = Protocols(known, self._native(bodies))
         self._service = HttpService(
-            Router(wires),
+            self._protocols.http,
             self._path,
             http_limits(spec.settings),
             log,
             self._writer,
             proxies=proxies,
             listed=self._admission.lists_origin,
+            grpc=self._protocols.grpc,
         )
         self._door = Door(server_tls(spec.settings), self._service)
+        self._grpc_door: Door | None = None
         self._over = asyncio.Event()
         self._frozen = False
         self._accepting = False
@@ -132,9 +137,11 @@ class Worker:
         await self._callers_known()
         listener = socket.socket(fileno=os.dup(self._spec.listener))
         server = await loop.create_server(self._door.connection, sock=listener, backlog=_BACKLOG)
+        servers = [server, *await self._listen_for_grpc(loop)]
         self._accepting = True
         await self._over.wait()
-        server.close()
+        for one in servers:
+            one.close()
         os.close(self._spec.listener)
         await self._drain()
         self._leases.close()
@@ -157,6 +164,17 @@ class Worker:
             self._rations.left,
             lambda given, done: self._reporting.ask({"kind": "usage", "given": given}, done),
         )
+
+    async def _listen_for_grpc(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
+        """The listener that speaks gRPC alone, if there is one."""
+        if self._spec.grpc < 0:
+            return []
+        door = self._grpc_door = Door(
+            server_tls(self._spec.settings, (HTTP2,)), self._service, http2
+        )
+        listener = socket.socket(fileno=self._spec.grpc)
+        made = await loop.create_server(door.connection, sock=listener, backlog=_BACKLOG)
+        return [made]
 
     def _batcher(self, served: Served, plan: Plan) -> Batcher:
         loop = asyncio.get_running_loop()
@@ -184,6 +202,7 @@ class Worker:
         self._pages.publish(self._index, self._status())
         self._reporting.beat()
         self._issuers.beat()
+        self._protocols.beat()
         for batcher in self._manager.batchers:
             batcher.tick()
             if batcher.stuck:
@@ -192,6 +211,8 @@ class Worker:
         if self._ticks % 4 == 0:
             self._service.tick()
             self._door.tick()
+            if self._grpc_door is not None:
+                self._grpc_door.tick()
             self._feedback.rest()
             for served in self._registry.served():
                 for kept in (served.outcomes, served.payloads):

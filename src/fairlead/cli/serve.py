@@ -6,11 +6,6 @@ import argparse
 
 SUMMARY = "Serve a repository, a package or a trained file over HTTP"
 
-_LATER = {
-    "server.grpc_port": "gRPC is not there yet: it comes with the wires; --grpc-port does nothing",
-    "server.admin": "the admin listener is not there yet; --admin does nothing",
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Paths, and a flag for every setting that has one."""
@@ -31,9 +26,4 @@ def run(args: argparse.Namespace) -> int:
     from fairlead.assembly.server import become, prepare
 
     settings = read(flags_of(args), args.config)
-    notes = [
-        f"  note: {note}"
-        for name, note in _LATER.items()
-        if settings.origins.get(name, "default") != "default"
-    ]
-    become(prepare(args.paths, settings), notes)
+    become(prepare(args.paths, settings), [])

@@ -15,7 +15,19 @@ from fairlead.core.errors import AddressNotFound, BadRequestHead, FairleadError,
 if TYPE_CHECKING:
     from fairlead.core.promises import Wire
 
-PUBLIC_ADDRESSES = frozenset(("/", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"))
+PUBLIC_ADDRESSES = frozenset(
+    (
+        "/",
+        "/livez",
+        "/readyz",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/inference.GRPCInferenceService/ServerLive",
+        "/inference.GRPCInferenceService/ServerReady",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+    )
+)
 """Everything that is answered without a caller: whether we live and are ready, and no name. A route
 that calls itself public and does not stand here is not answered at all."""
 

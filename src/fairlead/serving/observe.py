@@ -28,6 +28,7 @@ class Stats:
 
     outcomes: answers by "ok" or the error's name.
     seconds:  answers per latency bucket, from the last byte read to the answer's bytes.
+    last:     `clock.now` of the last answer, 0 before the first; of this worker alone.
     outcomes_lost: served rows that the outcome log could not take.
     """
 
@@ -37,6 +38,7 @@ class Stats:
         "bytes_out",
         "compute_ns",
         "decisions",
+        "last",
         "outcomes",
         "outcomes_lost",
         "rows",
@@ -55,6 +57,7 @@ class Stats:
         self.bytes_out = 0
         self.compute_ns = 0
         self.outcomes_lost = 0
+        self.last = 0.0
 
     def refuse(self, outcome: str) -> None:
         """Counts a call that was refused or failed before it had an answer."""
@@ -84,6 +87,7 @@ class Stats:
     def answered(self, calls: Sequence[Call], moment: float) -> None:
         """Counts the calls of one execution by outcome and latency, answered at `moment`."""
         seconds, good = self.seconds, 0
+        self.last = moment
         for call in calls:
             spent = moment - call.received
             seconds[bisect_left(BUCKETS, spent)] += 1
@@ -95,7 +99,7 @@ class Stats:
         self.outcomes[OK] = self.outcomes.get(OK, 0) + good
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "last"}
 
 
 _FAMILIES = (

@@ -34,8 +34,8 @@ class Orders:
     """What to run; written by assembly, read once.
 
     worker, bookkeeper: command lines; the arguments {index} and {pipe} are filled in.
-    listener, admin:    descriptors of the listening sockets: for the workers, and for the
-                        bookkeeper (-1 for none).
+    listener, grpc, admin: descriptors of the listening sockets: two for the workers, and one for
+                        the bookkeeper (-1 for none).
     inherited:          further descriptors that the children keep (status pages, settings, lock).
     grace_s:            seconds between SIGTERM and the end.
     log:                the least level that is written, and "json" or "text".
@@ -51,6 +51,7 @@ class Orders:
     grace_s: float
     log: tuple[str, str]
     greeting: list[str]
+    grpc: int = -1
     admin: int = -1
 
 
@@ -126,9 +127,11 @@ class Supervisor:
         told = {"{index}": str(child.index), "{pipe}": str(self._life)}
         command = [told.get(argument, argument) for argument in child.command]
         handles = [*self._orders.inherited, self._life]
-        listener = self._orders.listener if child.index >= 0 else self._orders.admin
-        if listener >= 0:
-            handles.append(listener)
+        orders = self._orders
+        listeners = (orders.listener, orders.grpc) if child.index >= 0 else (orders.admin,)
+        for listener in listeners:
+            if listener >= 0:
+                handles.append(listener)
         child.started, child.ending = now(), False
         try:
             child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=handles)
@@ -162,7 +165,9 @@ class Supervisor:
         """Drains the workers, then the bookkeeper; whoever outstays the grace is killed."""
         log("draining", grace_s=self._orders.grace_s)
         # With the workers' own closed too, new callers are refused at once and go elsewhere.
-        os.close(self._orders.listener)
+        for listener in (self._orders.listener, self._orders.grpc):
+            if listener >= 0:
+                os.close(listener)
         clean = True
         for children in (self._workers, [self._bookkeeper]):
             running = [c.process for c in children if c.process is not None]

@@ -59,3 +59,17 @@ def methods(service: str) -> dict[str, tuple[Any, Any]]:
         method.name: (message(method.input_type.full_name), message(method.output_type.full_name))
         for method in found.methods
     }
+
+
+def files_with(symbol: str) -> list[bytes]:
+    """The file that declares a symbol and those that it imports; none for an unknown name."""
+    try:
+        first: Any = _pool().FindFileContainingSymbol(symbol)
+    except KeyError:
+        return []
+    wanted, names = [first], set[str]()
+    while wanted:
+        file = wanted.pop()
+        names.add(file.name)
+        wanted += [other for other in file.dependencies if other.name not in names]
+    return [f.SerializeToString() for f in compiled().file if f.name in names]

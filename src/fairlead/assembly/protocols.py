@@ -1,0 +1,58 @@
+"""The protocols that a worker speaks: every wire, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.core.limits import BodyLimits
+from fairlead.core.promises import Wire
+from fairlead.edge.router import Router
+from fairlead.serving.control import Control
+from fairlead.serving.registry import Registry
+from fairlead.wires import grpc_health, oip_grpc
+from fairlead.wires.grpc_health import GrpcHealth
+from fairlead.wires.grpc_reflection import GrpcReflection
+from fairlead.wires.native import Native
+from fairlead.wires.oip_grpc import OipGrpc
+from fairlead.wires.oip_rest import OipRest
+from fairlead.wires.oip_settings import OipSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What the wires are told of the worker that they stand in.
+
+    ready: whether calls are taken. counts: what all workers have counted. limits: of bodies.
+    level: of the log. control: loads and unloads models.
+    """
+
+    registry: Registry
+    ready: Callable[[], bool]
+    counts: Callable[[], Mapping[str, Any]]
+    limits: BodyLimits
+    level: str
+    control: Control | None = None
+
+
+class Protocols:
+    """The wires of one worker. own: our own protocol, which answers what no other does."""
+
+    def __init__(self, known: Knowledge, own: Native) -> None:
+        settings = OipSettings(known.level)
+        oip = OipRest(
+            known.registry, known.ready, known.limits, known.counts, settings, known.control
+        )
+        self.http = Router([oip, own])
+        self._health = GrpcHealth(known.ready)
+        methods = OipGrpc(
+            known.registry, known.ready, known.counts, settings, known.limits, known.control
+        )
+        services = [oip_grpc.SERVICE, grpc_health.SERVICE]
+        over_grpc: list[Wire] = [self._health, GrpcReflection(services), methods]
+        self.grpc = Router(over_grpc)
+
+    def beat(self) -> None:
+        """Several times a second: those who watch our health are told of changes."""
+        self._health.beat()

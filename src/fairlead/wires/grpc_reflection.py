@@ -1,0 +1,97 @@
+"""Reflection over gRPC: tools ask which services there are, and for their descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fairlead.core.call import Channel, Reply, Route
+from fairlead.core.errors import AddressNotFound, FairleadError, MalformedBody, MethodNotAllowed
+from fairlead.wires.grpc_status import error_reply
+from fairlead.wires.oip_grpc import parsed
+from fairlead.wires.protos.pool import compiled, files_with, methods
+
+_SERVICE = "grpc.reflection.v1.ServerReflection"
+_OLD = "grpc.reflection.v1alpha.ServerReflection"
+"""The same protocol under the name that it had before."""
+_METHOD = "ServerReflectionInfo"
+_NOT_FOUND = 5
+
+
+class GrpcReflection:
+    """The services of a listener, described. services: their full names."""
+
+    addresses = tuple(f"POST /{service}/{_METHOD}" for service in (_SERVICE, _OLD))
+
+    def __init__(self, services: Sequence[str]) -> None:
+        self.services = [*services, _SERVICE, _OLD]
+        self._route = Route(
+            "predict", error_reply, open=lambda channel: _Reflecting(channel, self.services)
+        )
+
+    def owns(self, path: str) -> bool:
+        """The methods of this service, under both of its names."""
+        return path.startswith((f"/{_SERVICE}/", f"/{_OLD}/"))
+
+    def error(self, error: FairleadError) -> Reply:
+        """The wire's error table."""
+        return error_reply(error)
+
+    def route(self, method: str, path: str) -> Route | None:
+        """The route for a method. Raises AddressNotFound, MethodNotAllowed."""
+        if not self.owns(path):
+            return None
+        if method != "POST":
+            raise MethodNotAllowed(method, ["POST"])
+        if not path.endswith("/" + _METHOD):
+            raise AddressNotFound("this service has no such method")
+        return self._route
+
+
+class _Reflecting:
+    """One stream of questions."""
+
+    def __init__(self, channel: Channel, services: Sequence[str]) -> None:
+        self._channel = channel
+        self._services = services
+        self._takes, self._gives = methods(_SERVICE)[_METHOD]
+
+    def message(self, body: bytes) -> None:
+        try:
+            asked = parsed(self._takes, body)
+            answer = self._gives(valid_host=asked.host, original_request=asked)
+            self._fill(answer, asked)
+        except FairleadError as error:
+            self._channel.end(error_reply(error))
+            return
+        self._channel.send(answer.SerializeToString())
+
+    def _fill(self, answer: Any, asked: Any) -> None:
+        kind = asked.WhichOneof("message_request")
+        if kind is None:
+            raise MalformedBody("nothing is asked")
+        if kind == "list_services":
+            for name in self._services:
+                answer.list_services_response.service.add(name=name)
+            return
+        found: list[bytes] = []
+        if kind == "file_by_filename":
+            name = asked.file_by_filename
+            found = [f.SerializeToString() for f in compiled().file if f.name == name]
+        elif kind == "file_containing_symbol":
+            symbol: str = asked.file_containing_symbol
+            found = files_with(symbol.replace(_OLD, _SERVICE))
+        if found:
+            answer.file_descriptor_response.file_descriptor_proto.extend(found)
+        else:
+            answer.error_response.error_code = _NOT_FOUND
+            answer.error_response.error_message = "nothing of this name is described here"
+
+    def ended(self) -> None:
+        self._channel.end()
+
+    def room(self) -> None:
+        """One answer follows each question."""
+
+    def left(self) -> None:
+        """Nothing is kept."""

@@ -1,0 +1,346 @@
+"""Open Inference Protocol v2 in protobuf: ModelInferRequest to a call, outputs to its response.
+
+The bytes of tensors are cut out of a message before protobuf reads the rest, and used as they came.
+Requests that differ from an earlier one in these bytes alone are not read again. Answers are put
+together from ready-made pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fairlead.core.call import Call, Decode, Head
+from fairlead.core.decision import Verdicts
+from fairlead.core.errors import (
+    DtypeMismatch,
+    FairleadError,
+    MalformedBody,
+    MissingField,
+    ShapeInvalid,
+    TextInvalid,
+    Unsupported,
+)
+from fairlead.core.limits import BodyLimits
+from fairlead.core.signature import TensorSpec
+from fairlead.core.tensor import Array, Tensor
+from fairlead.inputs.elements import pack
+from fairlead.inputs.raw import raw_tensor
+from fairlead.serving.array_json import most_rows, too_large
+from fairlead.serving.deciding import said
+from fairlead.serving.disclosing import discreet
+from fairlead.serving.registry import Served
+from fairlead.wires.oip_binary import raw_bytes
+from fairlead.wires.oip_classes import classified, framed
+from fairlead.wires.oip_decisions import ADDED
+from fairlead.wires.oip_model import Asked, OipModel, Wanted, check_parameters
+from fairlead.wires.protos.pool import message
+from fairlead.wires.protos.wire import field, fields, varint
+
+_REQUEST = "inference.ModelInferRequest"
+_RAW = 7
+_RAW_TAG = b"\x3a"
+_CONTENTS = {
+    "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents",
+    "INT32": "int_contents", "INT64": "int64_contents", "UINT8": "uint_contents",
+    "UINT16": "uint_contents", "UINT32": "uint_contents", "UINT64": "uint64_contents",
+    "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
+}  # fmt: skip
+"""Where the typed elements of each datatype stand; the others come as bytes only."""
+_FORMS_KEPT = 32
+_MOST_AROUND = 2048
+_ROWS_KEPT = 64
+_COPIED = 64 << 10
+
+
+class ProtoModel(OipModel):
+    """What this codec derives once from a served version."""
+
+    def __init__(self, served: Served, limits: BodyLimits) -> None:
+        super().__init__(served, limits)
+        self.forms: dict[tuple[int, bytes], Form] = {}
+        self.plain: ProtoEncoder = self.encoder(ProtoEncoder, self.every(True))
+
+
+class Form:
+    """What requests have in common that differ in the bytes of their tensors only.
+
+    places: (offset, end, what stands before it) of each tensor's bytes.
+    """
+
+    __slots__ = ("_call", "_shapes", "places")
+
+    def __init__(self, call: Call, places: list[tuple[int, int, bytes]]) -> None:
+        self._call = (call.encoder, call.group, call.rows, call.note)
+        self._shapes = [(tensor.dtype, tensor.shape) for tensor in call.inputs]
+        self.places = places
+
+    def fill(self, call: Call, body: bytes) -> bool:
+        """Whether the body is of this form; then `call` is filled from it."""
+        view = memoryview(body)
+        for start, _, before in self.places[1:]:
+            if body[start - len(before) : start] != before:
+                return False
+        call.encoder, call.group, call.rows, call.note = self._call
+        call.inputs = [
+            Tensor(dtype, shape, view[start:end])
+            for (dtype, shape), (start, end, _) in zip(self._shapes, self.places, strict=True)
+        ]
+        return True
+
+
+def infer_decoder(limits: BodyLimits) -> Decode:
+    """What decodes ModelInferRequest under these limits."""
+
+    def derive(served: Served) -> ProtoModel:
+        return ProtoModel(served, limits)
+
+    def decode(call: Call, head: Head, body: bytes) -> None:
+        model = call.lease.derived("oip-proto", derive)
+        try:
+            _decode(call, body, model)
+        except FairleadError as error:
+            raise discreet(call.lease.private, error) from None
+
+    return decode
+
+
+def _decode(call: Call, body: bytes, model: ProtoModel) -> None:
+    """Fills `call` from a request. Raises the FairleadError that says what is wrong."""
+    for (size, start), form in model.forms.items():
+        if size == len(body) and body.startswith(start) and form.fill(call, body):
+            return
+    rest, raws, places = _split(body)
+    try:
+        request: Any = message(_REQUEST).FromString(rest)
+    except Exception as error:  # protobuf's own error has no public base class in every version
+        raise MalformedBody(f"this is no ModelInferRequest: {type(error).__name__}") from None
+    if not request.inputs:
+        raise MissingField("a request needs inputs", where="inputs")
+    if request.parameters:
+        check_parameters(call, parameters(request.parameters))
+    if request.id:
+        call.note = field(3, request.id.encode())
+    if request.outputs:
+        asked = [
+            Asked(o.name, _of_output(parameters(o.parameters)), f"outputs[{i}]")
+            for i, o in enumerate(request.outputs)
+        ]
+        call.encoder = model.encoder(ProtoEncoder, model.wanted(asked, True))
+    else:
+        call.encoder = model.plain
+    model.finish(call, model.gathered(_tensors(request.inputs, raws, model)))
+    plain = all(tensor.dtype.plain for tensor in call.inputs)
+    if plain and model.fixed and not request.parameters and len(places) == len(call.inputs):
+        _learn(call, model, body, places, [i.name for i in request.inputs])
+
+
+def _learn(
+    call: Call,
+    model: ProtoModel,
+    body: bytes,
+    places: list[tuple[int, int]],
+    names: Sequence[str],
+) -> None:
+    """Keeps the form of a request whose inputs came as bytes, in the order of the signature."""
+    last = places[-1][1]
+    if places[0][0] > _MOST_AROUND or last != len(body) or names != [*model.inputs]:
+        return
+    ends = [0, *(end for _, end in places)]
+    around = [(s, e, body[b:s]) for (s, e), b in zip(places, ends, strict=False)]
+    if len(model.forms) >= _FORMS_KEPT:
+        model.forms.clear()
+    model.forms[len(body), body[: places[0][0]]] = Form(call, around)
+
+
+def _split(body: bytes) -> tuple[bytes, list[memoryview], list[tuple[int, int]]]:
+    """A message without the bytes of its tensors, these, and where they stand."""
+    view = memoryview(body)
+    kept: list[bytes] = []
+    raws: list[memoryview] = []
+    places: list[tuple[int, int]] = []
+    for number, whole, start, end in fields(body):
+        if number == _RAW:
+            raws.append(view[start:end])
+            places.append((start, end))
+        else:
+            kept.append(body[whole:end])
+    return b"".join(kept), raws, places
+
+
+def parameters(given: Any) -> dict[str, Any]:
+    """Parameters as plain values."""
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        kind = value.WhichOneof("parameter_choice")
+        if kind is None:
+            raise MissingField(f"the parameter {key[:80]!r} has no value", where="parameters")
+        found[key] = getattr(value, kind)
+    return found
+
+
+def _of_output(given: dict[str, Any]) -> Mapping[str, Any]:
+    """The parameters of an output that mean something here: all outputs come as bytes."""
+    if "shared_memory_region" in given:
+        raise Unsupported("shared memory is not used here", where="outputs")
+    return {key: value for key, value in given.items() if key == "classification"}
+
+
+def _tensors(inputs: Any, raws: list[memoryview], model: ProtoModel) -> list[tuple[int, Tensor]]:
+    found: list[tuple[int, Tensor]] = []
+    used = 0
+    for given in inputs:
+        if "shared_memory_region" in given.parameters:
+            raise Unsupported("shared memory is not used here", where=given.name[:80])
+        shape = list(given.shape)
+        position, spec, count = model.input(given.name, given.datatype, shape)
+        typed = given.HasField("contents")
+        if raws and typed:
+            raise MalformedBody(
+                "a request has its tensors in `contents` or in raw_input_contents, not in both",
+                where=spec.name,
+            )
+        if typed:
+            data = _contents(given.contents, spec, shape, count)
+        elif used < len(raws):
+            data = raw_tensor(spec.dtype, tuple(shape), count, raws[used], spec.name)
+            used += 1
+        else:
+            raise MissingField(f"input {spec.name!r} has no elements", where=spec.name)
+        found.append((position, data))
+    if used != len(raws):
+        raise MalformedBody(f"{len(raws)} raw_input_contents for {used} inputs", where="inputs")
+    return found
+
+
+def _contents(contents: Any, spec: TensorSpec, shape: list[int], count: int) -> Tensor:
+    """A tensor whose elements came one by one."""
+    wanted = _CONTENTS.get(spec.dtype.name)
+    if wanted is None:
+        raise DtypeMismatch(f"{spec.dtype} comes in raw_input_contents only", where=spec.name)
+    others = [one.name for one, _ in contents.ListFields() if one.name != wanted]
+    if others:
+        raise DtypeMismatch(
+            f"the elements of {spec.dtype} stand in {wanted}, not in {others[0]}", where=spec.name
+        )
+    values: list[Any] = list(getattr(contents, wanted))
+    if len(values) != count:
+        raise ShapeInvalid(
+            f"input {spec.name!r} has {len(values)} elements, its shape has {count}",
+            where=spec.name,
+        )
+    if spec.dtype.is_text:
+        try:
+            return Tensor(spec.dtype, tuple(shape), [value.decode() for value in values])
+        except UnicodeDecodeError:
+            raise TextInvalid("an element is not UTF-8", where=spec.name) from None
+    packed = pack(
+        spec.dtype,
+        shape,
+        count,
+        values,
+        booleans=spec.dtype.name == "BOOL",
+        missing=spec.missing,
+        where=spec.name,
+    )
+    return Tensor(spec.dtype, tuple(shape), packed)
+
+
+class ProtoEncoder:
+    """Writes ModelInferResponse for one choice of outputs, all of them as bytes."""
+
+    def __init__(self, model: OipModel, wanted: Wanted) -> None:
+        package = model.served.package
+        self.outputs = wanted.outputs
+        self.decides = "decision" in wanted.added
+        self.specs = [package.signature.outputs[i] for i in wanted.outputs]
+        self._most = model.limits.answer
+        self.most_rows = most_rows(package.limits.max_rows, self.specs, self._most)
+        self._added = wanted.added
+        self._classes = wanted.classes if any(wanted.classes) else ()
+        self._batched = package.signature.batched
+        added = [ADDED[name] for name in wanted.added]
+        self._written = [*framed(self.specs, wanted.classes), *added]
+        self._start = field(1, package.name.encode()) + field(2, str(package.version).encode())
+        self._heads = [
+            field(1, spec.name.encode()) + field(2, spec.dtype.name.encode())
+            for spec in self._written
+        ]
+        fixed = self._batched and all(-1 not in spec.shape[1:] for spec in self._written)
+        self._known: dict[int, bytes] | None = {} if fixed else None
+
+    def encode(
+        self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
+    ) -> None:
+        """Sets payload and tail of every call. Raises AnswerTooLarge."""
+        if self._classes:
+            outputs = classified(outputs, self.specs, self._classes)
+        if self._added and verdicts is not None:
+            outputs = [*outputs, *[said(name, verdicts) for name in self._added]]
+        if len(calls) == 1:
+            raws = [raw_bytes(s, a) for s, a in zip(self._written, outputs, strict=True)]
+            self._write(calls[0], [array.shape for array in outputs], raws)
+            return
+        whole = [_rows(s, a) for s, a in zip(self._written, outputs, strict=True)]
+        start = 0
+        for call in calls:
+            stop = start + call.rows
+            shapes = [(call.rows, *array.shape[1:]) for array in outputs]
+            self._write(call, shapes, [cut(start, stop) for cut in whole])
+            start = stop
+
+    def _write(
+        self,
+        call: Call,
+        shapes: Sequence[tuple[int, ...]],
+        raws: Sequence[bytes | memoryview],
+    ) -> None:
+        about = self._about(call.rows, shapes)
+        parts: list[bytes | memoryview] = [self._start, call.note or b"", about]
+        size = 0
+        for raw in raws:
+            parts += (b"\x32" + varint(len(raw)), raw)
+            size += len(raw)
+        if size > self._most:
+            raise too_large(self._most)
+        if size <= _COPIED:
+            call.payload = b"".join(parts)
+        else:
+            call.payload, call.tail = b"", parts
+
+    def _about(self, rows: int, shapes: Sequence[tuple[int, ...]]) -> bytes:
+        """Names, datatypes and shapes of the outputs."""
+        known = self._known
+        if known is None:
+            return self._described(shapes)
+        found = known.get(rows)
+        if found is None:
+            if len(known) >= _ROWS_KEPT:
+                known.clear()
+            found = known[rows] = self._described(shapes)
+        return found
+
+    def _described(self, shapes: Sequence[tuple[int, ...]]) -> bytes:
+        return b"".join(
+            [
+                field(5, head + field(3, b"".join([varint(dim) for dim in shape])))
+                for head, shape in zip(self._heads, shapes, strict=True)
+            ]
+        )
+
+
+def _rows(spec: TensorSpec, array: Array) -> Callable[[int, int], bytes | memoryview]:
+    """Cuts the rows of an output out as bytes."""
+    if spec.dtype.is_text:
+
+        def texts(start: int, stop: int) -> bytes | memoryview:
+            return raw_bytes(spec, array[start:stop])
+
+        return texts
+    whole = array.tobytes()
+    size = len(whole) // max(1, len(array))
+
+    def numbers(start: int, stop: int) -> bytes:
+        return whole[start * size : stop * size]
+
+    return numbers

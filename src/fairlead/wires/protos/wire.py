@@ -1,0 +1,65 @@
+"""Protobuf's wire format, as far as messages are put together and cut apart by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fairlead.core.errors import MalformedBody
+
+_BYTES = 2
+_FIXED = {1: 8, 5: 4}
+_LONGEST_VARINT = 10
+
+
+def varint(value: int) -> bytes:
+    """A number of 0 or more."""
+    if value < 128:
+        return bytes((value,))
+    out = bytearray()
+    while value >= 128:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of bytes, text or a message; `number` is below 16."""
+    return bytes((number << 3 | _BYTES,)) + varint(len(content)) + content
+
+
+def fields(body: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """The fields of a message: number, where it begins, where its content begins and ends.
+
+    Raises MalformedBody for a message that is cut off, or holds groups.
+    """
+    at, size = 0, len(body)
+    while at < size:
+        whole = at
+        tag, at = _varint(body, at)
+        kind = tag & 7
+        if kind == _BYTES:
+            length, at = _varint(body, at)
+            start, end = at, at + length
+        elif kind == 0:
+            start = at
+            _, end = _varint(body, at)
+        elif kind in _FIXED:
+            start, end = at, at + _FIXED[kind]
+        else:
+            raise MalformedBody("the message holds a field of no known kind")
+        if end > size:
+            raise MalformedBody("a field of the message claims more than there is")
+        yield tag >> 3, whole, start, end
+        at = end
+
+
+def _varint(body: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    for place in range(at, min(at + _LONGEST_VARINT, len(body))):
+        byte = body[place]
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, place + 1
+        shift += 7
+    raise MalformedBody("a number of the message is cut off or too long")
