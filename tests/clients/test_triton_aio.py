@@ -82,7 +82,7 @@ def test_models_come_and_go(run):
 
 def test_settings_may_be_sent(run):
     async def test(module, triton):
-        assert await triton.update_trace_settings(settings={"trace_rate": "500"})
+        assert await triton.update_trace_settings(settings={"trace_rate": "1000"})
         await triton.update_log_settings({"log_verbose_level": 0})
         await triton.unregister_system_shared_memory()
         await triton.unregister_cuda_shared_memory()

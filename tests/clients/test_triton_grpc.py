@@ -169,7 +169,7 @@ def test_statistics(triton):
 def test_trace_and_log_settings(triton):
     settings = triton.get_trace_settings(as_json=True)["settings"]
     assert "trace_level" in settings
-    assert triton.update_trace_settings(settings={"trace_rate": "500"}, as_json=True)["settings"]
+    assert triton.update_trace_settings(settings={"trace_rate": "1000"}, as_json=True)["settings"]
     assert triton.get_log_settings().settings["log_info"].WhichOneof("parameter_choice")
     triton.update_log_settings({"log_verbose_level": 0})
 

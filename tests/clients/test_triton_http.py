@@ -82,9 +82,10 @@ def test_numbers_come_back_as_they_were(triton, datatype, binary):
 
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
 def test_text_comes_back_as_it_was(triton, binary):
-    given = np.array([["a", "", "grün", "x\0y"]], dtype=object)
+    texts = ["a", "", "grün", "x\0y" if binary else "xy"]  # JSON with a NUL is refused
+    given = np.array([texts], dtype=object)
     answer = triton.infer("identity_bytes", [tensor("x", given, "BYTES", binary)])
-    assert [v.decode() for v in answer.as_numpy("y").ravel()] == ["a", "", "grün", "x\0y"]
+    assert [v.decode() for v in answer.as_numpy("y").ravel()] == texts
 
 
 def test_an_id_a_version_and_named_outputs(triton):
@@ -137,9 +138,8 @@ def columns(triton) -> list[str]:
 
 
 def test_bodies_made_and_read_apart(triton):
-    body, size = client.InferenceServerClient.generate_request_body(
-        [tensor("x", elements("FP32"), "FP32")]
-    )
+    made = client.InferenceServerClient
+    body, size = made.generate_request_body([tensor("x", elements("FP32"), "FP32")])
     assert json.loads(body[:size])["inputs"][0]["name"] == "x"
     raw = json.dumps(
         {
@@ -147,7 +147,7 @@ def test_bodies_made_and_read_apart(triton):
             "outputs": [{"name": "y", "datatype": "FP32", "shape": [1], "data": [1.5]}],
         }
     ).encode()
-    parsed = client.InferenceServerClient.parse_response_body(raw)
+    parsed = made.parse_response_body(raw)
     assert parsed.as_numpy("y").tolist() == [1.5]
 
 
@@ -170,7 +170,7 @@ def test_statistics(triton):
 def test_trace_and_log_settings(triton):
     settings = triton.get_trace_settings()
     assert "trace_level" in settings
-    assert set(triton.update_trace_settings(settings={"trace_rate": "500"})) == set(settings)
+    assert set(triton.update_trace_settings(settings={"trace_rate": "1000"})) == set(settings)
     logging = triton.get_log_settings()
     assert logging["log_info"] in (True, False)
     assert set(triton.update_log_settings({"log_verbose_level": 0})) == set(logging)

@@ -31,9 +31,12 @@ class Head:
     route:      the route that answers; its operation decides who may.
     patience:   seconds in which an answer is due.
     request_id: the caller's own id of this request, for the answer; "" when there is none.
+    coding:     how the body is compressed; "" for not at all. accepts: how the answer may be.
     """
 
     __slots__ = (
+        "accepts",
+        "coding",
         "headers",
         "keep_alive",
         "length",
@@ -56,6 +59,8 @@ class Head:
         route: Route,
         patience: float,
         request_id: str = "",
+        coding: str = "",
+        accepts: str = "",
     ) -> None:
         self.method = method
         self.path = path
@@ -66,6 +71,8 @@ class Head:
         self.route = route
         self.patience = patience
         self.request_id = request_id
+        self.coding = coding
+        self.accepts = accepts
 
     def on(self, route: Route) -> Head:
         """The same head with another route: the one that the body has named."""
@@ -79,6 +86,8 @@ class Head:
             route,
             self.patience,
             self.request_id,
+            self.coding,
+            self.accepts,
         )
 
 

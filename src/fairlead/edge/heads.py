@@ -11,9 +11,9 @@ from fairlead.core.errors import (
     BadParameter,
     BadRequestHead,
     HeadTooLarge,
-    MediaTypeUnsupported,
     UrlTooLong,
 )
+from fairlead.edge.coding import taken, wanted
 
 REQUEST_ID, TIMEOUT = "x-request-id", "x-request-timeout"
 USAGE_ID = "fairlead-usage-id"
@@ -151,12 +151,10 @@ def read_wishes(head: Head, limits: HttpLimits) -> None:
     headers = head.headers
     head.request_id = request_id(headers.pop(REQUEST_ID, None))
     head.patience = patience(headers.pop(TIMEOUT, None), limits)
-    coding = headers.get("content-encoding", "identity").lower()
-    if coding != "identity":
-        raise MediaTypeUnsupported(
-            f"content-encoding {coding[:40]!r} is not taken here",
-            fix="Send the body uncompressed",
-        )
+    if "content-encoding" in headers:
+        head.coding = taken(headers["content-encoding"])
+    if "accept-encoding" in headers:
+        head.accepts = wanted(headers["accept-encoding"])
 
 
 def _length(version: str, headers: dict[str, str]) -> int:
@@ -213,4 +211,6 @@ def marked(head: Head, marks: dict[str, str], limits: HttpLimits) -> Head:
         head.route,
         patience(marks.get(TIMEOUT), limits),
         request_id(marks.get(REQUEST_ID)),
+        head.coding,
+        head.accepts,
     )

@@ -24,7 +24,7 @@ from fairlead.core.errors import (
     RequestTimeout,
 )
 from fairlead.edge.heads import REQUEST_ID, HeadParts, is_request_id, make_head, read_wishes
-from fairlead.edge.plain import Plain, for_page, malformed, with_id
+from fairlead.edge.plain import Plain, dress, malformed, with_id
 from fairlead.edge.service import SUBJECT, HttpService
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -247,14 +247,14 @@ class Http1(asyncio.Protocol):
     def _begin(self, head: Head, body: bytes, moment: float) -> None:
         """A whole request is here."""
         service = self._service
-        if head.route.resolve is not None:
-            head = service.resolved(head, body)
+        if head.route.resolve is not None or head.coding:
+            head, body = service.prepared(head, body)
         route = head.route
         if route.decode is None:
             self._begin_plain(head, body)
             return
         call = Call(route, moment, moment + head.patience, len(body), head.keep_alive, self._done)
-        if head.request_id or ORIGIN in head.headers:
+        if head.request_id or head.accepts or ORIGIN in head.headers:
             call.done = partial(self._done_dressed, head)
         self._owe(call)
         service.path.predict(call, head, body, self.peer)
@@ -295,8 +295,7 @@ class Http1(asyncio.Protocol):
 
     def _done_dressed(self, head: Head, call: Call) -> None:
         """As `_done`; the answer carries what its caller's head asks for."""
-        reply = for_page(call.reply or Reply(200, call.payload or b""), head, call.caller)
-        call.reply = with_id(reply, head.request_id)
+        dress(call, head)
         self._done(call)
 
     def _answer(self, head: Head, reply: Reply) -> None:

@@ -10,7 +10,6 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from fairlead.access.origins import ORIGIN
 from fairlead.core.call import Call, Head, Peer, Reply
 from fairlead.core.clock import now
 from fairlead.core.errors import BadRequestHead, BodyTooLarge, DeadlineExceeded, FairleadError
@@ -21,7 +20,7 @@ from fairlead.edge.http2_head import HeadReader, is_grpc
 from fairlead.edge.http2_reader import MOST_FRAME, FrameReader
 from fairlead.edge.http2_stream import WINDOW, Exchange, GrpcChannel, about
 from fairlead.edge.http2_writer import Writer
-from fairlead.edge.plain import for_page
+from fairlead.edge.plain import dress, with_id
 from fairlead.edge.service import SUBJECT, HttpService
 
 _MOST_STREAMS = 256
@@ -285,8 +284,8 @@ class Http2(asyncio.Protocol):
     def _begin(self, stream: Exchange, head: Head, body: bytes) -> None:
         """A whole request is here."""
         service = self._service
-        if head.route.resolve is not None:
-            head = service.resolved(head, body)
+        if head.route.resolve is not None or head.coding:
+            head, body = service.prepared(head, body)
         route, moment = head.route, self.seen
         if route.decode is not None:
             done = partial(self._done, stream)
@@ -296,6 +295,7 @@ class Http2(asyncio.Protocol):
             return
 
         def later(reply: Reply) -> None:
+            reply = with_id(reply, head.request_id)
             self._writer.answer(stream, reply, reply.body, self._service.date)
 
         known = service.plain(head, body, self.peer, later)
@@ -316,19 +316,17 @@ class Http2(asyncio.Protocol):
             channel.end(reply)
             channel.leave()
         else:
+            reply = with_id(reply, stream.head.request_id)
             self._writer.answer(stream, reply, reply.body, self._service.date)
 
     def _done(self, stream: Exchange, call: Call) -> None:
         """A prediction has its answer."""
         stream.call = None
         usage = self._service.usage_id(call.usage) if call.usage >= 0 else b""
-        reply = call.reply
-        if ORIGIN in stream.head.headers:
-            reply = for_page(reply or Reply(200, call.payload or b""), stream.head, call.caller)
-        lines = about(usage, call.told)
-        self._writer.answer(
-            stream, reply, call.payload or b"", self._service.date, call.tail, lines
-        )
+        if stream.frames is None:
+            dress(call, stream.head)
+        date, lines = self._service.date, about(usage, call.told)
+        self._writer.answer(stream, call.reply, call.payload or b"", date, call.tail, lines)
 
     def _drop(self, stream: Exchange) -> None:
         """Forgets a stream that has no answer any more."""

@@ -99,16 +99,17 @@ class Writer:
         if stream.over or self.closed:
             return
         head = stream.head
-        if head.request_id:
-            lines += h2.literal(REQUEST_ID.encode(), head.request_id.encode())
         if is_grpc(head):
+            if head.request_id:
+                lines += h2.literal(REQUEST_ID.encode(), head.request_id.encode())
             if reply is not None and reply.trailers:
                 self.begin(stream, grpc.begin() + lines + grpc.ending(reply), last=True)
                 return
             self._unary(stream, lines, (payload, *tail))
         else:
             bare = head.method == "HEAD"
-            self._plain(stream, reply or Reply(200, payload), date, lines, (payload, *tail), bare)
+            reply = reply or Reply(200, payload)
+            self._plain(stream, reply, date, lines, (payload, *tail), bare)
         self.settle(stream)
 
     def begin(self, stream: Exchange, block: bytes, last: bool) -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from fairlead.access.origins import ORIGIN
 from fairlead.core.access import Caller
-from fairlead.core.call import Head, Reply
+from fairlead.core.call import Call, Head, Reply
 from fairlead.core.errors import BadRequestHead, FairleadError
+from fairlead.edge.coding import coded
 from fairlead.edge.cors import granted
 from fairlead.edge.heads import REQUEST_ID
 
@@ -31,8 +32,7 @@ def with_id(reply: Reply, request_id: str) -> Reply:
     """The reply with the caller's id of the request, if there is one."""
     if not request_id:
         return reply
-    headers = (*reply.headers, (REQUEST_ID, request_id))
-    return Reply(reply.status, reply.body, reply.media_type, headers)
+    return replace(reply, headers=(*reply.headers, (REQUEST_ID, request_id)))
 
 
 def for_page(reply: Reply, head: Head, caller: Caller) -> Reply:
@@ -40,6 +40,27 @@ def for_page(reply: Reply, head: Head, caller: Caller) -> Reply:
     if ORIGIN not in head.headers:
         return reply
     return replace(reply, headers=(*reply.headers, *granted(head.headers, caller)))
+
+
+def dressed(reply: Reply, head: Head, caller: Caller) -> Reply:
+    """The reply as its caller's head asks for it: for a page of a browser, and compressed."""
+    reply = for_page(reply, head, caller)
+    return (coded(reply, head.accepts) or reply) if head.accepts else reply
+
+
+def dress(call: Call, head: Head) -> None:
+    """The same for a call whose answer is known, with the caller's id of the request."""
+    reply: Reply | None = call.reply
+    if ORIGIN in head.headers:
+        reply = for_page(reply or Reply(200, call.payload or b""), head, call.caller)
+    if head.accepts:
+        whole = replace(reply or Reply(200, b""), body=call.payload or b"")
+        squeezed = coded(whole, head.accepts, call.tail)
+        if squeezed is not None:
+            reply, call.payload, call.tail = squeezed, squeezed.body, ()
+    if head.request_id:
+        reply = with_id(reply or Reply(200, b""), head.request_id)
+    call.reply = reply
 
 
 def malformed(error: Exception) -> FairleadError:

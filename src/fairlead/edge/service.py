@@ -12,10 +12,11 @@ from fairlead.core.access import NOBODY, Caller
 from fairlead.core.call import PUBLIC, Call, Head, Peer, Reply, Route
 from fairlead.core.clock import now
 from fairlead.core.errors import BadParameter, FairleadError, Internal
+from fairlead.edge.coding import decoded
 from fairlead.edge.cors import OwnNames, is_preflight, preflight
 from fairlead.edge.forwarded import TrustedProxies
 from fairlead.edge.heads import USAGE_ID, HttpLimits, marked, without_marks
-from fairlead.edge.plain import for_page
+from fairlead.edge.plain import dressed
 from fairlead.edge.router import Router
 
 _HEADS_KEPT = 1024
@@ -198,12 +199,16 @@ class HttpService:
             )
         return (self._grpc if grpc else self.router).route(head.method, head.path)
 
-    def resolved(self, head: Head, body: bytes) -> Head:
-        """The head with the route of the model that its body names, or one that says why not."""
+    def prepared(self, head: Head, body: bytes) -> tuple[Head, bytes]:
+        """A request with its body decoded and with the route of the model that its body names.
+
+        What cannot be so prepared has a route that says why not.
+        """
         route = head.route
-        assert route.resolve is not None
         try:
-            return head.on(route.resolve(head, body))
+            if head.coding:
+                body = decoded(body, head.coding, self.limits.body)
+            return head if route.resolve is None else head.on(route.resolve(head, body)), body
         except FairleadError as error:
             refused = error
         except Exception as error:
@@ -212,7 +217,7 @@ class HttpService:
         self.count_refusal(refused)
         reply = route.error(refused)
         answer = Route(route.operation, route.error, answer=lambda head, body, caller: reply)
-        return head.on(answer)
+        return head.on(answer), body
 
     def plain(
         self, head: Head, body: bytes, peer: Peer, later: Callable[[Reply], None]
@@ -222,7 +227,7 @@ class HttpService:
         try:
             caller = self.path.admit(head, peer)
             if route.ask is not None:
-                route.ask(head, body, caller, peer, _for_page_later(head, caller, later))
+                route.ask(head, body, caller, peer, _dressed_later(head, caller, later))
                 return None
             assert route.answer is not None
             reply = route.answer(head, body, caller)
@@ -231,7 +236,7 @@ class HttpService:
         except Exception as error:
             self._log("route_failed", address=head.path, error=repr(error))
             reply = route.error(Internal("the server failed on this request"))
-        return for_page(reply, head, caller)
+        return dressed(reply, head, caller)
 
     def refusal(self, head: Head, error: FairleadError, grpc: bool = False) -> Reply:
         """The answer to a request that is refused by its head."""
@@ -278,7 +283,7 @@ class HttpService:
         return ("\r\n".join(lines) + "\r\n").encode("latin-1") + told + b"\r\n"
 
 
-def _for_page_later(
+def _dressed_later(
     head: Head, caller: Caller, later: Callable[[Reply], None]
 ) -> Callable[[Reply], None]:
-    return lambda reply: later(for_page(reply, head, caller))
+    return lambda reply: later(dressed(reply, head, caller))

@@ -153,7 +153,8 @@ class OipGrpc:
         return Route("predict", error_reply, resolve=resolve)
 
     def _ready(self, name: str, version: int) -> Mapping[str, Any]:
-        if name not in self._registry.versions:
+        known = self._registry.versions.get(name, {})
+        if not known or version not in (LATEST, *known):
             raise self._registry.absence(name, version)
         return {"ready": self._registry.get(name, version) is not None}
 
