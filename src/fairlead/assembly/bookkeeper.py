@@ -32,6 +32,7 @@ from fairlead.edge.service import HttpService
 from fairlead.serving.admission import Admission, Policy
 from fairlead.serving.bookkeeper import KEPT_SEGMENTS, Following
 from fairlead.serving.bookkeeper import Bookkeeper as Follower
+from fairlead.serving.control import Controlling
 from fairlead.serving.exchange import Within
 from fairlead.serving.issuing import Issuing
 from fairlead.serving.judging import Judging
@@ -97,7 +98,14 @@ class Bookkeeper:
         rules = identity_rules(spec.settings, spec.identities)
         issuing = Issuing(rules, tell)
         lender = Lender(partial(_meters, state, spec.settings), tell)
-        desks: list[Desk] = [lender, self._keeping, judging, self._reckoning, issuing]
+        desks: list[Desk] = [
+            lender,
+            self._keeping,
+            judging,
+            self._reckoning,
+            issuing,
+            Controlling(state),
+        ]
         self.office = Office(state, desks)
         self._path = _AdminPath(digester, self._keeping.refused, spec.settings.state.stale_max_s)
 

@@ -33,6 +33,7 @@ from fairlead.core.package import check_name
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed, is_package
 from fairlead.serving import status
+from fairlead.serving.control import forget_wishes
 from fairlead.serving.machine import anonymous_file, usable_cores
 from fairlead.serving.supervisor import Orders
 from fairlead.usage.stores.keys import FILE as KEYS
@@ -79,6 +80,7 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     state = take_state(settings.server.state)
     # What a server that was killed has left: nobody else uses this folder now.
     shutil.rmtree(Path(settings.server.state) / RUNNERS, ignore_errors=True)
+    forget_wishes(Path(settings.server.state))
     check_whole(Path(settings.server.state))
     check_room(Path(settings.server.state), database_of(settings))
     versions = find_versions(paths, settings)

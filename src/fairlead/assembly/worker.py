@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from fairlead.serving.admission import Admission
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.book_messages import KIND as BOOK
 from fairlead.serving.bookkeeper import JOURNAL
+from fairlead.serving.control import WorkerControl
 from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.lifecycle import APART, Manager
@@ -44,7 +46,7 @@ from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.payloads import payloads_of
 from fairlead.serving.rationing import Rationing
-from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, Served
+from fairlead.serving.registry import DRAINING, FAILED, READY, UNLOADED, Registry, Served
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.status import StatusPages
 from fairlead.usage.feedback import FeedbackLog
@@ -94,7 +96,12 @@ class Worker:
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
         bodies = body_limits(spec.settings)
         known = Knowledge(
-            self._registry, self._ready, self._pages.counts, bodies, spec.settings.log.level
+            self._registry,
+            self._ready,
+            self._counts,
+            bodies,
+            spec.settings.log.level,
+            WorkerControl(self._reporting, lambda: self._manager),
         )
         self._protocols = Protocols(known, self._native(bodies))
         self._service = HttpService(
@@ -128,6 +135,7 @@ class Worker:
             self._batcher,
             log,
             self._spec.settings.models.isolate,
+            self._forget,
         )
         versions = [Found(name, version, Path(f)) for name, version, f in self._spec.versions]
         self._manager.start(versions, self._spec.settings.models.versions)
@@ -195,6 +203,18 @@ class Worker:
             max_wait_s=limits.queue_wait_s,
             alone=lambda: service.connections == 1,
         )
+
+    def _forget(self, served: Served) -> None:
+        """A version has ended here."""
+        self._reporting.forget(served.key)
+        for kept in (served.outcomes, served.payloads):
+            if kept is not None:
+                kept.close()
+
+    def _counts(self) -> Mapping[str, Any]:
+        """What all workers have counted, this one up to now."""
+        self._pages.publish(self._index, self._status())
+        return self._pages.counts()
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         """Four times a second to the end: the status page, overdue calls, slow connections."""
@@ -309,9 +329,14 @@ class Worker:
 
 
 def _has_every_model(models: dict[str, dict[str, str]]) -> bool:
-    """Whether each model has a version that is ready, by the states of all versions."""
+    """Whether each model has a version that is ready, by the states of all versions.
+
+    One of which every version was ended is not missed.
+    """
     ready = {key.partition("/")[0] for key, model in models.items() if model["state"] == READY}
-    return bool(models) and ready == {key.partition("/")[0] for key in models}
+    ended = (UNLOADED, DRAINING)
+    missed = {key.partition("/")[0] for key, model in models.items() if model["state"] not in ended}
+    return bool(models) and missed <= ready
 
 
 def runtimes(homes: Path) -> dict[str, Runtime]:

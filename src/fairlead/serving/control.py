@@ -1,11 +1,30 @@
-"""Which models are to be served, changed while the server runs."""
+"""Which models are to be served, changed while the server runs.
+
+A worker that is asked for a change asks the bookkeeper; it tells every worker, and answers once all
+have done it. What was wished last is kept in the state folder for workers that start later. It ends
+with the server: the next one serves what its command line names.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
 
-from fairlead.core.errors import FairleadError
+from fairlead.core.clock import now
+from fairlead.core.errors import FairleadError, LoadFailed
+from fairlead.serving.exchange import Line, Message, error_to_json
+from fairlead.serving.lifecycle import Manager
+from fairlead.serving.reporting import Reporting
+
+ASKED, TOLD, DONE = "control.ask", "control.tell", "control.done"
+FILE = "wishes.json"
+"""In the state folder, while a server runs."""
+LOAD, END = "load", "end"
+_PATIENCE_S = 300.0
 
 Told = Callable[[FairleadError | None], None]
 """Is told once that it is done, or why not."""
@@ -14,8 +33,8 @@ Told = Callable[[FairleadError | None], None]
 class Control(Protocol):
     """Loads and unloads models on all workers."""
 
-    def load(self, model: str, told: Told, folder: str = "") -> None:
-        """Serves the newest version of a model, from its repository or from `folder`.
+    def load(self, model: str, told: Told) -> None:
+        """Serves the newest version of a model that its repository holds now.
 
         It is done once every worker answers for it. A version that cannot be loaded never displaces
         one that answers.
@@ -26,6 +45,142 @@ class Control(Protocol):
         """Ends a model; it is done once every worker has given its memory back."""
         ...
 
-    def only(self, models: Mapping[str, str], told: Told) -> None:
-        """Serves exactly these models, each from its folder, "" for where it is known to be."""
-        ...
+
+class WorkerControl:
+    """One worker's side: asks for changes, and makes those that are told."""
+
+    def __init__(self, reporting: Reporting, manager: Callable[[], Manager]) -> None:
+        self._reporting = reporting
+        self._manager = manager
+        reporting.listen((TOLD,), self._hear, lambda: None)
+
+    def load(self, model: str, told: Told) -> None:
+        self._ask(LOAD, model, told)
+
+    def unload(self, model: str, told: Told) -> None:
+        self._ask(END, model, told)
+
+    def _ask(self, act: str, model: str, told: Told) -> None:
+        def answered(answer: Message | FairleadError) -> None:
+            told(answer if isinstance(answer, FairleadError) else None)
+
+        message = {"kind": ASKED, "act": act, "model": model}
+        self._reporting.ask(message, answered, within_s=_PATIENCE_S)
+
+    def _hear(self, message: Message) -> None:
+        """Makes a change, and says that it is made."""
+        serial = message["serial"]
+
+        def done(error: FairleadError | None) -> None:
+            fault = None if error is None else error_to_json(error)
+            self._reporting.send({"kind": DONE, "serial": serial, "error": fault})
+
+        manager = self._manager()
+        (manager.load if message["act"] == LOAD else manager.end)(message["model"], done)
+
+
+@dataclass
+class _Change:
+    """A change that is being made. waiting: for these lines; error: what went wrong first."""
+
+    asker: Line
+    asked: Any
+    model: str
+    act: str
+    waiting: set[Line]
+    since: float = field(default_factory=now)
+    error: Any = None
+
+
+class Controlling:
+    """The bookkeeper's desk: tells all workers, waits for all, answers one."""
+
+    kinds: frozenset[str] = frozenset((ASKED, DONE))
+
+    def __init__(self, state: Path) -> None:
+        self._file = state / FILE
+        self._workers: set[Line] = set()
+        self._changes: dict[int, _Change] = {}
+        self._serial = 0
+        self._wishes: dict[str, str] = _read(self._file)
+
+    def take(self, line: Line, message: Message) -> None:
+        """A change is asked for, or a worker has made one."""
+        if message["kind"] == DONE:
+            self._done(line, message)
+            return
+        self._serial += 1
+        act, model = str(message["act"]), str(message["model"])
+        change = _Change(line, message.get("id"), model, act, {*self._workers})
+        self._changes[self._serial] = change
+        told = {"kind": TOLD, "serial": self._serial, "act": act, "model": model}
+        for worker in [*change.waiting]:
+            worker.press(told)
+        self._settle(self._serial)
+
+    def _done(self, line: Line, message: Message) -> None:
+        serial = int(message["serial"])
+        change = self._changes.get(serial)
+        if change is not None:
+            change.error = change.error or message.get("error")
+            change.waiting.discard(line)
+            self._settle(serial)
+
+    def _settle(self, serial: int) -> None:
+        """Answers who asked, once nobody is waited for."""
+        change = self._changes[serial]
+        if change.waiting:
+            return
+        del self._changes[serial]
+        if change.error is None:
+            self._wishes[change.model] = change.act
+            _write(self._file, self._wishes)
+        answer = {"kind": "answer", "id": change.asked}
+        change.asker.press(answer | ({"error": change.error} if change.error else {}))
+
+    def joined(self, line: Line) -> None:
+        """A worker that starts is told what was wished before."""
+        self._workers.add(line)
+        for model, act in self._wishes.items():
+            line.press({"kind": TOLD, "serial": 0, "act": act, "model": model})
+
+    def lost(self, line: Line) -> None:
+        """A worker that is gone is not waited for: its successor is told when it joins."""
+        self._workers.discard(line)
+        for serial in [*self._changes]:
+            self._changes[serial].waiting.discard(line)
+            self._settle(serial)
+
+    def beat(self) -> None:
+        """Nobody is waited for without end."""
+        late = [s for s, change in self._changes.items() if now() - change.since > _PATIENCE_S]
+        for serial in late:
+            change = self._changes[serial]
+            change.error = error_to_json(LoadFailed("not every worker has done it in time"))
+            change.waiting.clear()
+            self._settle(serial)
+
+    def save(self) -> None:
+        """What was wished is on the disk already."""
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def forget_wishes(state: Path) -> None:
+    """What an earlier server was told while it ran does not hold for the next one."""
+    (state / FILE).unlink(missing_ok=True)
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        found: Mapping[str, Any] = json.loads(file.read_text())
+        return {str(model): str(act) for model, act in found.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _write(file: Path, wishes: Mapping[str, str]) -> None:
+    beside = file.with_suffix(".new")
+    beside.write_text(json.dumps(wishes))
+    os.replace(beside, file)

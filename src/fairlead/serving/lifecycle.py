@@ -1,7 +1,8 @@
 """Versions from the repository into memory.
 
 Which versions are wanted is a pure function; one manager thread alone loads, so nothing is ever
-loaded on a thread that serves. A version is ready only after warm-up.
+loaded on a thread that serves. A version is ready only after warm-up. What ends is waited for: a
+version is closed once nobody holds it.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import json
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import zip_longest
+from pathlib import Path
+from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from fairlead.core.errors import FairleadError, LoadFailed
+from fairlead.core.errors import FairleadError, LoadFailed, ModelNotFound
 from fairlead.core.package import Package
 from fairlead.core.promises import Runtime
 from fairlead.packages.read import open_package, read_verified
-from fairlead.packages.repository import Found
+from fairlead.packages.repository import Found, committed
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.guarding import Guarding, load_guards
 from fairlead.serving.registry import (
@@ -34,6 +38,9 @@ from fairlead.serving.registry import (
 from fairlead.serving.warmup import warm
 
 EXAMPLE = "examples.json"
+_LOOK_S = 0.02
+Done = Callable[[FairleadError | None], None]
+"""Is told that something is done, or why not."""
 APART = "onnx apart"
 """The runtime of an ONNX graph that is kept in a runner."""
 
@@ -55,7 +62,7 @@ def stand_ins(found: Iterable[Found], version: Found) -> list[Found]:
 
 
 class Manager:
-    """Loads the wanted versions of this worker, one after the other, on its own thread."""
+    """Loads and ends the versions of this worker, one after the other, on its own thread."""
 
     def __init__(
         self,
@@ -65,15 +72,21 @@ class Manager:
         make_batcher: Callable[[Served, Plan], Batcher],
         log: Callable[..., None],
         isolate: Container[str] = (),
+        forget: Callable[[Served], None] = lambda served: None,
     ) -> None:
-        """isolate: models whose graphs are kept in a runner although they need not be."""
+        """isolate: models whose graphs are kept in a runner although they need not be.
+
+        forget: is told of a version that has ended, before its memory is given back.
+        """
         self._registry = registry
         self._runtimes = runtimes
         self._loop = loop
         self._make_batcher = make_batcher
         self._log = log
         self._isolate = isolate
-        self._queue: list[list[Found]] = []
+        self._forget = forget
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._roots: set[Path] = set()
         self.batchers: list[Batcher] = []
 
     def start(self, found: Sequence[Found], policy: str) -> None:
@@ -83,9 +96,37 @@ class Manager:
             chosen = (version.name, version.version) in want
             state = WAITING if chosen else UNLOADED
             self._registry.know(version.name, version.version, None, state)
+            if version.folder.parent.name == version.name:
+                self._roots.add(version.folder.parent.parent)
             if chosen:
-                self._queue.append([version, *(stand_ins(found, version) if latest else [])])
-        Thread(target=self._load_all, name="manager", daemon=True).start()
+                tried = [version, *(stand_ins(found, version) if latest else [])]
+                self._jobs.put(partial(self._load_one_of, tried))
+        Thread(target=self._work, name="manager", daemon=True).start()
+
+    def load(self, model: str, done: Done) -> None:
+        """Loads the newest version of a model that its repository holds now, unless it answers.
+
+        done: is told on the loop, once the version answers or it is known why it cannot.
+        """
+        self._jobs.put(partial(self._load_newest, model, done))
+
+    def end(self, model: str, done: Done) -> None:
+        """Ends every version of a model; `done` is told once their memory is given back.
+
+        It comes behind what is being loaded: that ends too.
+        """
+
+        def later() -> None:
+            self._loop.call_soon_threadsafe(self._end, model, done)
+
+        self._jobs.put(later)
+
+    def _end(self, model: str, done: Done) -> None:
+        ending = self._registry.withdraw(model)
+        if not ending and model not in self._registry.versions:
+            done(ModelNotFound(f"no model {model!r} is served here"))
+            return
+        self._end_when_free(ending, lambda: done(None))
 
     def unload(self) -> None:
         """Ends the batchers and closes every loaded model; for a worker that is done."""
@@ -94,10 +135,61 @@ class Manager:
         for served in self._registry.served():
             served.model.close()
 
-    def _load_all(self) -> None:
+    def _work(self) -> None:
         with suppress(RuntimeError):  # the loop has ended, and the worker with it
-            for versions in self._queue:
-                self._load_one_of(versions)
+            while True:
+                self._jobs.get()()
+
+    def _load_newest(self, model: str, done: Done) -> None:
+        """On the manager's thread: finds the newest version and loads it."""
+        tell = self._loop.call_soon_threadsafe
+        try:
+            found = [f for root in self._roots for f in committed(root) if f.name == model]
+        except FairleadError as error:
+            tell(done, error)
+            return
+        if not found:
+            tell(done, ModelNotFound(f"the repository holds no version of a model {model!r}"))
+            return
+        newest = max(found, key=lambda f: f.version)
+        if self._registry.newest(model, newest.version):
+            tell(done, None)
+            return
+        tell(self._registry.know, model, newest.version, None, WAITING)
+        reason = self._attempt(newest)
+        if reason:
+            self._tell(newest, FAILED, reason)
+            where = f"{model} version {newest.version}"
+            tell(done, LoadFailed(reason, where=where))
+            return
+        tell(self._end_older, newest, done)
+
+    def _end_older(self, newest: Found, done: Done) -> None:
+        """A newer version answers now: those before it end, and nobody waits for that."""
+        older = self._registry.withdraw(newest.name, below=newest.version)
+        self._end_when_free(older, lambda: None)
+        done(None)
+
+    def _end_when_free(self, ending: list[Served], done: Callable[[], None]) -> None:
+        """Closes versions once no call holds them any more."""
+        if any(served.leases for served in ending):
+            self._loop.call_later(_LOOK_S, self._end_when_free, ending, done)
+            return
+        for served in ending:
+            self._forget(served)
+            for batcher in [b for b in self.batchers if b.model == served.key]:
+                batcher.close()
+                self.batchers.remove(batcher)
+        self._jobs.put(partial(self._close, ending, done))
+
+    def _close(self, ending: list[Served], done: Callable[[], None]) -> None:
+        for served in ending:
+            served.model.close()
+            package = served.package
+            self._loop.call_soon_threadsafe(
+                self._registry.mark, package.name, package.version, UNLOADED
+            )
+        self._loop.call_soon_threadsafe(done)
 
     def _load_one_of(self, versions: Sequence[Found]) -> None:
         """Loads the first version that can be."""

@@ -156,6 +156,20 @@ class Registry:
             self._ready[package.name, LATEST] = served
         self.mark(package.name, package.version, READY)
 
+    def withdraw(self, model: str, below: int | None = None) -> list[Served]:
+        """Makes the versions of a model answer no more, or those below a number; they drain."""
+        ending = [
+            s
+            for s in self.served()
+            if s.package.name == model and (below is None or s.package.version < below)
+        ]
+        for served in ending:
+            del self._ready[model, served.package.version]
+            self.mark(model, served.package.version, DRAINING)
+            if self._ready.get((model, LATEST)) is served:
+                del self._ready[model, LATEST]
+        return ending
+
     def know(self, name: str, version: int, package: Package | None, state: str) -> None:
         """Notes a version found in the repository."""
         self.versions.setdefault(name, {})[version] = Version(package, state)

@@ -63,15 +63,15 @@ class Reporting:
         """Whether the message is on its way to the bookkeeper."""
         return self._line is not None and self._line.send(message)
 
-    def ask(self, message: Message, told: Told) -> None:
-        """Asks the bookkeeper; `told` is called once, now or within seconds."""
+    def ask(self, message: Message, told: Told, within_s: float = _ANSWER_S) -> None:
+        """Asks the bookkeeper; `told` is called once, now or within so many seconds."""
         number = next(self._ids)
         if len(self._asked) >= _MOST_ASKED:
             told(Overloaded("too many questions wait already", fix="Try again in a second"))
         elif not self.send({**message, "id": number}):
             told(_away())
         else:
-            self._asked[number] = now() + _ANSWER_S, told
+            self._asked[number] = now() + within_s, told
 
     def _answered(self, message: Message) -> None:
         found = self._asked.pop(cast("int", message.get("id")), None)
@@ -91,6 +91,10 @@ class Reporting:
         watch = Watch(package.name, package.version, str(package.folder), served.guarding, self.arm)
         served.watch = self._watches[served.key] = watch
         self._tell(served.key, watch)
+
+    def forget(self, key: str) -> None:
+        """From now on nothing goes through this version."""
+        self._watches.pop(key, None)
 
     def _tell(self, key: str, watch: Watch) -> None:
         """What is known of a version; who is suspected at one version is so at all of a model."""
