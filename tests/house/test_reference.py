@@ -26,6 +26,8 @@ from fairlead.wires.native import Native
 from fairlead.wires.oip_grpc import OipGrpc
 from fairlead.wires.oip_rest import OipRest
 from fairlead.wires.oip_settings import OipSettings
+from fairlead.wires.tfs_grpc import TfsGrpc
+from fairlead.wires.tfs_rest import TfsRest
 
 PAGES = ROOT / "docs" / "reference"
 
@@ -101,11 +103,13 @@ def test_every_metric_has_its_heading_and_no_other_is_there():
 WIRES = {
     "http": [
         OipRest(Registry(), lambda: True),
+        TfsRest(Registry()),
         Native(Registry(), lambda: True, lambda openmetrics: ""),
     ],
     "grpc": [
         GrpcHealth(lambda: True),
         GrpcReflection([]),
+        TfsGrpc(Registry()),
         OipGrpc(Registry(), lambda: True, lambda: {"stats": {}}, OipSettings("info")),
     ],
     "administration": [Admin(lambda *args: None, lambda *args: None, dict)],
@@ -120,7 +124,7 @@ def listed(page: str) -> list[tuple[str, str]]:
 
 def answered(page: str, method: str, address: str) -> bool:
     """Whether a wire answers an address of the reference, for some model and version."""
-    plain = re.sub(r"\{\w+\}", "m", address.replace("{version}", "7"))
+    plain = re.sub(r"\{\w+\}", "m", address.replace("{version}", "7").replace("{label}", "stable"))
     return any(wire.route(method, plain) is not None for wire in WIRES[page])
 
 
@@ -142,7 +146,7 @@ def _words_of_routing(wire: type) -> Iterator[str]:
     """Of the names of its fixed addresses, and of what its routing compares parts with."""
     for function in ast.parse(dedent(inspect.getsource(wire))).body[0].body:  # type: ignore[attr-defined]
         if isinstance(function, ast.FunctionDef) and (
-            "route" in function.name or function.name in ("__init__", "_predict")
+            "route" in function.name or function.name == "__init__"
         ):
             for part in ast.walk(function):
                 if isinstance(part, ast.Constant) and isinstance(part.value, str):

@@ -11,13 +11,15 @@ from fairlead.core.promises import Wire
 from fairlead.edge.router import Router
 from fairlead.serving.control import Control
 from fairlead.serving.registry import Registry
-from fairlead.wires import grpc_health, oip_grpc
+from fairlead.wires import grpc_health, oip_grpc, tfs_grpc
 from fairlead.wires.grpc_health import GrpcHealth
 from fairlead.wires.grpc_reflection import GrpcReflection
 from fairlead.wires.native import Native
 from fairlead.wires.oip_grpc import OipGrpc
 from fairlead.wires.oip_rest import OipRest
 from fairlead.wires.oip_settings import OipSettings
+from fairlead.wires.tfs_grpc import TfsGrpc
+from fairlead.wires.tfs_rest import TfsRest
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,16 @@ class Protocols:
         oip = OipRest(
             known.registry, known.ready, known.limits, known.counts, settings, known.control
         )
-        self.http = Router([oip, own])
+        self.http = Router([oip, TfsRest(known.registry, known.limits), own])
         self._health = GrpcHealth(known.ready)
         methods = OipGrpc(
             known.registry, known.ready, known.counts, settings, known.limits, known.control
         )
-        services = [oip_grpc.SERVICE, grpc_health.SERVICE]
-        over_grpc: list[Wire] = [self._health, GrpcReflection(services), methods]
+        tensorflow = TfsGrpc(known.registry, known.limits)
+        services = [
+            oip_grpc.SERVICE, tfs_grpc.PREDICTIONS, tfs_grpc.MODELS, grpc_health.SERVICE,
+        ]  # fmt: skip
+        over_grpc: list[Wire] = [self._health, GrpcReflection(services), tensorflow, methods]
         self.grpc = Router(over_grpc)
 
     def beat(self) -> None:

@@ -71,6 +71,7 @@ from fairlead.core.input_errors import NotFinite as NotFinite
 from fairlead.core.input_errors import OutOfSize as OutOfSize
 from fairlead.core.input_errors import ReservedParameter as ReservedParameter
 from fairlead.core.input_errors import ShapeInvalid as ShapeInvalid
+from fairlead.core.input_errors import SignatureUnknown as SignatureUnknown
 from fairlead.core.input_errors import TextInvalid as TextInvalid
 from fairlead.core.input_errors import TooManyRows as TooManyRows
 from fairlead.core.input_errors import UnknownName as UnknownName

@@ -54,6 +54,13 @@ class DtypeMismatch(InvalidArgument):
     id, name = "FRL-1007", "DTYPE_MISMATCH"
 
 
+class SignatureUnknown(FairleadError):
+    """A client of TensorFlow Serving named a signature that the model does not have."""
+
+    code = Code.CONFLICT
+    id, name = "FRL-1035", "SIGNATURE_UNKNOWN"
+
+
 class UnknownName(InvalidArgument):
     """An input, output, column or field that the model does not have."""
 

@@ -12,13 +12,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, LoadFailed
 from fairlead.serving.exchange import Line, Message, error_to_json
-from fairlead.serving.lifecycle import Manager
-from fairlead.serving.reporting import Reporting
+
+if TYPE_CHECKING:
+    from fairlead.serving.lifecycle import Manager
+    from fairlead.serving.reporting import Reporting
 
 ASKED, TOLD, DONE = "control.ask", "control.tell", "control.done"
 FILE = "wishes.json"

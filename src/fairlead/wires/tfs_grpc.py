@@ -1,0 +1,363 @@
+"""TensorFlow Serving's services over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fairlead.core.access import Caller
+from fairlead.core.call import Call, Head, Reply, Route
+from fairlead.core.decision import Verdicts
+from fairlead.core.errors import (
+    AddressNotFound,
+    BadParameter,
+    DuplicateName,
+    FairleadError,
+    MalformedBody,
+    MethodNotAllowed,
+    MissingField,
+    ModelNotFound,
+    SignatureUnknown,
+    UnknownName,
+    Unsupported,
+)
+from fairlead.core.limits import STANDARD, BodyLimits
+from fairlead.core.package import is_name
+from fairlead.core.tensor import Array
+from fairlead.inputs.rows import listed
+from fairlead.inputs.tensor_proto import fill, tensor_of
+from fairlead.serving.array_json import most_rows
+from fairlead.serving.disclosing import discreet
+from fairlead.serving.registry import LATEST, Registry, Served
+from fairlead.wires.grpc_status import error_reply, ok
+from fairlead.wires.oip_grpc import parsed
+from fairlead.wires.predictions import PredictionsModel, predictions_model
+from fairlead.wires.protos.pool import message, methods
+from fairlead.wires.tfs_examples import merged
+from fairlead.wires.tfs_facts import SIGNATURE, STABLE, signature_def, status_of_model
+
+PREDICTIONS = "tensorflow.serving.PredictionService"
+MODELS = "tensorflow.serving.ModelService"
+_ROLES = {"Classify": "scores", "Regress": "value"}
+_FIELD = "signature_def"
+_TYPES = "type.googleapis.com/"
+_ROUTES_KEPT = 1024
+
+
+class TfsGrpc:
+    """The methods of both services."""
+
+    addresses = tuple(
+        f"POST /{service}/{name}" for service in (PREDICTIONS, MODELS) for name in methods(service)
+    )
+
+    def __init__(self, registry: Registry, limits: BodyLimits = STANDARD) -> None:
+        self._registry = registry
+        self._derive = predictions_model(limits)
+        self._limits = limits
+        predictions, models = f"/{PREDICTIONS}/", f"/{MODELS}/"
+        self._routes: dict[str, Route] = {
+            predictions + "Predict": self._named(PREDICTIONS, "Predict", decode=self._predict),
+            predictions + "Classify": self._named(
+                PREDICTIONS, "Classify", decode=self._of_examples("Classify")
+            ),
+            predictions + "Regress": self._named(
+                PREDICTIONS, "Regress", decode=self._of_examples("Regress")
+            ),
+            predictions + "MultiInference": Route("predict", error_reply, resolve=self._first_task),
+            predictions + "GetModelMetadata": self._named(
+                PREDICTIONS, "GetModelMetadata", tell=self._metadata
+            ),
+            models + "GetModelStatus": self._named(MODELS, "GetModelStatus", tell=self._status),
+            models + "HandleReloadConfigRequest": Route(
+                "admin:models", error_reply, answer=_no_reload
+            ),
+        }
+
+    def owns(self, path: str) -> bool:
+        """The methods of these services and of those that are not served."""
+        return path.startswith("/tensorflow.serving.")
+
+    def error(self, error: FairleadError) -> Reply:
+        """The wire's error table."""
+        return error_reply(error)
+
+    def route(self, method: str, path: str) -> Route | None:
+        """The route for a method. Raises AddressNotFound, MethodNotAllowed."""
+        if not self.owns(path):
+            return None
+        if method != "POST":
+            raise MethodNotAllowed(method, ["POST"])
+        if path not in self._routes:
+            raise AddressNotFound("there is no such method here")
+        return self._routes[path]
+
+    def _named(
+        self,
+        service: str,
+        name: str,
+        decode: Callable[[Call, Head, bytes], None] | None = None,
+        tell: Callable[[Any, str, int], Any] | None = None,
+    ) -> Route:
+        """A method about the model that its request names."""
+        takes = methods(service)[name][0]
+
+        def resolve(head: Head, body: bytes) -> Route:
+            asked = parsed(takes, body)
+            model, version = self._model(asked.model_spec)
+            if decode is not None:
+                return Route("predict", error_reply, decode=decode, model=model, version=version)
+            assert tell is not None
+            told = tell
+
+            def answer(head: Head, body: bytes, caller: Caller) -> Reply:
+                return ok(told(asked, model, version))
+
+            return Route("predict", error_reply, answer=answer, model=model, version=version)
+
+        return Route("predict", error_reply, resolve=resolve)
+
+    def _model(self, spec: Any) -> tuple[str, int]:
+        """Name and version in a ModelSpec. Raises MissingField, ModelNotFound, BadParameter."""
+        if not spec.name:
+            raise MissingField("Missing ModelSpec", where="model_spec")
+        if not is_name(spec.name):
+            raise ModelNotFound("no such model is served here")
+        kind = spec.WhichOneof("version_choice")
+        if kind == "version":
+            return spec.name, max(0, spec.version.value)
+        if kind == "version_label" and spec.version_label != STABLE:
+            raise BadParameter(f"Unrecognized servable version label: {spec.version_label[:80]}")
+        return spec.name, LATEST
+
+    # --- facts --------------------------------------------------------------------------------
+
+    def _metadata(self, asked: Any, name: str, version: int) -> Any:
+        if not asked.metadata_field or any(f != _FIELD for f in asked.metadata_field):
+            raise BadParameter(f"the field that is told is {_FIELD}", where="metadata_field")
+        served = self._registry.get(name, version)
+        if served is None:
+            raise self._registry.absence(name, version)
+        answer = methods(PREDICTIONS)["GetModelMetadata"][1](model_spec=_spec(served))
+        facts = signature_def(served)
+        for infos in (facts["inputs"], facts["outputs"]):
+            for info in infos.values():
+                for dim in info["tensor_shape"]["dim"]:
+                    dim["size"] = int(dim["size"])
+        signatures = message("tensorflow.serving.SignatureDefMap")(signature_def={SIGNATURE: facts})
+        answer.metadata[_FIELD].Pack(signatures, type_url_prefix=_TYPES)
+        return answer
+
+    def _status(self, asked: Any, name: str, version: int) -> Any:
+        states = status_of_model(self._registry, name, version)
+        told = [one | {"version": int(one["version"])} for one in states]
+        return methods(MODELS)["GetModelStatus"][1](model_version_status=told)
+
+    # --- predictions --------------------------------------------------------------------------
+
+    def _predict(self, call: Call, head: Head, body: bytes) -> None:
+        model = call.lease.derived("predictions", self._derive)
+        asked = parsed(methods(PREDICTIONS)["Predict"][0], body)
+        _check_signature(asked.model_spec)
+        try:
+            specs = model.signature.inputs
+            extra = set(asked.inputs) - {spec.name for spec in specs}
+            if extra:
+                raise UnknownName(
+                    f"the model has no input {min(extra)[:80]!r}",
+                    fix=f"Its inputs: {listed([spec.name for spec in specs])}",
+                )
+            for spec in specs:
+                if spec.name not in asked.inputs:
+                    raise MissingField(f"input {spec.name!r} is missing", where=spec.name)
+            tensors = [tensor_of(asked.inputs[spec.name], spec) for spec in specs]
+            encoder = _encoder(model, tuple(asked.output_filter), self._limits)
+            model.fill(call, tensors, encoder)
+        except FairleadError as error:
+            raise discreet(call.lease.private, error) from None
+
+    def _of_examples(self, kind: str) -> Callable[[Call, Head, bytes], None]:
+        takes = methods(PREDICTIONS)[kind][0]
+
+        def decode(call: Call, head: Head, body: bytes) -> None:
+            asked = parsed(takes, body)
+            self._decode_examples(call, asked.model_spec, asked.input, kind, False)
+
+        return decode
+
+    def _decode_examples(self, call: Call, spec: Any, given: Any, kind: str, many: bool) -> None:
+        """Fills a call from examples. many: it is one of several tasks."""
+        _check_signature(spec)
+        model = call.lease.derived("predictions", self._derive)
+
+        def derive(served: Served) -> ExamplesEncoder:
+            return ExamplesEncoder(served, kind, many)
+
+        encoder = call.lease.derived(f"tfs-{kind}-{many}", derive)
+        try:
+            model.fill(call, _examples(given, model), encoder)
+        except FairleadError as error:
+            raise discreet(call.lease.private, error) from None
+
+    def _first_task(self, head: Head, body: bytes) -> Route:
+        """Several questions about the same examples: here, of one model and one question."""
+        asked = parsed(methods(PREDICTIONS)["MultiInference"][0], body)
+        if len(asked.tasks) != 1:
+            raise Unsupported("one task a request is answered", where="tasks")
+        task = asked.tasks[0]
+        kinds = {"tensorflow/serving/classify": "Classify", "tensorflow/serving/regress": "Regress"}
+        kind = kinds.get(task.method_name)
+        if kind is None:
+            raise Unsupported(f"unknown method {task.method_name[:80]!r}", where="method_name")
+        model, version = self._model(task.model_spec)
+
+        def decode(call: Call, head: Head, body: bytes) -> None:
+            self._decode_examples(call, task.model_spec, asked.input, kind, True)
+
+        return Route("predict", error_reply, decode=decode, model=model, version=version)
+
+
+def _no_reload(head: Head, body: bytes, caller: Caller) -> Reply:
+    raise Unsupported(
+        "the models of this server are those of its repository",
+        fix="Load and unload models with the Open Inference Protocol's repository methods",
+    )
+
+
+def _check_signature(spec: Any) -> None:
+    name = spec.signature_name or SIGNATURE
+    if name != SIGNATURE:
+        raise SignatureUnknown(
+            f'Serving signature name: "{name[:80]}" not found in signature def',
+            where="signature_name",
+            fix=f"Known: {SIGNATURE}",
+        )
+
+
+def _spec(served: Served) -> dict[str, Any]:
+    """A ModelSpec that names what answered."""
+    package = served.package
+    return {
+        "name": package.name,
+        "version": {"value": package.version},
+        "signature_name": SIGNATURE,
+    }
+
+
+def _encoder(
+    model: PredictionsModel, outputs: tuple[str, ...], limits: BodyLimits
+) -> TensorsEncoder:
+    """The encoder of a choice of outputs, one each."""
+    names = [spec.name for spec in model.signature.outputs]
+    for name in outputs:
+        if name not in names:
+            raise UnknownName(
+                f"the model has no output {name[:80]!r}", fix=f"Its outputs: {listed(names)}"
+            )
+    if len({*outputs}) != len(outputs):
+        raise DuplicateName("an output is asked for twice", where="output_filter")
+    chosen = tuple(sorted(names.index(name) for name in outputs)) or tuple(range(len(names)))
+    key = "tfs-" + ",".join(map(str, chosen))
+    return model.served.derived(key, lambda served: TensorsEncoder(served, chosen, limits))
+
+
+class TensorsEncoder:
+    """Writes PredictResponse."""
+
+    decides = False
+
+    def __init__(self, served: Served, outputs: tuple[int, ...], limits: BodyLimits) -> None:
+        package = served.package
+        self.outputs = outputs
+        self.specs = [package.signature.outputs[i] for i in outputs]
+        self.most_rows = most_rows(package.limits.max_rows, self.specs, limits.answer)
+        self._batched = package.signature.batched
+        self._kind = methods(PREDICTIONS)["Predict"][1]
+        self._spec = _spec(served)
+
+    def encode(
+        self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
+    ) -> None:
+        """Sets the payload of every call."""
+        start = 0
+        for call in calls:
+            stop = start + call.rows
+            answer = self._kind(model_spec=self._spec)
+            for spec, array in zip(self.specs, outputs, strict=True):
+                fill(answer.outputs[spec.name], spec, array[start:stop] if self._batched else array)
+            start = stop
+            call.payload = answer.SerializeToString()
+
+
+class ExamplesEncoder:
+    """Writes the classes or the values of examples. many: as a result of MultiInference."""
+
+    decides = False
+
+    def __init__(self, served: Served, kind: str, many: bool) -> None:
+        package = served.package
+        role = _ROLES[kind]
+        found = [i for i, s in enumerate(package.signature.outputs) if s.role == role]
+        if not found:
+            raise BadParameter(
+                f"Expected a signature for {kind}: this model has no output that is one",
+                fix="Use Predict",
+            )
+        self.outputs = (found[0],)
+        self.specs = [package.signature.outputs[found[0]]]
+        self.most_rows = package.limits.max_rows
+        self._classify = kind == "Classify"
+        self._many = many
+        self._spec = _spec(served)
+
+    def encode(
+        self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
+    ) -> None:
+        """Sets the payload of every call."""
+        start = 0
+        for call in calls:
+            stop = start + call.rows
+            call.payload = self._answer(outputs[0][start:stop]).SerializeToString()
+            start = stop
+
+    def _answer(self, rows: Array) -> Any:
+        values: list[Any] = rows.reshape(len(rows), -1).tolist()
+        if self._classify:
+            labels = self.specs[0].classes or [str(n) for n in range(len(values[0]))]
+            each = [
+                {"classes": [{"label": n, "score": v} for n, v in zip(labels, row, strict=True)]}
+                for row in values
+            ]
+            result: dict[str, Any] = {"classifications": each}
+            name, kind = "classification_result", "Classify"
+        else:
+            result = {"regressions": [{"value": row[0]} for row in values]}
+            name, kind = "regression_result", "Regress"
+        if self._many:
+            one = {"model_spec": self._spec, name: result}
+            return methods(PREDICTIONS)["MultiInference"][1](results=[one])
+        return methods(PREDICTIONS)[kind][1](result=result, model_spec=self._spec)
+
+
+def _examples(given: Any, model: PredictionsModel) -> Any:
+    """The tensors of the examples of a request. Raises MalformedBody."""
+    kind = given.WhichOneof("kind")
+    if kind is None:
+        raise MalformedBody("Input is empty", where="input")
+    held = getattr(given, kind)
+    context = _features(held.context) if kind == "example_list_with_context" else {}
+    if not held.examples:
+        raise MalformedBody("Input is empty", where="input")
+    return merged([_features(example) for example in held.examples], context, model.signature)
+
+
+def _features(example: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, feature in example.features.feature.items():
+        kind = feature.WhichOneof("kind")
+        values: list[Any] = list(getattr(feature, kind).value) if kind else []
+        if len(values) != 1:
+            raise MalformedBody(f"the feature {name[:80]!r} must have one value", where="input")
+        value = values[0]
+        found[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return found

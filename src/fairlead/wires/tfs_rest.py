@@ -1,0 +1,227 @@
+"""TensorFlow Serving's REST API and KServe's v1 protocol, which share the addresses below /v1.
+
+Where the two differ, an answer satisfies both: a model's status also says whether it is ready.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from fairlead.core.access import Caller
+from fairlead.core.call import Answer, Call, Head, Reply, Route
+from fairlead.core.errors import (
+    BadParameter,
+    Code,
+    FairleadError,
+    MalformedBody,
+    MissingField,
+    ModelNotFound,
+    Unsupported,
+)
+from fairlead.core.limits import STANDARD, BodyLimits
+from fairlead.core.package import is_name, parse_version
+from fairlead.inputs.instances import of_columns, of_instances
+from fairlead.inputs.strict_json import loads
+from fairlead.serving.admission import known_models
+from fairlead.serving.disclosing import discreet
+from fairlead.serving.registry import LATEST, Registry
+from fairlead.wires.grpc_status import words_of
+from fairlead.wires.http_headers import headers_of
+from fairlead.wires.predictions import predictions_model
+from fairlead.wires.tfs_examples import ClassifyEncoder, RegressEncoder, rows_of_examples
+from fairlead.wires.tfs_facts import SIGNATURE, STABLE, signature_def, status_of_model
+
+STATUS: dict[Code, int] = {
+    Code.INVALID_ARGUMENT: 400,
+    Code.OUT_OF_SIZE: 413,
+    Code.UNAUTHENTICATED: 401,
+    Code.PERMISSION_DENIED: 403,
+    Code.NOT_FOUND: 404,
+    Code.METHOD_NOT_ALLOWED: 400,
+    Code.MEDIA_TYPE: 415,
+    Code.CONFLICT: 409,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.UNAVAILABLE: 503,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.UNSUPPORTED: 501,
+    Code.DECLINED: 422,
+    Code.MODEL_FAILED: 500,
+    Code.INTERNAL: 500,
+    Code.SETUP: 500,
+}
+"""Every error code as this protocol's status; the body is `{"error": text}`."""
+
+_EXACT = {"FRL-1104": 431, "FRL-1106": 414, "FRL-1602": 408}
+_PATH = re.compile(
+    r"/v1/models/([^/:]+)(?:/(versions|labels)/([^/:]+))?(?:/(metadata)|:(\w+))?\Z", re.I
+)
+_MODEL = "/v1/models/{model}"
+_KEYS = {"instances", "inputs", "signature_name"}
+
+
+def error_reply(error: FairleadError) -> Reply:
+    """The protocol's error shape."""
+    status = _EXACT.get(error.id) or STATUS[error.code]
+    body = {"error": words_of(error), "code": error.name, "id": error.id}
+    return Reply(status, json.dumps(body).encode(), headers=headers_of(error))
+
+
+class TfsRest:
+    """The routes below /v1."""
+
+    addresses = (
+        "GET /v1/models",
+        *(
+            f"{method} {address}{rest}"
+            for address in (
+                _MODEL,
+                _MODEL + "/versions/{version}",
+                _MODEL + "/labels/{label}",
+            )
+            for method, rest in (
+                ("GET", ""),
+                ("GET", "/metadata"),
+                ("POST", ":predict"),
+                ("POST", ":classify"),
+                ("POST", ":regress"),
+                ("POST", ":explain"),
+            )
+        ),
+    )
+
+    def __init__(self, registry: Registry, limits: BodyLimits = STANDARD) -> None:
+        self._registry = registry
+        self._limits = limits
+        self._derive = predictions_model(limits)
+
+    def owns(self, path: str) -> bool:
+        """Everything below /v1."""
+        return path == "/v1" or path.startswith("/v1/")
+
+    def error(self, error: FairleadError) -> Reply:
+        """The wire's error table."""
+        return error_reply(error)
+
+    def route(self, method: str, path: str) -> Route | None:
+        """The route for an address below /v1. Raises MalformedBody, ModelNotFound."""
+        if not self.owns(path):
+            return None
+        if path == "/v1/models" and method == "GET":
+            return Route("predict", error_reply, answer=self._models)
+        match = _PATH.match(path)
+        if match is None:
+            raise MalformedBody(f"Malformed request: {method} {path[:200]}")
+        model, kind, which, metadata, verb = match.groups()
+        name = unquote(model)
+        if not is_name(name):
+            raise ModelNotFound("no such model is served here", fix="GET /v1/models lists them")
+        version = self._version(kind, unquote(which or ""))
+        if verb is None and method == "GET":
+            tell = self._metadata if metadata else self._status
+            return self._told(name, LATEST if kind == "labels" and not metadata else version, tell)
+        decode = {
+            "predict": self._predict,
+            "classify": self._classify,
+            "regress": self._regress,
+            "explain": self._explain,
+        }.get((verb or "").lower())
+        if decode is None or method != "POST":
+            raise MalformedBody(f"Malformed request: {method} {path[:200]}")
+        return Route("predict", error_reply, decode=decode, model=name, version=version)
+
+    def _version(self, kind: str | None, which: str) -> int:
+        if kind is None:
+            return LATEST
+        if kind.lower() == "versions":
+            return parse_version(which)
+        if which != STABLE:
+            raise BadParameter(f"Unrecognized servable version label: {which[:80]}")
+        return LATEST
+
+    def _told(self, name: str, version: int, tell: Callable[[str, int], tuple[Any, int]]) -> Route:
+        def answer(head: Head, body: bytes, caller: Caller) -> Reply:
+            value, status = tell(name, version)
+            return Reply(status, json.dumps(value).encode())
+
+        made: Answer = answer
+        return Route("predict", error_reply, answer=made, model=name, version=version)
+
+    def _models(self, head: Head, body: bytes, caller: Caller) -> Reply:
+        names = known_models(self._registry, caller)
+        return Reply(200, json.dumps({"models": names}).encode())
+
+    def _status(self, name: str, version: int) -> tuple[Any, int]:
+        states = status_of_model(self._registry, name, version)
+        ready = self._registry.get(name, version) is not None
+        told: dict[str, Any] = {"model_version_status": states, "name": name, "ready": ready}
+        if not ready:
+            told["error"] = words_of(self._registry.absence(name, version))
+        return told, 200 if ready else 503
+
+    def _metadata(self, name: str, version: int) -> tuple[Any, int]:
+        served = self._registry.get(name, version)
+        if served is None:
+            raise self._registry.absence(name, version)
+        spec = {"name": name, "signature_name": "", "version": str(served.package.version)}
+        signatures = {SIGNATURE: signature_def(served)}
+        return {
+            "model_spec": spec,
+            "metadata": {"signature_def": {"signature_def": signatures}},
+        }, 200
+
+    # --- predictions --------------------------------------------------------------------------
+
+    def _predict(self, call: Call, head: Head, body: bytes) -> None:
+        model = call.lease.derived("predictions", self._derive)
+        try:
+            request = self._request(body, _KEYS)
+            if ("instances" in request) == ("inputs" in request):
+                raise MissingField("a request has either `instances` or `inputs`", where="body")
+            if "inputs" in request:
+                tensors = of_columns(request["inputs"], model.signature)
+                model.fill(call, tensors, model.encoder("columns"))
+                return
+            instances = request["instances"]
+            if instances.__class__ is not list:
+                raise MalformedBody("`instances` must be a list", where="instances")
+            tensors = of_instances(instances, model.signature)
+            model.fill(call, tensors, model.encoder("rows"))
+        except FairleadError as error:
+            raise discreet(call.lease.private, error) from None
+
+    def _classify(self, call: Call, head: Head, body: bytes) -> None:
+        self._examples(call, body, ClassifyEncoder)
+
+    def _regress(self, call: Call, head: Head, body: bytes) -> None:
+        self._examples(call, body, RegressEncoder)
+
+    def _examples(self, call: Call, body: bytes, kind: Any) -> None:
+        model = call.lease.derived("predictions", self._derive)
+        encoder = call.lease.derived(kind.__name__, kind)
+        request = self._request(body, {"examples", "context", "signature_name"})
+        try:
+            tensors = rows_of_examples(request, model.signature)
+            model.fill(call, tensors, encoder)
+        except FairleadError as error:
+            raise discreet(call.lease.private, error) from None
+
+    def _explain(self, call: Call, head: Head, body: bytes) -> None:
+        raise Unsupported("this model has no explainer", fix="Use :predict")
+
+    def _request(self, body: bytes, known: set[str]) -> dict[str, Any]:
+        """The JSON object of a request. Raises MalformedBody, BadParameter."""
+        request: Any = loads(body, self._limits)
+        if request.__class__ is not dict:
+            raise MalformedBody("the body must be a JSON object", where="body")
+        name = request.get("signature_name", SIGNATURE) or SIGNATURE
+        if name != SIGNATURE:
+            raise BadParameter(
+                f'Serving signature name: "{str(name)[:80]}" not found in signature def',
+                where="signature_name",
+                fix=f"Known: {SIGNATURE}",
+            )
+        return request
