@@ -22,6 +22,7 @@ from fairlead.wires import native, oip_rest
 from fairlead.wires.admin import Admin
 from fairlead.wires.grpc_health import GrpcHealth
 from fairlead.wires.grpc_reflection import GrpcReflection
+from fairlead.wires.invocations import Invocations
 from fairlead.wires.native import Native
 from fairlead.wires.oip_grpc import OipGrpc
 from fairlead.wires.oip_rest import OipRest
@@ -104,6 +105,7 @@ WIRES = {
     "http": [
         OipRest(Registry(), lambda: True),
         TfsRest(Registry()),
+        Invocations(Registry(), lambda: True),
         Native(Registry(), lambda: True, lambda openmetrics: ""),
     ],
     "grpc": [

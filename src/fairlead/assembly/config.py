@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
+from fairlead.assembly.platform import port_of
 from fairlead.assembly.settings import KNOWN, SECTIONS, Setting, Settings
 from fairlead.core.errors import BadSetting, FileUnreadable
 
@@ -46,7 +47,9 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], file: Path | N
     """
     values: dict[str, object] = {name: known.default for name, known in KNOWN.items()}
     origins = dict.fromkeys(KNOWN, "default")
-    given = [*_in_file(file), *_in_environment(environ), *_in_flags(flags)]
+    given = [
+        *_by_platform(environ), *_in_file(file), *_in_environment(environ), *_in_flags(flags),
+    ]  # fmt: skip
     for known, value, origin in given:
         values[known.name] = _checked(known, value, origin)
         origins[known.name] = origin
@@ -57,6 +60,15 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], file: Path | N
     settings = Settings(**sections, origins=origins)
     _check_together(settings)
     return settings
+
+
+def _by_platform(environ: Mapping[str, str]) -> Iterator[tuple[Setting, object, str]]:
+    """The port that a cloud platform has chosen."""
+    chosen = port_of(environ)
+    if chosen is not None:
+        known = KNOWN["server.port"]
+        text, name = chosen
+        yield known, int(text) if text.isdigit() else text, f"environment {name}"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

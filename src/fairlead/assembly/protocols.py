@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fairlead.assembly.platform import NO_PLATFORM, Platform
 from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Wire
-from fairlead.edge.router import Router
+from fairlead.edge.router import PUBLIC_ADDRESSES, Router
 from fairlead.serving.control import Control
 from fairlead.serving.registry import Registry
 from fairlead.wires import grpc_health, oip_grpc, tfs_grpc
 from fairlead.wires.grpc_health import GrpcHealth
 from fairlead.wires.grpc_reflection import GrpcReflection
+from fairlead.wires.invocations import Invocations
 from fairlead.wires.native import Native
 from fairlead.wires.oip_grpc import OipGrpc
 from fairlead.wires.oip_rest import OipRest
@@ -27,7 +29,8 @@ class Knowledge:
     """What the wires are told of the worker that they stand in.
 
     ready: whether calls are taken. counts: what all workers have counted. limits: of bodies.
-    level: of the log. control: loads and unloads models.
+    level: of the log. control: loads and unloads models. default: the model that is asked where an
+    address names none. platform: what a cloud has chosen.
     """
 
     registry: Registry
@@ -36,6 +39,8 @@ class Knowledge:
     limits: BodyLimits
     level: str
     control: Control | None = None
+    default: str = ""
+    platform: Platform = NO_PLATFORM
 
 
 class Protocols:
@@ -46,7 +51,12 @@ class Protocols:
         oip = OipRest(
             known.registry, known.ready, known.limits, known.counts, settings, known.control
         )
-        self.http = Router([oip, TfsRest(known.registry, known.limits), own])
+        cloud = known.platform
+        alone = Invocations(
+            known.registry, known.ready, known.limits, known.default, cloud.health, cloud.predict
+        )
+        public = {*PUBLIC_ADDRESSES, cloud.health} if cloud.health else PUBLIC_ADDRESSES
+        self.http = Router([alone, oip, TfsRest(known.registry, known.limits), own], public)
         self._health = GrpcHealth(known.ready)
         methods = OipGrpc(
             known.registry, known.ready, known.counts, settings, known.limits, known.control

@@ -23,6 +23,7 @@ from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.listening import above, listen, listen_for_admin, listen_for_grpc
 from fairlead.assembly.meters import check_meter_store
 from fairlead.assembly.places import check_database, database_of
+from fairlead.assembly.platform import model_folder, platform_of
 from fairlead.assembly.restore import check_whole
 from fairlead.assembly.rooms import check_room
 from fairlead.assembly.settings import Settings
@@ -67,12 +68,18 @@ class Prepared:
     identities: str = ""
 
 
+def served_by_platform() -> str:
+    """The folder in which a cloud platform has put its model. Raises BadUsage for none."""
+    return model_folder(os.environ)  # noqa: TID251 - this is assembly
+
+
 def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     """Checks paths and settings, takes the state folder and the port.
 
     Raises FileUnreadable, PackageInvalid, BindRefused and the like; then nothing is left behind.
     """
     check_exposure(settings)
+    platform_of(os.environ)  # noqa: TID251 - this is assembly
     identities = check_doors(settings)
     check_database(settings)
     check_meter_store(settings)

@@ -260,6 +260,9 @@ class Models:
     versions: str = _setting(
         "latest", _one_of("latest", "all"), "Which versions of each model are served."
     )
+    default: str = _setting(
+        "", _NAME, "The model that is asked where an address names none, such as /invocations."
+    )
     isolate: tuple[str, ...] = _setting(
         (), _MODELS, "Models that run in a runner process of their own although they need not."
     )

@@ -20,6 +20,7 @@ from fairlead.access.leases import Leases
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.assembly.doors import Door, identity_rules, server_tls, trusted_proxies
 from fairlead.assembly.edges import body_limits, http_limits, policy
+from fairlead.assembly.platform import platform_of
 from fairlead.assembly.protocols import Knowledge, Protocols
 from fairlead.assembly.spec import RUNNERS, ServerSpec, read_spec
 from fairlead.core.allowance import parse_limits
@@ -102,6 +103,8 @@ class Worker:
             bodies,
             spec.settings.log.level,
             WorkerControl(self._reporting, lambda: self._manager),
+            spec.settings.models.default,
+            platform_of(os.environ),  # noqa: TID251 - this is assembly
         )
         self._protocols = Protocols(known, self._native(bodies))
         self._service = HttpService(

@@ -13,9 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument(
         "paths",
-        nargs="+",
+        nargs="*",
         metavar="PATH",
-        help="a repository, a package or a trained file (which is packed into a cache first)",
+        help="a repository, a package or a trained file (which is packed into a cache first); "
+        "without one, the folder in which a cloud platform puts its model",
     )
     add_flags(parser)
 
@@ -23,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Checks everything, then becomes the server; returns only by an error."""
     from fairlead.assembly.config import flags_of, read
-    from fairlead.assembly.server import become, prepare
+    from fairlead.assembly.server import become, prepare, served_by_platform
 
     settings = read(flags_of(args), args.config)
-    become(prepare(args.paths, settings), [])
+    paths = args.paths or [served_by_platform()]
+    become(prepare(paths, settings), [])

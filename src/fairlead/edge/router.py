@@ -22,6 +22,8 @@ PUBLIC_ADDRESSES = frozenset(
         "/readyz",
         "/v2/health/live",
         "/v2/health/ready",
+        "/ping",
+        "/health",
         "/inference.GRPCInferenceService/ServerLive",
         "/inference.GRPCInferenceService/ServerReady",
         "/grpc.health.v1.Health/Check",

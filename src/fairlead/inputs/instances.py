@@ -26,10 +26,18 @@ from fairlead.inputs.rows import listed, tensors_of
 
 _BINARY = "b64"
 _MOST_DIMS = 16
+_EXACT = 1 << 53
+"""Beyond it a float may have been rounded on its way."""
 
 
-def of_instances(instances: Sequence[Any], signature: Signature) -> list[Tensor]:
-    """The tensors of rows. Raises MalformedBody and whatever says what is wrong with a value."""
+def of_instances(
+    instances: Sequence[Any], signature: Signature, *, whole: bool = False
+) -> list[Tensor]:
+    """The tensors of rows. Raises MalformedBody and whatever says what is wrong with a value.
+
+    whole: a number such as 3.0 may stand for the integer, as it must where a platform's client
+    sends every number so.
+    """
     if not instances:
         raise MalformedBody("there is no instance", where="instances")
     if not signature.batched:
@@ -38,10 +46,10 @@ def of_instances(instances: Sequence[Any], signature: Signature) -> list[Tensor]
     first: Any = instances[0]
     if first.__class__ is dict and set(first) != {_BINARY}:
         if first.keys() == {*names}:
-            return [_input(s, _picked(instances, s.name)) for s in signature.inputs]
+            return [_input(s, _picked(instances, s.name), whole) for s in signature.inputs]
         return tensors_of(instances, signature)
     if len(names) == 1:
-        return [_input(signature.inputs[0], instances)]
+        return [_input(signature.inputs[0], instances, whole)]
     if signature.columns and first.__class__ is list:
         return tensors_of(instances, signature)
     raise MalformedBody(f"an instance must be an object with {listed(names)}", where="instances[0]")
@@ -80,8 +88,24 @@ def of_columns(value: Any, signature: Signature) -> list[Tensor]:
     return made
 
 
-def _input(spec: TensorSpec, rows: Sequence[Any]) -> Tensor:
-    return _tensor(spec, list(rows))
+def _input(spec: TensorSpec, rows: Sequence[Any], whole: bool) -> Tensor:
+    values = list(rows)
+    if whole and not spec.dtype.is_float and spec.dtype.plain:
+        values = _wholes(values)
+    return _tensor(spec, values)
+
+
+def _wholes(values: list[Any]) -> list[Any]:
+    """Lists with the floats that are whole as integers."""
+    made: list[Any] = []
+    for value in values:
+        if value.__class__ is list:
+            made.append(_wholes(value))
+        elif value.__class__ is float and value.is_integer() and abs(value) <= _EXACT:
+            made.append(int(value))
+        else:
+            made.append(value)
+    return made
 
 
 def _tensor(spec: TensorSpec, value: Any) -> Tensor:

@@ -156,6 +156,11 @@ class Registry:
             self._ready[package.name, LATEST] = served
         self.mark(package.name, package.version, READY)
 
+    @property
+    def sole(self) -> str:
+        """The only model that is known, "" when there are several or none."""
+        return next(iter(self.versions)) if len(self.versions) == 1 else ""
+
     def withdraw(self, model: str, below: int | None = None) -> list[Served]:
         """Makes the versions of a model answer no more, or those below a number; they drain."""
         ending = [

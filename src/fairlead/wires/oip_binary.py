@@ -26,7 +26,7 @@ from fairlead.wires.oip_model import OipModel, Wanted
 HEADER = "inference-header-content-length"
 MEDIA_TYPE = "application/octet-stream"
 _SIZE = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
-_VENDOR = re.compile(
+VENDOR = re.compile(
     r"application/vnd\.(?:sagemaker|vertex-ai)-triton\.binary\+json;\s*json-header-size=(.*)", re.I
 )
 _COPIED = 64 << 10
@@ -40,7 +40,7 @@ def json_size(headers: Mapping[str, str], size: int) -> int:
     """
     given = headers.get(HEADER)
     if given is None:
-        vendor = _VENDOR.match(headers.get("content-type", ""))
+        vendor = VENDOR.match(headers.get("content-type", ""))
         if vendor is None:
             return -1
         given = vendor[1].strip()

@@ -85,7 +85,11 @@ class PredictionsEncoder:
         single = self._form == "records"
         pairs = zip(self.specs, outputs, strict=True)
         each = [_row_texts(spec, array, self._most, single) for spec, array in pairs]
-        rows = each[0] if self._bare else [self._object(row) for row in zip(*each, strict=True)]
+        rows = (
+            each[0]
+            if self._bare
+            else [_object(self._names, row) for row in zip(*each, strict=True)]
+        )
         start = 0
         for call in calls:
             stop = start + call.rows
@@ -94,16 +98,25 @@ class PredictionsEncoder:
 
     def _columns(self, outputs: Sequence[Array]) -> bytes:
         texts = [_nested(s, a) for s, a in zip(self.specs, outputs, strict=True)]
-        return texts[0] if self._bare else self._object(texts)
-
-    def _object(self, texts: Sequence[bytes]) -> bytes:
-        pairs = [b"%b:%b" % pair for pair in zip(self._names, texts, strict=True)]
-        return b"{" + b",".join(pairs) + b"}"
+        return texts[0] if self._bare else _object(self._names, texts)
 
     def _set(self, call: Call, key: bytes, text: bytes) -> None:
         call.payload = b'{"%b":%b}' % (key, text)
         if len(call.payload) > self._most:
             raise too_large(self._most)
+
+
+def row_objects(specs: Sequence[TensorSpec], outputs: Sequence[Array], most: int) -> list[bytes]:
+    """Each row as an object by output name, single values bare."""
+    names = [orjson.dumps(spec.name) for spec in specs]
+    pairs = zip(specs, outputs, strict=True)
+    each = [_row_texts(spec, array, most, True) for spec, array in pairs]
+    return [_object(names, row) for row in zip(*each, strict=True)]
+
+
+def _object(names: Sequence[bytes], texts: Sequence[bytes]) -> bytes:
+    pairs = [b"%b:%b" % pair for pair in zip(names, texts, strict=True)]
+    return b"{" + b",".join(pairs) + b"}"
 
 
 def _row_texts(spec: TensorSpec, array: Array, most: int, single: bool) -> list[bytes]:
