@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
@@ -36,11 +35,6 @@ def test_a_frame_is_answered_row_by_row(client):
     found = client.invoke(ROWS).get_predictions()
     assert isinstance(found, pd.DataFrame)
     assert found["value"].tolist() == [9.0, 12.0]
-
-
-def test_named_columns_are_answered(client):
-    given = {name: np.asarray(values) for name, values in ROWS.items()}
-    assert client.invoke(given).get_predictions()["value"].tolist() == [9.0, 12.0]
 
 
 def test_what_is_wrong_is_said(client):

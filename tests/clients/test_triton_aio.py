@@ -89,7 +89,7 @@ def test_settings_may_be_sent(run):
         with pytest.raises(InferenceServerException):
             await triton.register_system_shared_memory("region", "/key", 64)
         with pytest.raises(InferenceServerException):
-            await triton.register_cuda_shared_memory("region", b"handle", 0, 64)
+            await triton.register_cuda_shared_memory("region", b"aGFuZGxl", 0, 64)
 
     run(test)
 
@@ -151,18 +151,16 @@ def test_bodies_made_and_read_apart():
 
 def test_a_stream_over_grpc(served):
     async def asks() -> AsyncIterator[dict[str, Any]]:
-        for count in (2, 0, 3):
-            given = [tensor(over_grpc, "count", np.array([[count]], np.int64), "INT64")]
-            yield {"model_name": "tokens", "inputs": given, "request_id": str(count)}
+        for number in range(3):
+            given = [tensor(over_grpc, "x", np.full((1, 4), number, np.float32), "FP32")]
+            yield {"model_name": "identity_fp32", "inputs": given, "request_id": str(number)}
 
-    async def test() -> list[tuple[str, int]]:
+    async def test() -> list[tuple[str, float]]:
         async with over_grpc.InferenceServerClient(served.grpc) as triton:
-            found: list[tuple[str, int]] = []
+            found: list[tuple[str, float]] = []
             async for result, error in triton.stream_infer(asks()):
                 assert error is None
-                told = result.get_response()
-                if told.outputs:
-                    found.append((told.id, int(result.as_numpy("token").ravel()[0])))
+                found.append((result.get_response().id, float(result.as_numpy("y")[0, 0])))
             return found
 
-    assert sorted(asyncio.run(test())) == [("2", 0), ("2", 1), ("3", 0), ("3", 1), ("3", 2)]
+    assert asyncio.run(test()) == [("0", 0.0), ("1", 1.0), ("2", 2.0)]

@@ -160,7 +160,11 @@ def test_many_at_once(served):
 
 
 def test_statistics(triton):
-    triton.infer("identity_fp32", [tensor("x", elements("FP32"), "FP32")])
+    for _ in range(200):  # another worker's counts are told four times a second
+        triton.infer("identity_fp32", [tensor("x", elements("FP32"), "FP32")])
+        [one] = triton.get_inference_statistics("identity_fp32")["model_stats"]
+        if one["inference_stats"]["success"]["count"]:
+            break
     [one] = triton.get_inference_statistics("identity_fp32")["model_stats"]
     assert one["inference_stats"]["success"]["count"] >= 1
     assert one["inference_stats"]["compute_infer"]["ns"] > 0
@@ -182,7 +186,7 @@ def test_shared_memory_is_told_about(triton):
     with pytest.raises(InferenceServerException):
         triton.register_system_shared_memory("region", "/key", 64)
     with pytest.raises(InferenceServerException):
-        triton.register_cuda_shared_memory("region", b"handle", 0, 64)
+        triton.register_cuda_shared_memory("region", b"aGFuZGxl", 0, 64)
     triton.unregister_system_shared_memory()
     triton.unregister_cuda_shared_memory()
 
@@ -210,3 +214,9 @@ def test_a_plugin_may_add_headers(triton):
 def test_what_is_wrong_is_said(triton, model, array, datatype, says):
     with pytest.raises(InferenceServerException, match=says):
         triton.infer(model, [tensor("x", array, datatype)])
+
+
+def test_it_may_be_closed(served):
+    made = client.InferenceServerClient(served.http)
+    assert made.is_server_live()
+    made.close()

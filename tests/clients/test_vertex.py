@@ -6,7 +6,6 @@ import http.client
 from collections.abc import Iterator
 
 import pytest
-from google.api import httpbody_pb2
 from google.api_core.exceptions import BadRequest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1
@@ -20,14 +19,8 @@ from tests.clients.conftest import PYTHON, serving
 ENDPOINT = "projects/p/locations/l/endpoints/e"
 
 
-@pytest.fixture(scope="module", params=["predict"])
-def asked(request) -> str:
-    """The verb that the predict route ends with; the platform itself maps both to one route."""
-    return request.param
-
-
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, asked) -> Iterator[str]:
+def place(tmp_path_factory) -> Iterator[str]:
     place = tmp_path_factory.mktemp("one")
     command = [str(PYTHON), "-m", "tests.clients.serve_one", "mixed", str(place)]
     ports = ["--grpc-port", "0", "--admin", "off", "--workers", "1"]
@@ -35,7 +28,7 @@ def place(tmp_path_factory, asked) -> Iterator[str]:
         "AIP_HTTP_PORT": "0",
         "AIP_MODE": "PREDICTION",
         "AIP_HEALTH_ROUTE": f"/v1/{ENDPOINT}",
-        "AIP_PREDICT_ROUTE": f"/v1/{ENDPOINT}:{asked}",
+        "AIP_PREDICT_ROUTE": f"/v1/{ENDPOINT}:predict",
     }
     with serving([*command, *ports], environ) as (answers, _):
         yield answers.http
@@ -56,7 +49,6 @@ def test_the_health_route_is_the_platforms(place):
     connection.close()
 
 
-@pytest.mark.parametrize("asked", ["predict"], indirect=True)
 def test_whole_numbers_arrive_as_fractions_and_are_taken(client):
     given = json_format.ParseDict({"numbers": [1, 2], "count": 3, "colour": "red"}, Value())
     answer = client.predict(endpoint=ENDPOINT, instances=[given, given])
@@ -66,17 +58,6 @@ def test_whole_numbers_arrive_as_fractions_and_are_taken(client):
     assert found == [{"value": 9.0, "paint": "red"}] * 2
 
 
-@pytest.mark.parametrize("asked", ["rawPredict"], indirect=True)
-def test_a_raw_body_is_answered_as_it_is(client):
-    body = httpbody_pb2.HttpBody(
-        content_type="application/json",
-        data=b'{"instances": [{"numbers": [1, 2], "count": 3, "colour": "red"}]}',
-    )
-    answer = client.raw_predict(endpoint=ENDPOINT, http_body=body)
-    assert b'"predictions"' in answer.data
-
-
-@pytest.mark.parametrize("asked", ["predict"], indirect=True)
 def test_what_is_wrong_is_a_bad_request(client):
     with pytest.raises(BadRequest):
         client.predict(endpoint=ENDPOINT, instances=[json_format.ParseDict({"count": 1}, Value())])

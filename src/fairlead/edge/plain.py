@@ -42,14 +42,12 @@ def for_page(reply: Reply, head: Head, caller: Caller) -> Reply:
     return replace(reply, headers=(*reply.headers, *granted(head.headers, caller)))
 
 
-def dressed(reply: Reply, head: Head, caller: Caller) -> Reply:
-    """The reply as its caller's head asks for it: for a page of a browser, and compressed."""
-    reply = for_page(reply, head, caller)
-    return (coded(reply, head.accepts) or reply) if head.accepts else reply
-
-
 def dress(call: Call, head: Head) -> None:
-    """The same for a call whose answer is known, with the caller's id of the request."""
+    """Makes of a call's answer what its head asks for: for a page, compressed, with its id.
+
+    Answers that are no predictions are not compressed: there are clients that ask for it always and
+    undo it for predictions only.
+    """
     reply: Reply | None = call.reply
     if ORIGIN in head.headers:
         reply = for_page(reply or Reply(200, call.payload or b""), head, call.caller)

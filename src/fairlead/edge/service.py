@@ -16,7 +16,7 @@ from fairlead.edge.coding import decoded
 from fairlead.edge.cors import OwnNames, is_preflight, preflight
 from fairlead.edge.forwarded import TrustedProxies
 from fairlead.edge.heads import USAGE_ID, HttpLimits, marked, without_marks
-from fairlead.edge.plain import dressed
+from fairlead.edge.plain import for_page
 from fairlead.edge.router import Router
 
 _HEADS_KEPT = 1024
@@ -227,7 +227,7 @@ class HttpService:
         try:
             caller = self.path.admit(head, peer)
             if route.ask is not None:
-                route.ask(head, body, caller, peer, _dressed_later(head, caller, later))
+                route.ask(head, body, caller, peer, _for_page_later(head, caller, later))
                 return None
             assert route.answer is not None
             reply = route.answer(head, body, caller)
@@ -236,7 +236,7 @@ class HttpService:
         except Exception as error:
             self._log("route_failed", address=head.path, error=repr(error))
             reply = route.error(Internal("the server failed on this request"))
-        return dressed(reply, head, caller)
+        return for_page(reply, head, caller)
 
     def refusal(self, head: Head, error: FairleadError, grpc: bool = False) -> Reply:
         """The answer to a request that is refused by its head."""
@@ -283,7 +283,7 @@ class HttpService:
         return ("\r\n".join(lines) + "\r\n").encode("latin-1") + told + b"\r\n"
 
 
-def _dressed_later(
+def _for_page_later(
     head: Head, caller: Caller, later: Callable[[Reply], None]
 ) -> Callable[[Reply], None]:
-    return lambda reply: later(dressed(reply, head, caller))
+    return lambda reply: later(for_page(reply, head, caller))

@@ -196,7 +196,7 @@ class OipGrpc:
             asked = parsed(takes, body)
             # A client of KServe sends the model's name where Triton's send the repository's.
             model = _model(asked.model_name or asked.repository_name)
-            if self._control is None or asked.parameters:
+            if self._control is None or set(asked.parameters) - {"unload_dependents"}:
                 raise Unsupported(
                     "models are loaded from their repository as they are there",
                     fix="Send no parameters",
