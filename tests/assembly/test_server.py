@@ -17,14 +17,13 @@ from fairlead.assembly import config
 from fairlead.assembly.server import (
     check_exposure,
     check_paths,
-    find_versions,
     has_keys,
     listen,
     one_thread_each,
     prepare,
     take_state,
 )
-from fairlead.core.errors import BadUsage, BindRefused, FileUnreadable, PackageInvalid
+from fairlead.core.errors import BindRefused, FileUnreadable
 from fairlead.usage.stores.keys import FILE as KEYS
 from fairlead.usage.stores.keys import open_keys
 
@@ -155,41 +154,6 @@ def test_a_function_is_a_path_when_its_file_is_there(tmp_path):
     check_paths([str(tmp_path / "rules.py"), f"{tmp_path}/rules.py:predict"])
     with pytest.raises(FileUnreadable):
         check_paths([f"{tmp_path}/rules.txt:predict"])
-
-
-def test_repositories_and_packages_are_found_together(tmp_path):
-    models.total(tmp_path / "one")
-    models.total(tmp_path / "one")
-    single = models.grid(tmp_path / "two")
-    found = find_versions([str(tmp_path / "one"), str(single.folder)], settings())
-    assert [(f.name, f.version) for f in found] == [("total", 1), ("total", 2), ("grid", 1)]
-
-
-def test_a_single_package_may_be_given_another_name(tmp_path):
-    package = models.total(tmp_path)
-    (found,) = find_versions([str(package.folder)], settings(server_name="mine"))
-    assert (found.name, found.version) == ("mine", 1)
-    with pytest.raises(BadUsage, match="--name is for a single package"):
-        find_versions([str(tmp_path)], settings(server_name="mine"))
-
-
-def test_a_version_named_twice_is_refused(tmp_path):
-    package = models.total(tmp_path)
-    with pytest.raises(BadUsage, match="total version 1 is named by two paths"):
-        find_versions([str(tmp_path), str(package.folder)], settings())
-
-
-def test_a_repository_without_a_finished_version_says_how_to_pack_one(tmp_path):
-    with pytest.raises(FileUnreadable, match="no finished version") as caught:
-        find_versions([str(tmp_path)], settings())
-    assert "fairlead pack" in caught.value.line()
-
-
-def test_a_damaged_package_named_by_its_path_is_refused_at_once(tmp_path):
-    package = models.total(tmp_path)
-    (package.folder / "model.toml").write_text("x = 1")
-    with pytest.raises(PackageInvalid):
-        find_versions([str(package.folder)], settings())
 
 
 # --- how fast it says no ------------------------------------------------------------------

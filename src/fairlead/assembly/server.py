@@ -28,11 +28,10 @@ from fairlead.assembly.restore import check_whole
 from fairlead.assembly.rooms import check_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, ServerSpec
+from fairlead.assembly.versions import find_versions
 from fairlead.core.clock import now
-from fairlead.core.errors import BadUsage, BindRefused, FileUnreadable, StateUnavailable
-from fairlead.core.package import check_name
-from fairlead.packages.read import open_package
-from fairlead.packages.repository import Found, committed, is_package
+from fairlead.core.errors import BindRefused, FileUnreadable, StateUnavailable
+from fairlead.packages.repository import Found
 from fairlead.serving import status
 from fairlead.serving.control import forget_wishes
 from fairlead.serving.machine import anonymous_file, usable_cores
@@ -43,7 +42,6 @@ from fairlead.usage.stores.keys import open_keys
 _GRACE_S = 30.0
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 _PATIENCE_S, _STEP_S = 1.0, 0.02
-_CACHE = "cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,63 +284,3 @@ def _locked(handle: int) -> bool:
             sleep(_STEP_S)
         else:
             return True
-
-
-def find_versions(paths: Sequence[str], settings: Settings) -> list[Found]:
-    """Every version that the paths hold: repositories, packages, trained files (packed first)."""
-    found: list[Found] = []
-    for text in paths:
-        path = Path(text)
-        if path.is_dir() and is_package(path):
-            found.append(_single(path, settings.server.name))
-        elif path.is_dir() and not (path / "saved_model.pb").exists():
-            found += _repository(path, settings)
-        else:
-            found.append(_trained(text, settings))
-    seen: set[tuple[str, int]] = set()
-    for version in found:
-        if (version.name, version.version) in seen:
-            raise BadUsage(
-                f"{version.name} version {version.version} is named by two paths",
-                fix="Name each version once",
-            )
-        seen.add((version.name, version.version))
-    return found
-
-
-def _single(folder: Path, name: str) -> Found:
-    package = open_package(folder)
-    return Found(check_name(name) if name else package.name, package.version, folder)
-
-
-def _repository(folder: Path, settings: Settings) -> list[Found]:
-    if settings.server.name:
-        raise BadUsage(
-            "--name is for a single package or trained file",
-            where=str(folder),
-            fix="A repository names its models by their folders",
-        )
-    found = committed(folder)
-    if not found:
-        raise FileUnreadable(
-            "there is no finished version in this repository",
-            where=str(folder),
-            fix="Pack one: fairlead pack FILE --name NAME --repository " + str(folder),
-        )
-    return found
-
-
-def _trained(text: str, settings: Settings) -> Found:
-    """Packs a trained file into the state folder's cache, or finds it there."""
-    from fairlead.packing.airlock.process import Airlock
-    from fairlead.packing.from_file import pack_to_cache
-
-    cache = Path(settings.server.state) / _CACHE
-    airlock = Airlock(allow=settings.airlock.allow, weak=settings.airlock.weak)
-    package = pack_to_cache(text, cache, settings.server.name, airlock, _say)
-    return Found(package.name, package.version, package.folder)
-
-
-def _say(step: str, result: str) -> None:
-    """Packing takes seconds: people see how far it is."""
-    print(f"  {step}: {result}", flush=True)  # noqa: T201

@@ -90,23 +90,31 @@ def _digest(path: Path) -> str:
 
 
 def pack_to_cache(
-    given: str, cache: Path, name: str, airlock: Airlock, say: Say = silent
+    given: str,
+    cache: Path,
+    name: str,
+    airlock: Airlock,
+    say: Say = silent,
+    *,
+    version: int | None = None,
 ) -> Package:
     """The package of a trained file, packed now or found from an earlier time.
 
-    name: "" takes the file's own. The cache is a repository per content, so that a changed file
-    is packed again.
+    name: "" takes the file's own. version: None takes 1. The cache is a repository per
+    content, so that a changed file is packed again.
     """
     file = detect(given)
     name = name or name_of(file.path)
     settings = f"{__version__}\0{file.object}\0{airlock.python}\0{sorted(airlock.allow)}\0{name}"
+    if version is not None:
+        settings += f"\0{version}"
     content = "\0".join(_digest(part) for part in _parts(file))
     key = hashlib.sha256(f"{content}\0{settings}".encode()).hexdigest()[:16]
     repository = cache / key
     known: list[Found] = committed(repository) if repository.is_dir() else []
     if known:
         return open_package(known[-1].folder)
-    return pack_file(given, Wanted(name, repository), airlock, say)
+    return pack_file(given, Wanted(name, repository, version), airlock, say)
 
 
 def _parts(file: TrainedFile) -> list[Path]:
