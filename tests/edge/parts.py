@@ -194,6 +194,7 @@ class EchoPath:
     def __init__(self) -> None:
         self.held: list[Call] = []
         self.seen: list[bytes] = []
+        self.heads: list[Head] = []
         self.patience: list[float] = []
         self.keys: dict[str, Caller] = {}
 
@@ -205,6 +206,7 @@ class EchoPath:
     def predict(self, call: Call, head: Head, body: bytes, peer: Peer) -> None:
         call.caller = self.admit(head, peer)
         self.seen.append(body)
+        self.heads.append(head)
         self.patience.append(call.deadline - call.received)
         call.payload = body
         call.usage = len(self.seen) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from tests.edge.http2_raw import GET, GRPC, RawHttp2, message, path
 from tests.edge.parts import bench
 from tests.processes import until
-from tests.raw import get
+from tests.raw import Raw, get
 
 from fairlead.edge import http2_frames as h2
+from fairlead.edge.front import http2
 
 
 @pytest.fixture(scope="module")
@@ -262,3 +264,24 @@ def test_the_preface_may_come_in_pieces_and_http1_is_still_spoken(edge):
         assert works(raw)
     with edge.connect() as old:
         assert old.ask(b"G", b"ET /plain HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+
+
+def test_http1_on_a_port_of_http2_is_told_so(edge):
+    listening = edge.loop.create_server(lambda: http2(edge.service, None), "127.0.0.1", 0)
+    server = asyncio.run_coroutine_threadsafe(listening, edge.loop).result(20)
+    port = server.sockets[0].getsockname()[1]
+    with Raw(port) as old:
+        answer = old.ask(b"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert answer.status == 505
+        assert b"gRPC" in answer.body
+    with RawHttp2(port) as raw:
+        assert works(raw)
+    edge.call(server.close)
+
+
+def test_what_only_begins_like_grpc_is_another_protocol(raw):
+    lines = [(n, v + "-web" if n == "content-type" else v) for n, v in GRPC]
+    found = raw.answer(raw.ask(lines, message(b"x")))
+    assert found["headers"][":status"] == "404"
+    lines = [(n, v + "+proto" if n == "content-type" else v) for n, v in GRPC]
+    assert raw.answer(raw.ask(lines, message(b"x")))["body"] == message(b"x")

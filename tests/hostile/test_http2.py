@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import resource
 from contextlib import suppress
+from itertools import count
 
 import pytest
 from tests.edge.http2_raw import GET, GRPC, RawHttp2, message, path
 from tests.edge.parts import bench
+from tests.processes import until
 
+from fairlead.core.clock import now
 from fairlead.edge import http2_frames as h2
 
 
@@ -270,3 +273,88 @@ def test_a_unary_call_has_exactly_one_message(edge, body):
     with RawHttp2(edge.port) as raw:
         assert raw.answer(raw.ask(GRPC, body))["headers"]["grpc-status"] == "13"
         assert works(raw)
+
+
+def test_streams_that_we_are_made_to_give_up_are_counted_too():
+    """A window that is made too large ends a stream as a reset does, while its call goes on."""
+    with bench() as edge, RawHttp2(edge.port) as raw:
+        edge.call(lambda: setattr(edge.service, "tick", lambda: None))
+        with suppress(OSError):
+            for _ in range(2_000):
+                number, head = raw.opening(path("/echo.Echo/Held"))
+                more = h2.frame(h2.WINDOW_UPDATE, 0, number, h2.number(h2.LARGEST_WINDOW))
+                body = h2.frame(h2.DATA, h2.END_STREAM, number, message(b"x"))
+                raw.send(head, body, more)
+        assert raw.goaway() in (h2.ENHANCE_YOUR_CALM, None)
+        assert edge.call(lambda: len(edge.path.seen)) < 600
+
+
+def test_a_head_is_read_anew_each_time_when_it_changes_the_table(edge):
+    """Else our table and the caller's part, and one header is taken for another."""
+    with RawHttp2(edge.port) as raw:
+        added = b"".join(b"\x40" + bytes([1]) + n + bytes([1]) + n for n in (b"x", b"y"))
+        block = b"".join(h2.literal(n.encode(), v.encode()) for n, v in GRPC) + added
+        for number in (1, 3):
+            raw.send(h2.frame(h2.HEADERS, h2.END_HEADERS, number, block))
+            raw.send(h2.frame(h2.DATA, h2.END_STREAM, number, message(b"x")))
+            assert raw.answer(number)["body"] == message(b"x")
+        # The table holds y, x, y, x by now, newest first; the third and fourth are asked for.
+        told = b"".join(h2.literal(n.encode(), v.encode()) for n, v in GRPC) + b"\xc0\xc1"
+        raw.send(h2.frame(h2.HEADERS, h2.END_HEADERS, 5, told))
+        raw.send(h2.frame(h2.DATA, h2.END_STREAM, 5, message(b"x")))
+        assert raw.answer(5)["body"] == message(b"x")
+        found = edge.path.heads[-1].headers
+        assert (found["x"], found["y"]) == ("x", "y")
+
+
+def test_what_asks_without_taking_any_answer_is_not_read_on():
+    """Answers that are refusals need no window, so only the socket holds them back."""
+    with bench() as edge, RawHttp2(edge.port) as raw:
+        raw.socket.settimeout(0.5)
+        block = b"".join(h2.literal(n.encode(), v.encode()) for n, v in path("/no"))
+        flags, numbers = h2.END_HEADERS | h2.END_STREAM, count(1, 2)
+        with suppress(TimeoutError):
+            while True:
+                raw.send(*[h2.frame(h2.HEADERS, flags, next(numbers), block) for _ in range(500)])
+        (connection,) = edge.call(lambda: [*edge.service._connections])
+        assert edge.call(connection._transport.get_write_buffer_size) < 4 << 20
+        edge.call(lambda: connection.check_time(now() + 60))
+        assert edge.service.connections == 1
+        edge.call(lambda: connection.check_time(now() + 120))
+        until(lambda: not edge.service.connections)
+
+
+def test_a_caller_that_is_gone_is_noticed_though_it_waits_for_an_answer():
+    with bench(idle_s=0.2) as edge, RawHttp2(edge.port) as raw:
+        raw.ask(path("/echo.Echo/Held"), message(b"x"))
+        pings = 0
+        while (one := raw.frame()) is not None:
+            pings += one[:2] == (h2.PING, 0)
+        assert pings
+        assert edge.call(lambda: [c.gone for c in edge.path.held]) == [True]
+
+
+def test_a_head_that_is_too_large_is_refused_by_its_length(edge):
+    with RawHttp2(edge.port) as raw:
+        raw.send(h2.head(h2.HEADERS, h2.END_HEADERS, 1, 100_000))
+        assert raw.goaway() == h2.ENHANCE_YOUR_CALM
+
+
+def test_messages_that_come_slowly_one_after_another_are_waited_for():
+    """A frame of a body is always unfinished when the clock looks, and yet all is well."""
+    with bench(head_s=0.2) as edge, RawHttp2(edge.port) as raw:
+        number, head = raw.opening(path("/echo.Echo/Each"))
+        raw.send(head)
+        ticks = []
+        tick = edge.service.tick
+        edge.call(lambda: setattr(edge.service, "tick", lambda: ticks.append(tick())))
+        whole = h2.frame(h2.DATA, 0, number, message(b"abc"))
+        rest = b""
+        while len(ticks) < 25:
+            raw.send(rest + whole[:10])
+            rest = whole[10:]
+            seen = len(ticks)
+            until(lambda seen=seen: len(ticks) > seen)
+        raw.send(rest, h2.frame(h2.DATA, h2.END_STREAM, number))
+        found = raw.answer(number)
+        assert found["trailers"] == {"grpc-status": "0"}

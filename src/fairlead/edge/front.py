@@ -11,6 +11,7 @@ from typing import Any
 
 from fairlead.core.call import Peer
 from fairlead.core.clock import now
+from fairlead.core.errors import BadRequestHead
 from fairlead.edge.http1 import Http1
 from fairlead.edge.http2 import Http2
 from fairlead.edge.http2_frames import PREFACE
@@ -20,15 +21,22 @@ HTTP2, HTTP1 = "h2", "http/1.1"
 """What the two are called in a TLS handshake."""
 _TELLING = 4
 """Bytes that tell the two apart."""
+_ONLY_HTTP2 = b"This port speaks gRPC over HTTP/2; HTTP/1.1 is spoken on the other one.\n"
+_NOT_HERE = (
+    b"HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(_ONLY_HTTP2), _ONLY_HTTP2)
+)
 
 
 class Front(asyncio.Protocol):
     """A connection on which nothing has been said yet."""
 
-    __slots__ = ("_first", "_service", "_transport", "peer", "seen")
+    __slots__ = ("_first", "_old", "_service", "_transport", "peer", "seen")
 
-    def __init__(self, service: HttpService) -> None:
+    def __init__(self, service: HttpService, old: bool = True) -> None:
+        """old: whether HTTP/1.1 is spoken here too."""
         self._service = service
+        self._old = old
         self._transport: Any = None
         self._first = b""
         self.peer = Peer("")
@@ -51,8 +59,13 @@ class Front(asyncio.Protocol):
             self._first = first
             return
         kind = Http2 if first.startswith(PREFACE[:_TELLING]) else Http1
-        made = kind(self._service)
         transport = self._transport
+        if kind is Http1 and not self._old:
+            self._service.count_refusal(BadRequestHead("this port speaks HTTP/2"))
+            transport.write(_NOT_HERE)
+            transport.close()
+            return
+        made = kind(self._service)
         self._service.lost(self)
         transport.set_protocol(made)
         made.connection_made(transport)
@@ -90,4 +103,4 @@ def http1(service: HttpService, agreed: str | None) -> asyncio.Protocol:
 
 def http2(service: HttpService, agreed: str | None) -> asyncio.Protocol:
     """What speaks on a listener for HTTP/2 alone, such as that of gRPC."""
-    return Http2(service)
+    return Front(service, old=False) if agreed is None else Http2(service)

@@ -47,14 +47,14 @@ class Http2(asyncio.Protocol):
         self._resets = 0
         self._going = False
         self._transport: Any = None
-        self.begun = self.seen = 0.0
+        self.seen = 0.0
         self.peer = Peer("")
 
     # --- asyncio --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        self.begun = self.seen = now()
+        self.seen = now()
         peer: Any = transport.get_extra_info("peername")
         subject = transport.get_extra_info(SUBJECT, "")
         self.peer = Peer(str(peer[0]) if peer.__class__ is tuple else "", subject)
@@ -79,11 +79,14 @@ class Http2(asyncio.Protocol):
         self._writer.close()
 
     def pause_writing(self) -> None:
-        self._writer.choked = True
+        # What asks for answers and takes none is not read on.
+        self._writer.choke()
+        self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self._writer.choked = False
-        self._writer.pump_all()
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._writer.breathe()
 
     def data_received(self, data: bytes) -> None:
         self.seen = now()
@@ -108,40 +111,42 @@ class Http2(asyncio.Protocol):
         self._writer.setting(name, value)
 
     def window(self, number: int, more: int) -> None:
-        writer = self._writer
         if not number:
-            writer.window += more
-            if writer.window > h2.LARGEST_WINDOW:
-                raise ConnectionFault(h2.FLOW_CONTROL_ERROR, "the window is too large")
-            if writer.unsent:
-                self._writer.pump_all()
+            self._writer.widen(more)
             return
-        stream = self._known(number)
+        stream = self._streams.get(number)
         if stream is None:
+            self._check_past(number)
             return
         stream.window += more
         if stream.window > h2.LARGEST_WINDOW:
+            # Whoever makes us give a stream up has given it up.
+            self._count_reset()
             self._cut(stream, h2.FLOW_CONTROL_ERROR)
         elif stream.unsent:
             self._writer.pump_all()
 
     def _known(self, number: int) -> Exchange | None:
         """A stream that is open; None for one that is over."""
-        stream = self._streams.get(number)
-        if stream is None:
-            if not number or number > self._highest:
-                raise ConnectionFault(h2.PROTOCOL_ERROR, "a stream that was never opened")
+        if number not in self._streams:
+            self._check_past(number)
             self._frames.count_empty()
-        return stream
+        return self._streams.get(number)
+
+    def _check_past(self, number: int) -> None:
+        if not number or number > self._highest:
+            raise ConnectionFault(h2.PROTOCOL_ERROR, "a stream that was never opened")
 
     def reset(self, number: int) -> None:
         stream = self._known(number)
-        if stream is None:
-            return
+        if stream is not None:
+            self._count_reset()
+            self._drop(stream)
+
+    def _count_reset(self) -> None:
         self._resets += 1
         if self._resets > _MOST_RESETS:
             raise ConnectionFault(h2.ENHANCE_YOUR_CALM, "too many streams are given up")
-        self._drop(stream)
 
     # --- heads ----------------------------------------------------------------------------
 
@@ -223,8 +228,7 @@ class Http2(asyncio.Protocol):
         stream = self._streams.get(number)
         if stream is None:
             # What was on its way when we ended the stream counts, and is dropped.
-            if not number or number > self._highest:
-                raise ConnectionFault(h2.PROTOCOL_ERROR, "a stream that was never opened")
+            self._check_past(number)
             return None
         stream.room -= size
         stream.credit += size
@@ -354,22 +358,21 @@ class Http2(asyncio.Protocol):
 
     def check_time(self, moment: float) -> None:
         """Once a second: ends what is too slow to send or to take, or idle too long."""
-        self._frames.rest()
         self._resets = 0
-        limits = self._limits
-        if self._frames.between:
-            self.begun = 0.0
-        elif not self.begun:
-            self.begun = moment
-        elif moment - self.begun > limits.head_s + self._held / 1024:
-            self._break(ConnectionFault(h2.ENHANCE_YOUR_CALM, "the request did not arrive"))
-            return
+        limits, silent = self._limits, moment - self.seen
         if self._writer.stuck(moment, limits.idle_s):
             self._transport.abort()
             return
+        if self._frames.overdue(moment, limits.head_s):
+            self._break(ConnectionFault(h2.ENHANCE_YOUR_CALM, "the request did not arrive"))
+        elif self._streams and silent > limits.idle_s:
+            self._break(ConnectionFault(h2.NO_ERROR, "nothing was heard"))
         for stream in [*self._streams.values()]:
             self._check_stream(stream, moment)
-        if self._service.draining or (self.idle and moment - self.seen > limits.idle_s):
+        if self._streams and silent > limits.idle_s / 2:
+            # Who waits long for an answer is asked whether it is still there.
+            self.put(h2.frame(h2.PING, 0, 0, bytes(8)))
+        if self._service.draining or (self.idle and silent > limits.idle_s):
             self._go()
 
     def _check_stream(self, stream: Exchange, moment: float) -> None:
@@ -377,10 +380,8 @@ class Http2(asyncio.Protocol):
         if channel is not None:
             if channel.deadline and channel.deadline < moment:
                 self._refuse(stream, DeadlineExceeded("the stream's deadline has passed"))
-        elif not stream.ended and not stream.over:
-            limit = self._limits.head_s + stream.size / 1024
-            if moment - stream.begun > limit:
-                self._cut(stream, h2.CANCEL)
+        elif stream.late(moment, self._limits.head_s):
+            self._cut(stream, h2.CANCEL)
 
     @property
     def idle(self) -> bool:

@@ -38,13 +38,19 @@ class HeadReader:
         self._decoder = hpack.Decoder(limits.head)
         self._decoder.max_allowed_table_size = _TABLE_BYTES
         self._known: dict[bytes, Head] = {}
+        self._changed = False
 
     def known(self, block: bytes) -> Head | None:
         """The head of a block that was read before and kept."""
         return self._known.get(block)
 
     def keep(self, block: bytes, head: Head) -> None:
-        """Keeps a head that is ready, with its route; it must not be changed any more."""
+        """Keeps the head of the block that was read last; it must not be changed any more.
+
+        A block that changed the table is not kept: it must be read every time it comes.
+        """
+        if self._changed:
+            return
         if len(block) <= _BLOCK_BYTES_KEPT and "expect" not in head.headers:
             if len(self._known) >= _BLOCKS_KEPT:
                 self._known.clear()
@@ -65,7 +71,8 @@ class HeadReader:
             raise ConnectionFault(ENHANCE_YOUR_CALM, "the headers are too large") from None
         except (hpack.HPACKError, ValueError, IndexError, UnicodeError) as error:
             raise ConnectionFault(COMPRESSION_ERROR, f"headers: {type(error).__name__}") from None
-        if before[0] != len(entries) or (entries and before[1] is not entries[0]):
+        self._changed = before[0] != len(entries) or (entries and before[1] is not entries[0])
+        if self._changed:
             self._known.clear()
         return found
 
@@ -114,7 +121,9 @@ class HeadReader:
 
 def is_grpc(head: Head) -> bool:
     """Whether a request speaks gRPC."""
-    return head.headers.get("content-type", "").startswith(_GRPC)
+    kind = head.headers.get("content-type", "")
+    # What goes on otherwise is another protocol, such as gRPC-Web.
+    return kind.startswith(_GRPC) and kind[len(_GRPC) : len(_GRPC) + 1] in ("", "+", ";")
 
 
 def _take_pseudo(parts: HeadParts, pseudo: dict[bytes, str], name: bytes, value: bytes) -> None:

@@ -16,7 +16,7 @@ from fairlead.edge.http2_stream import Exchange
 MOST_FRAME = 256 << 10
 """Bytes of a frame that is taken."""
 _MOST_BLOCK_PARTS = 32
-_MOST_EMPTY = 2_000
+_MOST_EMPTY = 10_000
 """Frames that carry nothing, in a second."""
 
 
@@ -70,6 +70,7 @@ class FrameReader:
         self._block_of = self._block_flags = 0
         self._block: list[bytes] = []
         self._empty = 0
+        self._moved, self._begun = False, 0.0
         self._kinds: dict[int, Callable[[int, int, bytes], None]] = {
             h2.DATA: self._data,
             h2.HEADERS: self._headers,
@@ -87,9 +88,15 @@ class FrameReader:
         """Whether no frame, no block of headers and no preface is unfinished."""
         return self._greeted and not (self._rest or self._left or self._block_of)
 
-    def rest(self) -> None:
-        """Once a second: what is counted by the second begins anew."""
+    def overdue(self, moment: float, patience: float) -> bool:
+        """Once a second: whether a head or another frame is unfinished for longer than patience.
+
+        What is counted by the second begins anew. Bodies have a clock of their own.
+        """
         self._empty = 0
+        if self.between or self._moved or not self._begun:
+            self._moved, self._begun = False, moment
+        return moment - self._begun > patience
 
     def feed(self, data: bytes) -> None:
         """Takes what has come. Raises ConnectionFault."""
@@ -109,12 +116,13 @@ class FrameReader:
             if size - at < 9:
                 break
             length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
-            if length > MOST_FRAME:
-                raise ConnectionFault(h2.FRAME_SIZE_ERROR, "a frame is too large")
             kind, flags, stop = data[at + 3], data[at + 4], at + 9 + length
+            if length > self._most_block:
+                self._check_large(kind, length)
             number = int.from_bytes(data[at + 5 : at + 9]) & h2.LARGEST_WINDOW
             if stop <= size:
                 self._frame(kind, flags, number, data[at + 9 : stop])
+                self._moved = not self._block_of
                 at = stop
             elif kind == h2.DATA and not flags & h2.PADDED and not self._block_of:
                 self._stream = self._frames.taken(number, length)
@@ -124,10 +132,18 @@ class FrameReader:
                 break
         self._rest = data[at:]
 
+    def _check_large(self, kind: int, length: int) -> None:
+        """Refuses a frame by its length, before more of it is kept."""
+        if length > MOST_FRAME:
+            raise ConnectionFault(h2.FRAME_SIZE_ERROR, "a frame is too large")
+        if kind == h2.HEADERS:
+            raise ConnectionFault(h2.ENHANCE_YOUR_CALM, "the headers are too large")
+
     def _large(self, data: bytes, at: int) -> int:
         """A DATA frame that has not come whole is given on as it comes."""
         part = data[at : at + self._left]
         self._left -= len(part)
+        self._moved = True
         if self._stream is not None and part:
             ending = not self._left and bool(self._flags & h2.END_STREAM)
             self._frames.body(self._stream, part, ending)

@@ -137,6 +137,12 @@ class Exchange:
             raise BadRequestHead("a unary call has one message", where="body")
         return message
 
+    def late(self, moment: float, patience: float) -> bool:
+        """Whether the body comes slower than 1 KiB/s beyond so many seconds."""
+        if self.ended or self.over:
+            return False
+        return moment - self.begun > patience + self.size / 1024
+
     def left(self) -> None:
         """Nobody waits for the answer any more."""
         if self.call is not None:

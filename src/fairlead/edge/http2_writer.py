@@ -41,6 +41,15 @@ class Writer:
         self.unsent = 0
         self.choked = self.closed = False
 
+    def choke(self) -> None:
+        """The socket takes nothing more."""
+        self.choked, self._moved = True, now()
+
+    def breathe(self) -> None:
+        """The socket takes more."""
+        self.choked, self._moved = False, now()
+        self.pump_all()
+
     def hold(self) -> None:
         """From now on frames are gathered."""
         self._held = True
@@ -81,6 +90,14 @@ class Writer:
             if not h2.SMALLEST_FRAME <= value <= h2.LARGEST_FRAME:
                 raise ConnectionFault(h2.PROTOCOL_ERROR, "no such size of frames")
             self.most_frame = value
+
+    def widen(self, more: int) -> None:
+        """The other side takes more on the connection. Raises ConnectionFault."""
+        self.window += more
+        if self.window > h2.LARGEST_WINDOW:
+            raise ConnectionFault(h2.FLOW_CONTROL_ERROR, "the window is too large")
+        if self.unsent:
+            self.pump_all()
 
     def answer(
         self,
@@ -254,7 +271,8 @@ class Writer:
 
     def stuck(self, moment: float, patience: float) -> bool:
         """Whether the other side has taken nothing for so many seconds of what waits for it."""
-        return self.unsent > 0 and moment - self._moved > patience
+        waits = self.unsent > 0 or self.choked or self.closed
+        return waits and moment - self._moved > patience
 
     def end_when_done(self) -> None:
         """Closes the connection once no stream is open."""
@@ -266,7 +284,7 @@ class Writer:
         """Writes what is gathered and closes the connection."""
         if not self.closed:
             self._flush()
-            self.closed = True
+            self.closed, self._moved = True, now()
             self._transport.close()
 
     def close(self) -> None:
