@@ -159,7 +159,7 @@ def test_what_is_wrong_has_its_status(channel):
     refused(lambda: predict(channel, inputs=extra), "INVALID_ARGUMENT")
     for outputs in (["z"], ["y", "y"]):
         refused(lambda o=outputs: predict(channel, output_filter=o), "INVALID_ARGUMENT")
-    refused(lambda: ask(channel, "HandleReloadConfigRequest", MODELS), "UNIMPLEMENTED")
+    refused(lambda: ask(channel, "HandleReloadConfigRequest", MODELS), "INVALID_ARGUMENT")
     call = channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")
     refused(lambda: call(b"", timeout=30), "UNIMPLEMENTED")
 

@@ -61,7 +61,7 @@ class Protocols:
         methods = OipGrpc(
             known.registry, known.ready, known.counts, settings, known.limits, known.control
         )
-        tensorflow = TfsGrpc(known.registry, known.limits)
+        tensorflow = TfsGrpc(known.registry, known.limits, known.control)
         services = [
             oip_grpc.SERVICE, tfs_grpc.PREDICTIONS, tfs_grpc.MODELS, grpc_health.SERVICE,
         ]  # fmt: skip

@@ -27,6 +27,7 @@ from fairlead.core.tensor import Array
 from fairlead.inputs.rows import listed
 from fairlead.inputs.tensor_proto import fill, tensor_of
 from fairlead.serving.array_json import most_rows
+from fairlead.serving.control import Control
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import LATEST, Registry, Served
 from fairlead.wires.grpc_status import error_reply, ok
@@ -35,6 +36,7 @@ from fairlead.wires.predictions import PredictionsModel, predictions_model
 from fairlead.wires.protos.pool import message, methods
 from fairlead.wires.tfs_examples import merged
 from fairlead.wires.tfs_facts import SIGNATURE, STABLE, signature_def, status_of_model
+from fairlead.wires.tfs_reload import TfsReload
 
 PREDICTIONS = "tensorflow.serving.PredictionService"
 MODELS = "tensorflow.serving.ModelService"
@@ -45,13 +47,15 @@ _ROUTES_KEPT = 1024
 
 
 class TfsGrpc:
-    """The methods of both services."""
+    """The methods of both services. control: loads and unloads models; None where none does."""
 
     addresses = tuple(
         f"POST /{service}/{name}" for service in (PREDICTIONS, MODELS) for name in methods(service)
     )
 
-    def __init__(self, registry: Registry, limits: BodyLimits = STANDARD) -> None:
+    def __init__(
+        self, registry: Registry, limits: BodyLimits = STANDARD, control: Control | None = None
+    ) -> None:
         self._registry = registry
         self._derive = predictions_model(limits)
         self._limits = limits
@@ -70,7 +74,7 @@ class TfsGrpc:
             ),
             models + "GetModelStatus": self._named(MODELS, "GetModelStatus", tell=self._status),
             models + "HandleReloadConfigRequest": Route(
-                "admin:models", error_reply, answer=_no_reload
+                "admin:models", error_reply, ask=TfsReload(registry, control).ask
             ),
         }
 
@@ -215,13 +219,6 @@ class TfsGrpc:
             self._decode_examples(call, task.model_spec, asked.input, kind, True)
 
         return Route("predict", error_reply, decode=decode, model=model, version=version)
-
-
-def _no_reload(head: Head, body: bytes, caller: Caller) -> Reply:
-    raise Unsupported(
-        "the models of this server are those of its repository",
-        fix="Load and unload models with the Open Inference Protocol's repository methods",
-    )
 
 
 def _check_signature(spec: Any) -> None:
