@@ -13,11 +13,18 @@ from fairlead.core.version import __version__
 
 if TYPE_CHECKING:
     from fairlead.assembly.handle import serve
+    from fairlead.client.aio import AsyncClient
+    from fairlead.client.sync import Client
     from fairlead.notebook import pack
 
-__all__ = ["FairleadError", "__version__", "errors", "pack", "serve"]
+__all__ = ["AsyncClient", "Client", "FairleadError", "__version__", "errors", "pack", "serve"]
 
-_LATER = {"pack": "fairlead.notebook", "serve": "fairlead.assembly.handle"}
+_LATER = {
+    "AsyncClient": "fairlead.client.aio",
+    "Client": "fairlead.client.sync",
+    "pack": "fairlead.notebook",
+    "serve": "fairlead.assembly.handle",
+}
 """What is imported when it is first used, so that `import fairlead` costs nothing."""
 
 

@@ -70,6 +70,8 @@ def test_the_version_is_the_same_everywhere():
 # --- public names: changing one is a change for everybody who uses it -----------------------
 
 PUBLIC = {
+    "AsyncClient": ("url", "key", "timeout", "retries", "verify"),
+    "Client": ("url", "key", "timeout", "retries", "verify"),
     "FairleadError": None,
     "__version__": None,
     "errors": None,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fairlead.assembly.config import read
 from fairlead.assembly.settings import Settings
-from fairlead.core.errors import DatabaseAddressInvalid
+from fairlead.core.errors import BadUsage, DatabaseAddressInvalid
 from fairlead.usage.stores.addresses import parse_address
 from fairlead.usage.stores.database import connection
 
@@ -52,6 +52,25 @@ def referred(setting: str, reference: str) -> str | None:
             "there is no address", where=reference, fix="Put postgresql://… there"
         )
     return text.strip()
+
+
+def key_at(reference: str) -> str:
+    """The key that a reference such as file:PATH or env:NAME points at. Raises BadUsage."""
+    kind, _, place = reference.partition(":")
+    if kind == "env" and place:
+        key = os.environ.get(place, "").strip()  # noqa: TID251 - this is assembly
+    elif kind == "file" and place:
+        try:
+            if Path(place).stat().st_mode & 0o077:
+                raise BadUsage("others can read the key", where=place, fix="chmod 600 closes it")
+            key = Path(place).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadUsage(f"the key cannot be read: {error}", where=place) from None
+    else:
+        raise BadUsage("a key is named, not written out", fix="Write file:PATH or env:NAME")
+    if not key:
+        raise BadUsage("there is no key", where=reference)
+    return key
 
 
 def _in_file(file: Path) -> str:

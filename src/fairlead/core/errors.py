@@ -69,10 +69,13 @@ from fairlead.core.input_errors import MediaTypeUnsupported as MediaTypeUnsuppor
 from fairlead.core.input_errors import MissingField as MissingField
 from fairlead.core.input_errors import NotFinite as NotFinite
 from fairlead.core.input_errors import OutOfSize as OutOfSize
+from fairlead.core.input_errors import PictureTooLarge as PictureTooLarge
+from fairlead.core.input_errors import PictureUnreadable as PictureUnreadable
 from fairlead.core.input_errors import ReservedParameter as ReservedParameter
 from fairlead.core.input_errors import ShapeInvalid as ShapeInvalid
 from fairlead.core.input_errors import SignatureUnknown as SignatureUnknown
 from fairlead.core.input_errors import TextInvalid as TextInvalid
+from fairlead.core.input_errors import TextTooLong as TextTooLong
 from fairlead.core.input_errors import TooManyRows as TooManyRows
 from fairlead.core.input_errors import UnknownName as UnknownName
 from fairlead.core.input_errors import UrlTooLong as UrlTooLong
@@ -84,6 +87,7 @@ from fairlead.core.plan_errors import TenantInvalid as TenantInvalid
 from fairlead.core.plan_errors import TenantNotFound as TenantNotFound
 from fairlead.core.setup_errors import AirlockFailed as AirlockFailed
 from fairlead.core.setup_errors import AirlockWeak as AirlockWeak
+from fairlead.core.setup_errors import AnswerUnreadable as AnswerUnreadable
 from fairlead.core.setup_errors import BadSetting as BadSetting
 from fairlead.core.setup_errors import BadUsage as BadUsage
 from fairlead.core.setup_errors import BindRefused as BindRefused
@@ -96,6 +100,7 @@ from fairlead.core.setup_errors import MissingExtra as MissingExtra
 from fairlead.core.setup_errors import NothingWatched as NothingWatched
 from fairlead.core.setup_errors import PackageInvalid as PackageInvalid
 from fairlead.core.setup_errors import RowsInvalid as RowsInvalid
+from fairlead.core.setup_errors import ServerUnreachable as ServerUnreachable
 from fairlead.core.setup_errors import SetupError as SetupError
 from fairlead.core.setup_errors import StateInvalid as StateInvalid
 from fairlead.core.setup_errors import TlsInvalid as TlsInvalid

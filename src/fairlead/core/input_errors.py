@@ -125,8 +125,26 @@ class KeyFieldInvalid(InvalidArgument):
     id, name = "FRL-1017", "KEY_FIELD_INVALID"
 
 
+class PictureUnreadable(InvalidArgument):
+    """A picture that is none, is cut off, or is of a format that is not taken."""
+
+    id, name = "FRL-1045", "PICTURE_UNREADABLE"
+
+
 class OutOfSize(FairleadError):
     code = Code.OUT_OF_SIZE
+
+
+class PictureTooLarge(OutOfSize):
+    """A picture with more pixels than the model's owner allows."""
+
+    id, name = "FRL-1046", "PICTURE_TOO_LARGE"
+
+
+class TextTooLong(OutOfSize):
+    """A text with more characters than the model's owner allows."""
+
+    id, name = "FRL-1047", "TEXT_TOO_LONG"
 
 
 class BodyTooLarge(OutOfSize):

@@ -11,6 +11,7 @@ from typing import Any
 from fairlead.core.allowance import Limit
 from fairlead.core.disclosure import DISCLOSURES as DISCLOSURES
 from fairlead.core.errors import BadUsage, ModelNotFound
+from fairlead.core.preparation import Preparation
 from fairlead.core.signature import Signature
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?\Z", re.ASCII)
@@ -146,6 +147,7 @@ class Package:
     environment: {"python": path or "", "versions": {library: exact version}} for isolated ones.
     reason:      why it is kept native, or "".
     words:       the owner's words from model.toml.
+    preparations: how inputs are made of pictures and texts.
     """
 
     name: str
@@ -164,6 +166,7 @@ class Package:
     guards: GuardChoice = GuardChoice()
     feedback: Feedback = Feedback()
     payloads: Payloads = Payloads()
+    preparations: tuple[Preparation, ...] = ()
 
     @property
     def graph_path(self) -> Path:

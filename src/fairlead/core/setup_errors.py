@@ -66,6 +66,18 @@ class TlsMissing(SetupError):
     id, name = "FRL-2009", "TLS_MISSING"
 
 
+class ServerUnreachable(SetupError):
+    """A server cannot be reached, or its answer did not come."""
+
+    id, name = "FRL-2401", "SERVER_UNREACHABLE"
+
+
+class AnswerUnreadable(SetupError):
+    """An answer is none of a Fairlead server."""
+
+    id, name = "FRL-2402", "ANSWER_UNREADABLE"
+
+
 class UnsafeFile(SetupError):
     """The trained file asks for something that is not allowed, or lies about itself."""
 
