@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from fairlead.client.answer import Predictions, flattened
 from fairlead.core.errors import BadUsage, FileUnreadable, MissingExtra, RowsInvalid
@@ -66,7 +66,7 @@ def _csv(file: str) -> Iterator[Row]:
     with _opened(file) as source:
         reader: Any = csv.reader(source, strict=True)
         try:
-            header: list[str] = next(reader, [])
+            header = cast("list[str]", next(reader, None) or [])
             cells: list[str]
             for number, cells in enumerate(reader):
                 if not cells:

@@ -19,8 +19,9 @@ from fairlead.core.errors import (
     UnknownName,
 )
 from fairlead.core.limits import BodyLimits
-from fairlead.core.signature import TensorSpec
+from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import Array
+from fairlead.inputs.columns import tensors_of_columns
 from fairlead.inputs.rows import listed, rows_of, rows_of_csv, tensors_of
 from fairlead.inputs.strict_json import loads
 from fairlead.serving.array_json import most_rows, nested, too_large
@@ -87,18 +88,25 @@ def _decode(call: Call, head: Head, body: bytes, model: NativeModel) -> None:
         )
     most = model.served.package.limits.max_rows
     names = _asked_in_address(head.query)
+    if _take_prepared(call, head, body, model, names):
+        return
     media = head.headers.get("content-type", "application/json").split(";", 1)[0].strip().lower()
     if media in ("text/csv", "application/csv"):
         rows: Sequence[Any] = rows_of_csv(body, model.signature, most)
     elif media.endswith("json") or media in ("", "application/x-www-form-urlencoded"):
         # curl -d without a header says "form"; the body decides whether it is JSON.
         value = loads(body, model.limits)
+        if _has_columns(value, model.signature):
+            _fill_from_columns(call, value, model, names)
+            return
         rows = rows_of(value, model.signature)
         names = names or _asked_in_body(value, rows)
+        if _take_sent(call, rows, model, names):
+            return
     else:
         raise MediaTypeUnsupported(
             f"content type {media[:60]!r} is not taken here",
-            fix="Send application/json or text/csv",
+            fix=f"Send {_taken(model)}",
         )
     if len(rows) > most:
         raise TooManyRows(f"{len(rows)} rows in one request; {most} is the limit")
@@ -107,6 +115,61 @@ def _decode(call: Call, head: Head, body: bytes, model: NativeModel) -> None:
     call.rows = len(rows)
     shapes = [t.shape[1:] for t in call.inputs] if not model.fixed else []
     call.group = (call.encoder, *shapes)
+
+
+def _take_prepared(
+    call: Call, head: Head, body: bytes, model: NativeModel, names: Sequence[str]
+) -> bool:
+    """Whether the body is itself a picture, a text or a form of files; then the call is filled."""
+    preparing = model.served.preparing
+    if preparing is None:
+        return False
+    tensors = preparing.of_body(body, head.headers.get("content-type", ""))
+    if tensors is None:
+        return False
+    call.encoder = model.encoder(names)
+    preparing.finish(call, tensors)
+    return True
+
+
+def _take_sent(call: Call, rows: Sequence[Any], model: NativeModel, names: Sequence[str]) -> bool:
+    """Whether rows hold pictures or texts, and no tensors; then the call is filled."""
+    preparing = model.served.preparing
+    tensors = preparing.of_rows(rows) if preparing is not None else None
+    if preparing is None or tensors is None:
+        return False
+    call.encoder = model.encoder(names)
+    preparing.finish(call, tensors)
+    return True
+
+
+def _taken(model: NativeModel) -> str:
+    """The media types of bodies."""
+    preparing = model.served.preparing
+    more = [m for one in preparing.described for m in one["media"]] if preparing else []
+    return ", ".join(dict.fromkeys(("application/json", "text/csv", *more)))
+
+
+def _has_columns(value: Any, signature: Signature) -> bool:
+    """Whether a body holds its rows column by column."""
+    known = {column.name for column in signature.columns}
+    return value.__class__ is dict and "columns" in value and "columns" not in known
+
+
+def _fill_from_columns(
+    call: Call, value: dict[str, Any], model: NativeModel, names: Sequence[str]
+) -> None:
+    """Fills `call` from `{"columns": {...}, "outputs": [...]}`."""
+    for key in value:
+        if key not in ("columns", "outputs"):
+            raise UnknownName(f"{key[:80]!r} does not belong beside `columns`")
+    call.encoder = model.encoder(names or _asked_in_body(value, ()))
+    call.inputs = tensors_of_columns(value["columns"], model.signature)
+    call.rows = call.inputs[0].shape[0]
+    most = model.served.package.limits.max_rows
+    if call.rows > most:
+        raise TooManyRows(f"{call.rows} rows in one request; {most} is the limit")
+    call.group = (call.encoder,)
 
 
 def _asked_in_address(query: str) -> list[str]:
