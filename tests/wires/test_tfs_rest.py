@@ -7,6 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.models import commit, node, spec
+
+from fairlead.core.signature import Signature
 
 ROWS = [[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]
 MIXED = {"numbers": [1, 2], "count": 3, "colour": "red"}
@@ -15,6 +18,15 @@ MIXED = {"numbers": [1, 2], "count": 3, "colour": "red"}
 @pytest.fixture(scope="module")
 def server(serving, small_models) -> httpx.Client:
     return serving(small_models)
+
+
+@pytest.fixture(scope="module")
+def open_server(serving, tmp_path_factory) -> httpx.Client:
+    """A server whose only model takes and gives whatever a float can be."""
+    folder = tmp_path_factory.mktemp("plain")
+    x, y = (spec(name, "FP32", (-1, 1), missing=True) for name in "xy")
+    commit(folder, "plain", Signature((x,), (y,)), [node("Identity", "x", "y")])
+    return serving(folder)
 
 
 def ask(server, address: str, body: Any = None) -> tuple[int, Any]:
@@ -187,3 +199,29 @@ def test_predictions_of_many_callers_are_joined_and_told_apart(server):
         rows = [[number, 0, 0, 0]] * (1 + number % 3)
         found = ask(server, "identity_fp32:predict", {"instances": rows})[1]["predictions"]
         assert found == [[float(number), 0.0, 0.0, 0.0]] * len(rows)
+
+
+def test_the_one_signature_may_go_by_its_methods_name(server):
+    """As the pages of TensorFlow Serving ask their half_plus_three."""
+    body = {"signature_name": "tensorflow/serving/regress", "examples": [{"a": 1, "b": 2, "c": 3}]}
+    assert ask(server, "total:regress", body) == (200, {"results": [6.0]})
+    assert ask(server, "total:regress", body | {"signature_name": "regress"})[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("NaN", b"NaN"), ("Infinity", b"Infinity"), ("-Infinity", b"-Infinity")],
+)
+def test_words_for_what_is_no_number_come_and_go(open_server, word, told):
+    body = b'{"signature_name": "serving_default", "instances": [[1.0], [%b]]}' % word.encode()
+    answer = open_server.post("/v1/models/plain:predict", content=body)
+    assert (answer.status_code, answer.content) == (200, b'{"predictions":[[1.0],[%b]]}' % told)
+    body = body.replace(b"instances", b"inputs")
+    answer = open_server.post("/v1/models/plain:predict", content=body)
+    assert answer.content == b'{"outputs":[[1.0],[%b]]}' % told
+
+
+@pytest.mark.parametrize("text", ['["NaN"]', "[NaNN]", "[+NaN]", "[-NaN]", "[infinity]", "[NaN"])
+def test_only_the_three_words_stand_for_numbers(open_server, text):
+    body = f'{{"instances": [{text}]}}'
+    assert open_server.post("/v1/models/plain:predict", content=body).status_code == 400

@@ -6,10 +6,12 @@ nested list), and records (always an object by output name, single values bare).
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import orjson
 
 from fairlead.core.call import Call
@@ -23,6 +25,9 @@ from fairlead.serving.registry import Served
 
 Form = Literal["rows", "columns", "records"]
 
+_NULL = re.compile(b"null")
+_WORDS = {"nan": b"NaN", "inf": b"Infinity", "-inf": b"-Infinity"}
+
 
 class PredictionsModel:
     """What the wires with predictions derive once from a served version."""
@@ -32,18 +37,36 @@ class PredictionsModel:
         self.limits = limits
         self.signature = served.package.signature
         self.fixed = all(d != -1 for spec in self.signature.inputs for d in spec.shape[1:])
-        self._encoders: dict[Form, PredictionsEncoder] = {}
+        self._encoders: dict[tuple[Form, bool], PredictionsEncoder] = {}
 
-    def encoder(self, form: Form) -> PredictionsEncoder:
-        """The encoder of a form; one object each, so that equal calls may join."""
-        found = self._encoders.get(form)
+    def encoder(self, form: Form, words: bool = False) -> PredictionsEncoder:
+        """The encoder of a form; one object each, so that equal calls may join.
+
+        words: a number that JSON has none for is written as NaN, Infinity or -Infinity, not null.
+        """
+        found = self._encoders.get((form, words))
         if found is None:
-            found = self._encoders[form] = PredictionsEncoder(self.served, self.limits, form)
+            found = PredictionsEncoder(self.served, self.limits, form, words)
+            self._encoders[form, words] = found
         return found
+
+    def rows(self, rows: Sequence[Any]) -> list[Tensor] | None:
+        """The tensors of rows that hold pictures or texts, None for any others."""
+        preparing = self.served.preparing
+        return preparing.of_rows(rows) if preparing is not None else None
+
+    def columns(self, value: Any) -> list[Tensor] | None:
+        """The same for what stands under `inputs`."""
+        preparing = self.served.preparing
+        return preparing.of_columns(value) if preparing is not None else None
 
     def fill(self, call: Call, tensors: list[Tensor], encoder: Any) -> None:
         """Sets a call's inputs, rows, group and encoder."""
         call.inputs, call.encoder = tensors, encoder
+        preparing = self.served.preparing
+        if preparing is not None and preparing.takes(tensors):
+            preparing.finish(call, tensors)
+            return
         call.rows = tensors[0].shape[0] if self.signature.batched else 1
         shapes = () if self.fixed else tuple(t.shape[1:] for t in tensors)
         call.group = (encoder, *shapes)
@@ -59,13 +82,14 @@ class PredictionsEncoder:
 
     decides = False
 
-    def __init__(self, served: Served, limits: BodyLimits, form: Form) -> None:
+    def __init__(self, served: Served, limits: BodyLimits, form: Form, words: bool) -> None:
         package = served.package
-        self.specs = package.signature.outputs
+        self.specs: Sequence[TensorSpec] = package.signature.outputs
         self.outputs = tuple(range(len(self.specs)))
         self.most_rows = most_rows(package.limits.max_rows, self.specs, limits.answer)
         self._most = limits.answer
         self._form = form
+        self._words = words
         self._batched = package.signature.batched
         self._bare = form != "records" and len(self.specs) == 1
         self._names = [orjson.dumps(spec.name) for spec in self.specs]
@@ -84,7 +108,7 @@ class PredictionsEncoder:
             return
         single = self._form == "records"
         pairs = zip(self.specs, outputs, strict=True)
-        each = [_row_texts(spec, array, self._most, single) for spec, array in pairs]
+        each = [self._spelt(_row_texts(s, a, self._most, single), a) for s, a in pairs]
         rows = (
             each[0]
             if self._bare
@@ -97,8 +121,19 @@ class PredictionsEncoder:
             start = stop
 
     def _columns(self, outputs: Sequence[Array]) -> bytes:
-        texts = [_nested(s, a) for s, a in zip(self.specs, outputs, strict=True)]
+        pairs = zip(self.specs, outputs, strict=True)
+        texts = [self._spelt([_nested(spec, array)], array)[0] for spec, array in pairs]
         return texts[0] if self._bare else _object(self._names, texts)
+
+    def _spelt(self, texts: list[bytes], array: Array) -> list[bytes]:
+        """Texts of an array in which null stands for what is no number, with words for it."""
+        if not self._words or array.dtype.kind != "f":
+            return texts
+        finite = np.isfinite(array)
+        if finite.all():
+            return texts
+        words = iter([_WORDS[str(value)] for value in array[~finite].tolist()])
+        return [_NULL.sub(lambda _: next(words), text) for text in texts]
 
     def _set(self, call: Call, key: bytes, text: bytes) -> None:
         call.payload = b'{"%b":%b}' % (key, text)

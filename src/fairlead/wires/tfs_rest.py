@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from fairlead.core.access import Caller
-from fairlead.core.call import Answer, Call, Head, Reply, Route
+from fairlead.core.call import Answer, Call, Encoder, Head, Reply, Route
 from fairlead.core.errors import (
     BadParameter,
     Code,
@@ -25,13 +25,14 @@ from fairlead.core.errors import (
 from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name, parse_version
 from fairlead.inputs.instances import of_columns, of_instances
-from fairlead.inputs.strict_json import loads
+from fairlead.inputs.loose_json import loads
 from fairlead.serving.admission import known_models
 from fairlead.serving.disclosing import discreet
-from fairlead.serving.registry import LATEST, Registry
+from fairlead.serving.registry import LATEST, Registry, Served
+from fairlead.wires.cloudevents import EventEncoder, Mode, opened
 from fairlead.wires.grpc_status import words_of
 from fairlead.wires.http_headers import headers_of
-from fairlead.wires.predictions import predictions_model
+from fairlead.wires.predictions import Form, PredictionsModel, predictions_model
 from fairlead.wires.tfs_examples import ClassifyEncoder, RegressEncoder, rows_of_examples
 from fairlead.wires.tfs_facts import SIGNATURE, STABLE, signature_def, status_of_model
 
@@ -60,7 +61,6 @@ _PATH = re.compile(
     r"/v1/models/([^/:]+)(?:/(versions|labels)/([^/:]+))?(?:/(metadata)|:(\w+))?\Z", re.I
 )
 _MODEL = "/v1/models/{model}"
-_KEYS = {"instances", "inputs", "signature_name"}
 
 
 def error_reply(error: FairleadError) -> Reply:
@@ -178,32 +178,33 @@ class TfsRest:
     def _predict(self, call: Call, head: Head, body: bytes) -> None:
         model = call.lease.derived("predictions", self._derive)
         try:
-            request = self._request(body, _KEYS)
+            mode, value = opened(head, body, self._limits)
+            request = _request(value, "predict")
             if ("instances" in request) == ("inputs" in request):
                 raise MissingField("a request has either `instances` or `inputs`", where="body")
             if "inputs" in request:
+                form: Form = "columns"
                 tensors = of_columns(request["inputs"], model.signature)
-                model.fill(call, tensors, model.encoder("columns"))
-                return
-            instances = request["instances"]
-            if instances.__class__ is not list:
-                raise MalformedBody("`instances` must be a list", where="instances")
-            tensors = of_instances(instances, model.signature)
-            model.fill(call, tensors, model.encoder("rows"))
+            else:
+                form, instances = "rows", request["instances"]
+                if instances.__class__ is not list:
+                    raise MalformedBody("`instances` must be a list", where="instances")
+                tensors = of_instances(instances, model.signature)
+            model.fill(call, tensors, _encoder(model, form, mode))
         except FairleadError as error:
             raise discreet(call.lease.private, error) from None
 
     def _classify(self, call: Call, head: Head, body: bytes) -> None:
-        self._examples(call, body, ClassifyEncoder)
+        self._examples(call, body, ClassifyEncoder, "classify")
 
     def _regress(self, call: Call, head: Head, body: bytes) -> None:
-        self._examples(call, body, RegressEncoder)
+        self._examples(call, body, RegressEncoder, "regress")
 
-    def _examples(self, call: Call, body: bytes, kind: Any) -> None:
+    def _examples(self, call: Call, body: bytes, kind: Any, method: str) -> None:
         model = call.lease.derived("predictions", self._derive)
         encoder = call.lease.derived(kind.__name__, kind)
-        request = self._request(body, {"examples", "context", "signature_name"})
         try:
+            request = _request(loads(body, self._limits), method)
             tensors = rows_of_examples(request, model.signature)
             model.fill(call, tensors, encoder)
         except FairleadError as error:
@@ -212,16 +213,31 @@ class TfsRest:
     def _explain(self, call: Call, head: Head, body: bytes) -> None:
         raise Unsupported("this model has no explainer", fix="Use :predict")
 
-    def _request(self, body: bytes, known: set[str]) -> dict[str, Any]:
-        """The JSON object of a request. Raises MalformedBody, BadParameter."""
-        request: Any = loads(body, self._limits)
-        if request.__class__ is not dict:
-            raise MalformedBody("the body must be a JSON object", where="body")
-        name = request.get("signature_name", SIGNATURE) or SIGNATURE
-        if name != SIGNATURE:
-            raise BadParameter(
-                f'Serving signature name: "{str(name)[:80]}" not found in signature def',
-                where="signature_name",
-                fix=f"Known: {SIGNATURE}",
-            )
-        return request
+
+def _request(request: Any, method: str) -> dict[str, Any]:
+    """The JSON object of a request; a version's one signature may go by its method's name.
+
+    Raises MalformedBody, BadParameter.
+    """
+    if request.__class__ is not dict:
+        raise MalformedBody("the body must be a JSON object", where="body")
+    name = request.get("signature_name", SIGNATURE) or SIGNATURE
+    if name not in (SIGNATURE, f"tensorflow/serving/{method}"):
+        raise BadParameter(
+            f'Serving signature name: "{str(name)[:80]}" not found in signature def',
+            where="signature_name",
+            fix=f"Known: {SIGNATURE}",
+        )
+    return request
+
+
+def _encoder(model: PredictionsModel, form: Form, mode: Mode) -> Encoder:
+    """What writes the answer in a form, as an event where the request was one."""
+    inner = model.encoder(form, words=True)
+    if not mode:
+        return inner
+
+    def derive(served: Served) -> EventEncoder:
+        return EventEncoder(inner, mode, served.package.name)
+
+    return model.served.derived(f"cloudevents-{mode}-{form}", derive)
