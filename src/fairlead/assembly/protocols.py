@@ -56,7 +56,8 @@ class Protocols:
             known.registry, known.ready, known.limits, known.default, cloud.health, cloud.predict
         )
         public = {*PUBLIC_ADDRESSES, cloud.health} if cloud.health else PUBLIC_ADDRESSES
-        self.http = Router([alone, oip, TfsRest(known.registry, known.limits), own], public)
+        self._wires: list[Wire] = [alone, oip, TfsRest(known.registry, known.limits), own]
+        self.http = Router(self._wires, public)
         self._health = GrpcHealth(known.ready)
         methods = OipGrpc(
             known.registry, known.ready, known.counts, settings, known.limits, known.control
@@ -67,6 +68,11 @@ class Protocols:
         ]  # fmt: skip
         over_grpc: list[Wire] = [self._health, GrpcReflection(services), tensorflow, methods]
         self.grpc = Router(over_grpc)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Every address over HTTP, as the wires list them."""
+        return [address for wire in self._wires for address in wire.addresses]
 
     def beat(self) -> None:
         """Several times a second: those who watch our health are told of changes."""

@@ -174,6 +174,7 @@ class Worker:
             self._feedback.add,
             self._rations.left,
             lambda given, done: self._reporting.ask({"kind": "usage", "given": given}, done),
+            lambda: self._protocols.addresses,
         )
 
     async def _listen_for_grpc(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
@@ -204,7 +205,7 @@ class Worker:
             self._path.settle,
             max_queue=limits.queue_calls,
             max_wait_s=limits.queue_wait_s,
-            alone=lambda: service.connections == 1,
+            alone=lambda: service.alone,
         )
 
     def _forget(self, served: Served) -> None:

@@ -6,7 +6,7 @@ Errors are RFC 9457 problems. Native addresses never lie below /v1 or /v2.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +21,7 @@ from fairlead.serving.registry import LATEST, Registry, Served
 from fairlead.serving.warmup import example_inputs
 from fairlead.wires.native_feedback import Feedback, Keep, kept_nowhere
 from fairlead.wires.native_limits import LeftOf, LimitsPage, nothing_left
+from fairlead.wires.native_openapi import Descriptions
 from fairlead.wires.native_rows import rows_decoder
 from fairlead.wires.native_usage import AskUsage, no_ledger, usage_route
 from fairlead.wires.problem import STATUS as STATUS
@@ -45,6 +46,10 @@ class Native:
         "POST /predict/{model}",
         "POST /predict/{model}/versions/{version}",
         "POST /feedback/{model}",
+        "GET /openapi.json",
+        "GET /models/{model}/openapi.json",
+        "GET /protos",
+        "GET /protos/{name}",
     )
 
     def __init__(
@@ -56,18 +61,24 @@ class Native:
         keep: Keep = kept_nowhere,
         left: LeftOf = nothing_left,
         usage: AskUsage = no_ledger,
+        addresses: Callable[[], Sequence[str]] | None = None,
     ) -> None:
         """metrics: the exposition of all workers, as OpenMetrics when given True.
 
         keep: keeps the true labels that callers send. left: what callers have left of limits.
-        usage: asks the ledger.
+        usage: asks the ledger. addresses: of all wires, for OpenAPI; ours alone without it.
         """
         self._registry = registry
         self._decode = rows_decoder(limits)
         self._feedback = Feedback(registry, keep, limits, error_reply)
         self._ready = ready
         self._metrics = metrics
+        told = self._described = Descriptions(
+            registry, error_reply, addresses or (lambda: self.addresses), example_row
+        )
         self._fixed: dict[str, Route] = {
+            "/openapi.json": told.server(),
+            "/protos": told.protos(),
             "/": self._get(PUBLIC, lambda head: _alive()),
             "/livez": self._get(PUBLIC, lambda head: _json({"live": True})),
             "/readyz": self._get(PUBLIC, lambda head: self._readyz()),
@@ -96,6 +107,10 @@ class Native:
             found, wanted = self._feedback.route(_name(parts[1])), "POST"
         elif found is None and parts[0] == "models" and len(parts) == 2:
             found = self._model(_name(parts[1]))
+        elif found is None and parts[0] == "models" and parts[2:] == ["openapi.json"]:
+            found = self._described.model(_name(parts[1]))
+        elif found is None and parts[0] == "protos" and len(parts) == 2:
+            found = self._described.proto(parts[1])
         if found is not None and method != wanted:
             raise MethodNotAllowed(method, [wanted])
         return found
@@ -161,6 +176,7 @@ class Native:
                 "columns": [c.name for c in package.signature.columns],
                 "limits": {"max_rows": package.limits.max_rows},
                 "words": package.words.get("words", {}),
+                **({"takes": served.preparing.described} if served.preparing else {}),
                 **_example(served),
                 "infer": f"/v2/models/{name}/infer",
             }
