@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import grpc
+import httpx
 import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from tensorflow.core.framework.tensor_pb2 import TensorProto  # noqa: E402
 from tests.frameworks import tensorflow_models as models  # noqa: E402
 from tests.frameworks.parts import close, unwired, wire  # noqa: E402
+from tests.processes import server  # noqa: E402
 
 import fairlead  # noqa: E402
 from fairlead.cli.main import main  # noqa: E402
+from fairlead.wires.protos.pool import methods  # noqa: E402
+from fairlead.wires.tfs_grpc import PREDICTIONS  # noqa: E402
 
 pytestmark = [
     pytest.mark.frameworks,
@@ -102,3 +108,75 @@ def test_tensorflow_a_keras_model_of_a_notebook_is_packed_as_it_is(tmp_path):
     package = fairlead.pack(model, name="dense", repository=tmp_path / "models")
     assert package.runtime == "onnx"
     assert package.trained["framework"] == "tensorflow"
+
+
+class Half(tf.Module):
+    """x / 2 + plus, as in TensorFlow Serving's own examples."""
+
+    def __init__(self, plus: float) -> None:
+        super().__init__()
+        self.plus = tf.Variable(plus)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def times(self, x):
+        return {"y": x / 2 + self.plus}
+
+
+def test_tensorflow_a_base_as_tensorflow_serving_has_it_is_served_over_rest_and_grpc(
+    tmp_path_factory,
+):
+    folder = tmp_path_factory.mktemp("base")
+    halves = {1: Half(2.0), 3: Half(3.0)}
+    for version, half in halves.items():
+        models.saved(half, folder / "half" / str(version), serving_default=half.times)
+    # A native one: TensorFlow itself answers, in a runner.
+    text = models.Text()
+    models.saved(text, folder / "text" / "1", serving_default=text.shout)
+    given = np.array([1.0, 2.0, 5.0], np.float32)
+    theirs = halves[3].times(tf.constant(given))["y"].numpy()
+    with (
+        server(folder, state=folder / "state", workers=1) as running,
+        httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=60) as client,
+        grpc.insecure_channel(f"127.0.0.1:{running.grpc_port}") as channel,
+    ):
+        answer = client.post(
+            "/v1/models/half:predict", content=b'{"instances": [1.0, 2.0, 5.0]}'
+        ).json()
+        assert answer["predictions"] == theirs.tolist()
+        answer = client.get("/v1/models/half").json()
+        assert [v["version"] for v in answer["model_version_status"]] == ["3"]
+        takes, gives = methods(PREDICTIONS)["Predict"]
+        predict = channel.unary_unary(
+            f"/{PREDICTIONS}/Predict",
+            request_serializer=lambda request: request.SerializeToString(),
+            response_deserializer=tf_predict(gives),
+        )
+        # TensorFlow's own TensorProto goes in, and its own make_ndarray reads what comes out.
+        told = predict(asked_by(takes, "half", x=tf.make_tensor_proto(given)), timeout=60)
+        np.testing.assert_array_equal(told["y"], theirs)
+        words = tf.make_tensor_proto(["Straße", ""])
+        told = predict(asked_by(takes, "text", text=words), timeout=60)
+        own = text.shout(tf.constant(["Straße", ""]))
+        assert told["loud"].tolist() == own["loud"].numpy().tolist()
+        assert told["length"].tolist() == own["length"].numpy().tolist()
+
+
+def asked_by(takes, name, **inputs):
+    """A PredictRequest with TensorFlow's tensors."""
+    request = takes(model_spec={"name": name})
+    for key, tensor in inputs.items():
+        request.inputs[key].ParseFromString(tensor.SerializeToString())
+    return request
+
+
+def tf_predict(gives):
+    """Reads a PredictResponse by TensorFlow."""
+
+    def read(raw):
+        outputs = gives.FromString(raw).outputs
+        return {
+            name: tf.make_ndarray(TensorProto.FromString(value.SerializeToString()))
+            for name, value in outputs.items()
+        }
+
+    return read
