@@ -33,6 +33,7 @@ class Server:
 
     session: the kernel's session that holds the server's processes and no others.
     key: that callers must show, "" where none is wanted.
+    asks: as in its kind.
     started_s: from the start of the command to the first answer.
     """
 
@@ -44,6 +45,7 @@ class Server:
     said: list[str] = field(default_factory=list[str])
     started_s: float = 0.0
     key: str = ""
+    asks: Callable[[Server], Any] | None = None
 
     @property
     def session(self) -> int:
@@ -51,6 +53,8 @@ class Server:
 
     def ask(self) -> Any:
         """The answer to the body that the load sends. Raises OSError or ValueError."""
+        if self.asks is not None:
+            return self.asks(self)
         headers = {"content-type": "application/json"}
         if self.key:
             headers["authorization"] = f"Bearer {self.key}"
@@ -79,6 +83,7 @@ class Kind:
     command: (folder for its files, port) to the command line; port 0 means that it says its own.
     path:    where it predicts.
     key:     makes a key in the folder for its files, before it starts.
+    asks:    how it is asked, where that is not by HTTP/1.1; as `Server.ask`.
     """
 
     name: str
@@ -87,6 +92,7 @@ class Kind:
     environment: dict[str, str] = field(default_factory=dict[str, str])
     says_address: bool = False
     key: Callable[[Path], str] = lambda folder: ""
+    asks: Callable[[Server], Any] | None = None
 
 
 class NotStarted(Exception):
@@ -111,7 +117,7 @@ def start(kind: Kind, body: Path) -> Server:
         start_new_session=True,
     )
     machine.Precedence.give(process.pid)
-    server = Server(kind.name, process, "", body, folder, key=key)
+    server = Server(kind.name, process, "", body, folder, key=key, asks=kind.asks)
     address = _follow(server)
     try:
         root = _said_address(server, address) if kind.says_address else f"http://127.0.0.1:{port}"

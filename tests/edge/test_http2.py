@@ -285,3 +285,35 @@ def test_what_only_begins_like_grpc_is_another_protocol(raw):
     assert found["headers"][":status"] == "404"
     lines = [(n, v + "+proto" if n == "content-type" else v) for n, v in GRPC]
     assert raw.answer(raw.ask(lines, message(b"x")))["body"] == message(b"x")
+
+
+def test_a_request_is_alone_unless_another_is_near(edge, raw):
+    """Whoever is alone is answered at once; else calls that came together are joined."""
+    found = []
+    predict = edge.path.predict
+
+    def looked(*given):
+        found.append(edge.service.alone)
+        predict(*given)
+
+    edge.path.predict = looked
+    until(lambda: edge.service.connections == 1)
+    assert works(raw)
+    assert found == [True]
+    head, body = raw.block(GRPC), message(b"x")
+    raw.send(
+        *[
+            h2.frame(h2.HEADERS, h2.END_HEADERS, n, head) + h2.frame(h2.DATA, 1, n, body)
+            for n in (11, 13, 15)
+        ]
+    )
+    assert raw.answer(15)["body"] == body
+    assert found == [True, False, False, True]
+    raw.next = 17
+    raw.ask(path("/echo.Echo/Held"), message(b"x"))
+    assert works(raw)
+    assert found[4:] == [True, False]
+    with RawHttp2(edge.port) as other:
+        assert works(other)
+        assert found[6:] == [False]
+    edge.path.predict = predict

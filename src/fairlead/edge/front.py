@@ -78,6 +78,8 @@ class Front(asyncio.Protocol):
         if moment - self.seen > limit:
             self._transport.close()
 
+    alone = True
+
     @property
     def idle(self) -> bool:
         """Nothing is being read and nothing is owed."""

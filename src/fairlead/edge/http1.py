@@ -54,6 +54,7 @@ class Http1(asyncio.Protocol):
         "peer",
         "seen",
     )
+    alone = True
 
     def __init__(self, service: HttpService) -> None:
         self._service = service

@@ -105,7 +105,7 @@ class Http2(asyncio.Protocol):
         self._writer.put(data)
 
     def going(self) -> None:
-        self._go()
+        self.end(0.0)
 
     def setting(self, name: int, value: int) -> None:
         self._writer.setting(name, value)
@@ -297,14 +297,13 @@ class Http2(asyncio.Protocol):
             stream.call = call
             service.path.predict(call, head, body, self.peer)
             return
-
-        def later(reply: Reply) -> None:
-            reply = with_id(reply, head.request_id)
-            self._writer.answer(stream, reply, reply.body, self._service.date)
-
-        known = service.plain(head, body, self.peer, later)
-        if known is not None:
+        later = partial(self._reply, stream)
+        if (known := service.plain(head, body, self.peer, later)) is not None:
             later(known)
+
+    def _reply(self, stream: Exchange, reply: Reply) -> None:
+        reply = with_id(reply, stream.head.request_id)
+        self._writer.answer(stream, reply, reply.body, self._service.date)
 
     def predict(self, call: Call, head: Head, message: bytes) -> None:
         self._service.path.predict(call, head, message, self.peer)
@@ -320,8 +319,7 @@ class Http2(asyncio.Protocol):
             channel.end(reply)
             channel.leave()
         else:
-            reply = with_id(reply, stream.head.request_id)
-            self._writer.answer(stream, reply, reply.body, self._service.date)
+            self._reply(stream, reply)
 
     def _done(self, stream: Exchange, call: Call) -> None:
         """A prediction has its answer."""
@@ -373,7 +371,7 @@ class Http2(asyncio.Protocol):
             # Who waits long for an answer is asked whether it is still there.
             self.put(h2.frame(h2.PING, 0, 0, bytes(8)))
         if self._service.draining or (self.idle and silent > limits.idle_s):
-            self._go()
+            self.end(0.0)
 
     def _check_stream(self, stream: Exchange, moment: float) -> None:
         channel = stream.channel
@@ -388,11 +386,14 @@ class Http2(asyncio.Protocol):
         """Nothing is being read and nothing is owed."""
         return not self._streams and self._frames.between
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other request of this connection is near: more frames, streams, messages."""
+        streams = self._streams.values()
+        return not self._frames.more and len(streams) < 2 and not any(s.channel for s in streams)
+
     def end(self, since: float) -> None:
         """Says that no new request is taken; closes the connection once nothing is owed."""
-        self._go()
-
-    def _go(self) -> None:
         if not self._going and not self._writer.closed:
             self._going = True
             self.put(h2.frame(h2.GOAWAY, 0, 0, h2.number(self._highest) + h2.number(0)))

@@ -71,6 +71,8 @@ class FrameReader:
         self._block: list[bytes] = []
         self._empty = 0
         self._moved, self._begun = False, 0.0
+        self.more = False
+        """Whether something has come already behind the frame that is being given on."""
         self._kinds: dict[int, Callable[[int, int, bytes], None]] = {
             h2.DATA: self._data,
             h2.HEADERS: self._headers,
@@ -121,6 +123,7 @@ class FrameReader:
                 self._check_large(kind, length)
             number = int.from_bytes(data[at + 5 : at + 9]) & h2.LARGEST_WINDOW
             if stop <= size:
+                self.more = stop < size
                 self._frame(kind, flags, number, data[at + 9 : stop])
                 self._moved = not self._block_of
                 at = stop

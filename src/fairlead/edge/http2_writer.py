@@ -36,7 +36,8 @@ class Writer:
         self._held = False
         self._armed = False
         self._moved = 0.0
-        self.window = self.first_window = 65_535
+        self.window: int = 65_535
+        self.first_window = 65_535
         self.most_frame = h2.SMALLEST_FRAME
         self.unsent = 0
         self.choked = self.closed = False

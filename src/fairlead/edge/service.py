@@ -47,6 +47,11 @@ class Connection(Protocol):
     @property
     def idle(self) -> bool: ...
 
+    @property
+    def alone(self) -> bool:
+        """Whether no further request of it can be under way beside the one that is being read."""
+        ...
+
     def check_time(self, moment: float) -> None: ...
 
     def end(self, since: float) -> None: ...
@@ -118,6 +123,11 @@ class HttpService:
     def connections(self) -> int:
         """Open connections."""
         return len(self._connections)
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other request can join the one that is being read."""
+        return len(self._connections) == 1 and next(iter(self._connections)).alone
 
     def connected(self, connection: Connection) -> bool:
         """Takes a connection, or says that there are too many."""

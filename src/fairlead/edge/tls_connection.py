@@ -159,6 +159,8 @@ class TlsConnection(asyncio.Protocol):
 
     # --- a connection of the service, until the handshake is done ---------------------------
 
+    alone = True
+
     @property
     def idle(self) -> bool:
         """Nothing is owed before the handshake is done."""

@@ -64,7 +64,7 @@ class Batcher:
     ) -> None:
         """max_queue, max_wait_s: calls that may wait here, and how long one may.
 
-        alone: whether no other caller is connected, so that nobody can join.
+        alone: whether no other call is near, so that none can join.
         """
         self._served = served
         self._plan = plan
