@@ -30,6 +30,7 @@ DOCS = ROOT / "docs"
 WALKS = [
     ("tutorials/first-service.md", "how-to/amend-a-model.md"),
     ("how-to/pack-each-format.md",),
+    ("how-to/move-from-tensorflow-serving.md",),
     ("how-to/watch-for-drift.md",),
     ("how-to/sell-plans.md",),
     ("how-to/give-out-keys.md", "how-to/rotate-a-leaked-key.md"),

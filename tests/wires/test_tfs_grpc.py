@@ -191,6 +191,12 @@ def test_examples_that_do_not_fit_are_refused(channel):
     given = {"example_list": {"examples": [features(a=1.0)]}}
     refused(lambda: ask(channel, "Regress", model_spec=spec_, input=given), "INVALID_ARGUMENT")
     refused(lambda: ask(channel, "Classify", model_spec=spec_, input=given), "INVALID_ARGUMENT")
+    raw = {"features": {"feature": {"a": {"bytes_list": {"value": [b"\xff"]}}}}}
+    given = {"example_list": {"examples": [raw]}}
+    told = refused(
+        lambda: ask(channel, "Regress", model_spec=spec_, input=given), "INVALID_ARGUMENT"
+    )
+    assert "UTF-8" in told
     refused(lambda: ask(channel, "MultiInference", tasks=[], input=given), "UNIMPLEMENTED")
 
 

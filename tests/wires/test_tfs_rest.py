@@ -22,10 +22,12 @@ def server(serving, small_models) -> httpx.Client:
 
 @pytest.fixture(scope="module")
 def open_server(serving, tmp_path_factory) -> httpx.Client:
-    """A server whose only model takes and gives whatever a float can be."""
+    """A model that takes and gives whatever a float can be, and one with two values a row."""
     folder = tmp_path_factory.mktemp("plain")
     x, y = (spec(name, "FP32", (-1, 1), missing=True) for name in "xy")
     commit(folder, "plain", Signature((x,), (y,)), [node("Identity", "x", "y")])
+    a, b = spec("a", "FP32", (-1, 2), columns=("k", "l")), spec("b", "FP32", (-1, 2), role="value")
+    commit(folder, "pair", Signature((a,), (b,)), [node("Identity", "a", "b")])
     return serving(folder)
 
 
@@ -225,3 +227,20 @@ def test_words_for_what_is_no_number_come_and_go(open_server, word, told):
 def test_only_the_three_words_stand_for_numbers(open_server, text):
     body = f'{{"instances": [{text}]}}'
     assert open_server.post("/v1/models/plain:predict", content=body).status_code == 400
+
+
+def test_a_feature_may_be_text_as_base64(server):
+    example = {"left": 1.0, "right": [2.0], "count": 3}
+    for colour in ("red", ["red"], {"b64": "cmVk"}, [{"b64": "cmVk"}]):
+        body = {"examples": [example | {"colour": colour}]}
+        assert ask(server, "mixed:regress", body) == (200, {"results": [9.0]})
+    for colour in ({"b64": "/w=="}, {"b64": "*"}, {"b64": 1}, {"x": "y"}):
+        status, told = ask(server, "mixed:regress", {"examples": [example | {"colour": colour}]})
+        assert status == 400
+        assert "colour" in told["error"]
+
+
+def test_several_values_a_row_are_no_regression(open_server):
+    status, told = ask(open_server, "pair:regress", {"examples": [{"k": 1.0, "l": 2.0}]})
+    assert status == 400
+    assert "Expected regression signature" in told["error"]

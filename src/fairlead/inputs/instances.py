@@ -155,13 +155,14 @@ def _texts(value: list[Any], name: str) -> list[Any]:
         if one.__class__ is list:
             made.append(_texts(one, name))
         elif one.__class__ is dict:
-            made.append(_decoded(one, name))
+            made.append(text_of(one, name))
         else:
             made.append(one)
     return made
 
 
-def _decoded(given: dict[str, Any], name: str) -> str:
+def text_of(given: dict[str, Any], name: str) -> str:
+    """The text in an object `{"b64": ...}`. Raises DtypeMismatch, TextInvalid."""
     if given.keys() != {_BINARY} or given[_BINARY].__class__ is not str:
         raise DtypeMismatch(f'a text is a string or {{"b64": "..."}} in input {name!r}', where=name)
     try:

@@ -12,11 +12,16 @@ from fairlead.core.decision import Verdicts
 from fairlead.core.errors import BadParameter, MalformedBody
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array, Tensor
+from fairlead.inputs.instances import text_of
 from fairlead.inputs.rows import tensors_of
 from fairlead.serving.array_json import rows as text_rows
 from fairlead.serving.registry import Served
 
 _MOST = 64 << 20
+SCORES, VALUE = "scores", "value"
+"""The roles of outputs that answer Classify and Regress."""
+WORDS = {SCORES: "classification", VALUE: "regression"}
+"""What TensorFlow calls the signatures of such outputs."""
 
 
 def rows_of_examples(request: dict[str, Any], signature: Signature) -> list[Tensor]:
@@ -41,13 +46,30 @@ def merged(examples: Sequence[Any], context: dict[str, Any], signature: Signatur
     for number, example in enumerate(examples):
         if example.__class__ is not dict:
             raise MalformedBody("an example must be an object", where=f"examples[{number}]")
-        rows.append({name: _bare(value) for name, value in {**context, **example}.items()})
+        rows.append({name: _bare(value, name) for name, value in {**context, **example}.items()})
     return tensors_of(rows, signature)
 
 
-def _bare(value: Any) -> Any:
-    """A feature's value: a list of one is the one."""
-    return value[0] if value.__class__ is list and len(value) == 1 else value
+def _bare(value: Any, name: str) -> Any:
+    """A feature's value: a list of one is the one, and base64 is the text that it stands for."""
+    if value.__class__ is list and len(value) == 1:
+        value = value[0]
+    return text_of(value, name) if value.__class__ is dict else value
+
+
+def examples_output(served: Served, role: str) -> int:
+    """The position of the output that answers examples: of scores, or of one value a row.
+
+    Raises BadParameter for a model without one.
+    """
+    for position, spec in enumerate(served.package.signature.outputs):
+        one = spec.shape[1:] in ((), (1,))
+        if spec.role == role and (one if role == VALUE else len(spec.shape) == 2):
+            return position
+    raise BadParameter(
+        f"Expected {WORDS[role]} signature: this model has no output that is one",
+        fix="Ask it to predict",
+    )
 
 
 class _ExamplesEncoder:
@@ -55,19 +77,12 @@ class _ExamplesEncoder:
 
     decides = False
     role = ""
-    words = ""
 
     def __init__(self, served: Served) -> None:
         package = served.package
-        signature = package.signature
-        found = [i for i, spec in enumerate(signature.outputs) if spec.role == self.role]
-        if not found:
-            raise BadParameter(
-                f"Expected {self.words} signature: this model has no output that is one",
-                fix="Use :predict",
-            )
-        self.outputs = (found[0],)
-        self.specs = [signature.outputs[found[0]]]
+        found = examples_output(served, self.role)
+        self.outputs = (found,)
+        self.specs = [package.signature.outputs[found]]
         self.most_rows = package.limits.max_rows
 
     def results(self, array: Array) -> list[bytes]:
@@ -89,7 +104,7 @@ class _ExamplesEncoder:
 class ClassifyEncoder(_ExamplesEncoder):
     """Each row as pairs of a label and its score."""
 
-    role, words = "scores", "classification"
+    role = SCORES
 
     def __init__(self, served: Served) -> None:
         super().__init__(served)
@@ -106,7 +121,7 @@ class ClassifyEncoder(_ExamplesEncoder):
 class RegressEncoder(_ExamplesEncoder):
     """Each row as one number."""
 
-    role, words = "value", "regression"
+    role = VALUE
 
     def results(self, array: Array) -> list[bytes]:
         """Each row as a number."""

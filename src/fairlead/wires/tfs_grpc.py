@@ -18,6 +18,7 @@ from fairlead.core.errors import (
     MissingField,
     ModelNotFound,
     SignatureUnknown,
+    TextInvalid,
     UnknownName,
     Unsupported,
 )
@@ -34,13 +35,13 @@ from fairlead.wires.grpc_status import error_reply, ok
 from fairlead.wires.oip_grpc import parsed
 from fairlead.wires.predictions import PredictionsModel, predictions_model
 from fairlead.wires.protos.pool import message, methods
-from fairlead.wires.tfs_examples import merged
+from fairlead.wires.tfs_examples import SCORES, VALUE, examples_output, merged
 from fairlead.wires.tfs_facts import SIGNATURE, STABLE, signature_def, status_of_model
 from fairlead.wires.tfs_reload import TfsReload
 
 PREDICTIONS = "tensorflow.serving.PredictionService"
 MODELS = "tensorflow.serving.ModelService"
-_ROLES = {"Classify": "scores", "Regress": "value"}
+_ROLES = {"Classify": SCORES, "Regress": VALUE}
 _FIELD = "signature_def"
 _TYPES = "type.googleapis.com/"
 _ROUTES_KEPT = 1024
@@ -293,15 +294,9 @@ class ExamplesEncoder:
 
     def __init__(self, served: Served, kind: str, many: bool) -> None:
         package = served.package
-        role = _ROLES[kind]
-        found = [i for i, s in enumerate(package.signature.outputs) if s.role == role]
-        if not found:
-            raise BadParameter(
-                f"Expected a signature for {kind}: this model has no output that is one",
-                fix="Use Predict",
-            )
-        self.outputs = (found[0],)
-        self.specs = [package.signature.outputs[found[0]]]
+        found = examples_output(served, _ROLES[kind])
+        self.outputs = (found,)
+        self.specs = [package.signature.outputs[found]]
         self.most_rows = package.limits.max_rows
         self._classify = kind == "Classify"
         self._many = many
@@ -356,5 +351,8 @@ def _features(example: Any) -> dict[str, Any]:
         if len(values) != 1:
             raise MalformedBody(f"the feature {name[:80]!r} must have one value", where="input")
         value = values[0]
-        found[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        try:
+            found[name] = value.decode() if isinstance(value, bytes) else value
+        except UnicodeDecodeError:
+            raise TextInvalid(f"the feature {name[:80]!r} is not UTF-8", where="input") from None
     return found
