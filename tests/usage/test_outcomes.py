@@ -52,7 +52,7 @@ def test_calls_that_were_kept_before_they_had_owners_are_anybodys(tmp_path):
     columns = struct.pack("<QIIQI", 5, 1, 1, 9, 1) + struct.pack("<df", 1.0, 0.5) + b"\0"
     file.write_bytes(frame(2, columns))
     [(_, kept)] = read(file)
-    owner, *columns = kept.of(9)
+    *columns, owner = kept.of(9)
     assert (owner, [[*column] for column in columns]) == (0, [[1.0], [0.5], [0]])
 
 

@@ -28,7 +28,7 @@ from fairlead.core.clock import monotonic_ns, now
 from fairlead.core.errors import TlsInvalid
 from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Runtime
-from fairlead.edge.front import HTTP2, http2
+from fairlead.edge.front import http2
 from fairlead.edge.service import HttpService
 from fairlead.packages.repository import Found
 from fairlead.serving.admission import Admission
@@ -117,8 +117,8 @@ class Worker:
             listed=self._admission.lists_origin,
             grpc=self._protocols.grpc,
         )
-        self._door = Door(server_tls(spec.settings), self._service)
-        self._grpc_door: Door | None = None
+        self._tls = server_tls(spec.settings)
+        self._door = Door(self._tls, self._service)
         self._over = asyncio.Event()
         self._frozen = False
         self._accepting = False
@@ -181,9 +181,7 @@ class Worker:
         """The listener that speaks gRPC alone, if there is one."""
         if self._spec.grpc < 0:
             return []
-        door = self._grpc_door = Door(
-            server_tls(self._spec.settings, (HTTP2,)), self._service, http2
-        )
+        door = Door(self._tls, self._service, http2)  # its certificate is renewed with the other's
         listener = socket.socket(fileno=self._spec.grpc)
         made = await loop.create_server(door.connection, sock=listener, backlog=_BACKLOG)
         return [made]
@@ -235,8 +233,6 @@ class Worker:
         if self._ticks % 4 == 0:
             self._service.tick()
             self._door.tick()
-            if self._grpc_door is not None:
-                self._grpc_door.tick()
             self._feedback.rest()
             for served in self._registry.served():
                 for kept in (served.outcomes, served.payloads):

@@ -42,15 +42,15 @@ def owner_of(tenant: str) -> int:
 class Outcome(NamedTuple):
     """What one call was answered, row by row.
 
-    owner: as `owner_of` says.
     predicted:  as the kind of the segment says; NaN when it is not known.
     confidence: NaN where none is claimed. decision: positions in the four decisions.
+    owner:      as `owner_of` says.
     """
 
-    owner: int
     predicted: Sequence[float]
     confidence: Sequence[float]
     decision: Sequence[int]
+    owner: int = 0
 
 
 class Kept(NamedTuple):
@@ -72,7 +72,7 @@ class Kept(NamedTuple):
         start = sum(self.rows[:place])
         there = slice(start, start + self.rows[place])
         owner = self.owners[place] if self.owners else 0
-        return Outcome(owner, self.predicted[there], self.confidence[there], self.decision[there])
+        return Outcome(self.predicted[there], self.confidence[there], self.decision[there], owner)
 
 
 class OutcomeLog:

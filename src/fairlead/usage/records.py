@@ -34,9 +34,12 @@ COLUMNS: tuple[tuple[_Letter, int], ...] = (*_OLD_COLUMNS, ("H", 2), ("I", 4))
 MODEL = struct.Struct("<HQ")  # id, version; the name follows
 WHO = _COUNT = struct.Struct("<H")  # id; the caller follows
 _OLD_KIND_BATCH, _OLD_KIND_NAME = 1, 2
-KIND_HEADER, KIND_MODEL, KIND_WHO, KIND_BATCH = 3, 4, 5, 6
+KIND_HEADER, KIND_MODEL, KIND_WHO, KIND_BATCH, KIND_SETTLED = 3, 4, 5, 6, 7
 
-STATUS = ("ok", "failed", "abandoned")
+SETTLED = struct.Struct("<QQIQBBI")
+"""After a frame's head and a column of one caller id: wall clock ns and sequence of the record
+that it settles, bytes in of that, then what the call came to."""
+STATUS = ("ok", "failed", "abandoned", "interrupted")
 DECISION = ("serve", "warn", "abstain", "reject")
 NOBODY = b'["","","",""]'
 """A caller of whom nothing is known."""
