@@ -64,6 +64,11 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     """How the file is read, and by whom."""
     add = parser.add_argument
+    add(
+        "--model-toml",
+        metavar="FILE",
+        help="the owner's words: [inputs] for pictures and text, [guards], [limits] and the others",
+    )
     add("--input-names", metavar="A,B", default="", help="names for the model's inputs, in order")
     add("--signature", metavar="NAME", default="", help="which signature of a SavedModel is served")
     add(
@@ -97,9 +102,9 @@ def run(args: argparse.Namespace) -> int:
     """Packs, saying each step."""
     from fairlead.assembly.config import read as read_settings
     from fairlead.packing.airlock.process import Airlock
+    from fairlead.packing.declared import Declared, read_declared
     from fairlead.packing.from_file import pack_file, requirements_text
     from fairlead.packing.pack import Wanted, read_measured
-    from fairlead.packing.rows import read
 
     if bool(args.evaluation) != bool(args.target):
         raise BadUsage("--evaluation and --target go together", fix="Give both or neither")
@@ -107,12 +112,13 @@ def run(args: argparse.Namespace) -> int:
         raise BadUsage("--version must be 1 or more")
     settings = read_settings({}, args.config).airlock
     python = _interpreter(args.python)
+    declared = read_declared(Path(args.model_toml)) if args.model_toml else Declared()
     wanted = Wanted(
         name=args.name,
         repository=Path(args.repository),
         version=args.version,
-        reference=read(Path(args.reference)) if args.reference else None,
-        evaluation=read(Path(args.evaluation)) if args.evaluation else None,
+        reference=declared.rows(Path(args.reference)) if args.reference else None,
+        evaluation=declared.rows(Path(args.evaluation)) if args.evaluation else None,
         target=args.target or "",
         input_names=tuple(n.strip() for n in args.input_names.split(",") if n.strip()),
         signature=args.signature,
@@ -120,6 +126,7 @@ def run(args: argparse.Namespace) -> int:
         private=args.private,
         python=python,
         requirements=requirements_text(args.requirements),
+        declared=declared,
         guards={k: v for k in _GUARDS if (v := getattr(args, k)) is not None},
     )
     airlock = Airlock(

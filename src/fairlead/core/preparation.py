@@ -15,6 +15,9 @@ from fairlead.core.tensor import DTYPES
 PICTURE, TEXT = "picture", "text"
 """The roles of inputs that are sent as pictures and as texts."""
 
+FOLDER = "inputs"
+"""Where a package keeps tokenizers."""
+
 RESIZES = ("exact", "shorter", "fit")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "area")
 COLORS = ("rgb", "bgr", "grey")

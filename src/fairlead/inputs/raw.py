@@ -7,6 +7,7 @@ that lies is found before anything is allocated for it.
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 from fairlead.core.errors import DtypeRange, MalformedBody, ShapeInvalid, TextInvalid
 from fairlead.core.tensor import DType, Tensor
@@ -15,15 +16,22 @@ _LENGTH = struct.Struct("<I")
 
 
 def raw_tensor(
-    dtype: DType, shape: tuple[int, ...], count: int, data: memoryview, where: str
+    dtype: DType,
+    shape: tuple[int, ...],
+    count: int,
+    data: memoryview,
+    where: str,
+    *,
+    binary: bool = False,
 ) -> Tensor:
     """A tensor of `count` elements from the bytes that carry it.
 
-    where: the name of the input, for errors. Raises ShapeInvalid when there are more or fewer bytes
+    where: the name of the input, for errors. binary: elements of BYTES need not be text, and stay
+    bytes. Raises ShapeInvalid when there are more or fewer bytes
     than elements, DtypeRange, TextInvalid, MalformedBody.
     """
     if dtype.is_text:
-        return Tensor(dtype, shape, texts(data, count, where))
+        return Tensor(dtype, shape, texts(data, count, where, binary=binary))
     if len(data) != count * dtype.itemsize:
         raise ShapeInvalid(
             f"input {where!r} has {len(data)} bytes; {count} elements of {dtype} have "
@@ -35,7 +43,7 @@ def raw_tensor(
     return Tensor(dtype, shape, data)
 
 
-def texts(data: memoryview, count: int, where: str) -> list[str]:
+def texts(data: memoryview, count: int, where: str, *, binary: bool = False) -> list[Any]:
     """So many texts, each behind its length as four bytes.
 
     Raises MalformedBody for a length that is a lie, ShapeInvalid for another count, TextInvalid.
@@ -44,7 +52,7 @@ def texts(data: memoryview, count: int, where: str) -> list[str]:
         raise ShapeInvalid(
             f"input {where!r} has {len(data)} bytes, too few for {count} texts", where=where
         )
-    found: list[str] = []
+    found: list[str | bytes] = []
     at, size = 0, len(data)
     while at < size:
         if size - at < _LENGTH.size:
@@ -53,7 +61,8 @@ def texts(data: memoryview, count: int, where: str) -> list[str]:
         at += _LENGTH.size
         if length > size - at:
             raise MalformedBody(f"a text of input {where!r} claims more than there is", where=where)
-        found.append(_text(data[at : at + length], len(found), where))
+        piece = data[at : at + length]
+        found.append(bytes(piece) if binary else _text(piece, len(found), where))
         at += length
     if len(found) != count:
         raise ShapeInvalid(f"input {where!r} has {len(found)} texts, not {count}", where=where)

@@ -30,9 +30,12 @@ from fairlead.core.package import (
 )
 from fairlead.core.signature import Signature
 from fairlead.packages import manifest
+from fairlead.packages.preparations import check_preparations, poolings_of, preparations_of
 
 _AMEND = "A version never changes: use `fairlead amend` to make the next one"
-WORDS = ("words", "labels", "units", "limits", "guards", "feedback", "payloads")
+WORDS = (
+    "words", "labels", "units", "limits", "guards", "feedback", "payloads", "inputs", "outputs",
+)  # fmt: skip
 """The sections of a model.toml."""
 
 _LIMIT_NAMES = {"max_rows": int, "time_budget_s": float, "max_batch": int}
@@ -54,6 +57,8 @@ def open_package(folder: Path) -> Package:
     try:
         signature = Signature.from_json(json.loads(_checked(folder, files, "signature.json")))
         words, limits = read_words(_checked(folder, files, "model.toml"), where)
+        preparations = preparations_of(words, where)
+        check_preparations(preparations, signature, where, files)
         return Package(
             name=_name(data["name"]),
             version=_version(data["version"]),
@@ -71,6 +76,7 @@ def open_package(folder: Path) -> Package:
             guards=guards_of(words, where),
             feedback=feedback_of(words, where),
             payloads=payloads_of(words, signature, where),
+            preparations=preparations,
         )
     except manifest.UNREADABLE as error:
         raise PackageInvalid(
@@ -190,6 +196,8 @@ def read_words(raw: bytes, where: str) -> tuple[dict[str, Any], Limits]:
     guards_of(words, where)
     feedback_of(words, where)
     payloads_of(words, None, where)
+    preparations_of(words, where)
+    poolings_of(words, where)
     return words, _limits(words, where)
 
 

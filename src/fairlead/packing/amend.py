@@ -11,11 +11,14 @@ from pathlib import Path
 
 from fairlead.core.errors import BadUsage, FileUnreadable, ModelNotFound, PackageInvalid
 from fairlead.core.package import Package, check_name, parse_version
+from fairlead.core.preparation import FOLDER, Text
 from fairlead.guards.contract import Contract
 from fairlead.guards.files import CONTRACT
+from fairlead.packages.preparations import preparations_of
 from fairlead.packages.read import WORDS, guards_of, open_package, read_verified, read_words
 from fairlead.packages.repository import committed
 from fairlead.packing import write
+from fairlead.packing.declared import tokenizers_of
 from fairlead.packing.examples import FILE as EXAMPLES
 from fairlead.packing.examples import usual_value, without
 from fairlead.packing.words import FILE
@@ -38,6 +41,7 @@ def amend(
     before = dict(files)
     if words is not None:
         files[FILE] = _read_words(words, package)
+        files |= _tokenizers(words, files)
     if contract is not None:
         files[CONTRACT] = _read_contract(contract, package)
         _hide(files, package)
@@ -53,6 +57,17 @@ def amend(
     if files == before:
         raise BadUsage("the files are those of that version already", fix="Edit them first")
     return write.commit(repository, package.name, None, facts, files)
+
+
+def _tokenizers(words: Path, files: dict[str, bytes | Path]) -> dict[str, bytes | Path]:
+    """The tokenizers that the new words name and the package does not hold."""
+    sections, _ = read_words(_read(words), str(words))
+    wanted = [
+        one
+        for one in preparations_of(sections, str(words))
+        if isinstance(one, Text) and f"{FOLDER}/{one.tokenizer}" not in files
+    ]
+    return dict(tokenizers_of(wanted, words.parent))
 
 
 def _hide(files: dict[str, bytes | Path], package: Package) -> None:
@@ -127,6 +142,12 @@ def _read_words(words: Path, package: Package) -> bytes:
             f"the novelty guard has not learnt from the output {embedding!r}",
             where=str(words),
             fix=f"Pack the model again with --embedding {embedding}",
+        )
+    if sections.get("outputs", {}) != package.words.get("outputs", {}):
+        raise PackageInvalid(
+            "model.toml: [outputs] belongs to the graph, which an amended version keeps",
+            where=str(words),
+            fix="Pack the model again with --model-toml",
         )
     for name in sections:
         if name not in WORDS:

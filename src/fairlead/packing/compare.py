@@ -184,3 +184,12 @@ def _apart(mine: Array, theirs: Array) -> Array:
     with np.errstate(invalid="ignore"):
         apart = np.abs(mine - theirs) / np.maximum(1.0, np.abs(theirs))
     return np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
+
+
+def worst_words(found: Comparison | None) -> str:
+    """The rows that differ most, in words; "" when none is known."""
+    told: list[str] = []
+    for row in found.worst if found is not None else ():
+        labels = f": {row['original']} became {row['graph']}" if "graph" in row else ""
+        told.append(f"row {row['row']}" + (labels or f" by {row['difference']:.2g}"))
+    return ", ".join(told)

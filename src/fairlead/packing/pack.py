@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fairlead.core.errors import ConversionFailed, FairleadError, RowsInvalid
+from fairlead.core.errors import BadUsage, ConversionFailed, FairleadError, RowsInvalid
 from fairlead.core.package import FileFact, GuardChoice, Limits, Package, check_name
 from fairlead.core.promises import LoadedModel
 from fairlead.core.signature import Signature
@@ -26,8 +26,9 @@ from fairlead.guards.drift import Watched
 from fairlead.packages.read import guards_of
 from fairlead.packing import goal, write
 from fairlead.packing.choices import Choices, choices_of
-from fairlead.packing.compare import Comparison, compare, run
+from fairlead.packing.compare import Comparison, compare, run, worst_words
 from fairlead.packing.converters import samples
+from fairlead.packing.declared import Declared
 from fairlead.packing.evaluate import Answers, answer, evidence
 from fairlead.packing.examples import examples, typical
 from fairlead.packing.labelled import learn_labelled
@@ -60,6 +61,7 @@ class Wanted:
     as the text of a requirements file.
     guards: keys of [guards] in model.toml that are given already.
     private: the package holds no reference or evaluation row, nor a value of one.
+    declared: the owner's model.toml, where it is given already; its [guards] stand for `guards`.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Wanted:
     requirements: str = ""
     guards: Mapping[str, Any] = field(default_factory=dict[str, Any])
     private: bool = False
+    declared: Declared = field(default_factory=Declared)
 
 
 @dataclass(slots=True)
@@ -110,6 +113,10 @@ def pack_converted(
 ) -> Package:
     """Packs a model that needs conversion. Raises ConversionFailed when none is faithful."""
     begin(wanted)
+    if wanted.declared.poolings:
+        raise ConversionFailed(
+            "[outputs] adds to ONNX graphs only", fix="Export the model to ONNX, or leave it out"
+        )
     with tempfile.TemporaryDirectory(prefix="fairlead-pack-") as folder:
         made = _faithful(wanted, convert, Path(folder), say)
         return finish(wanted, made, trained, say)
@@ -129,6 +136,13 @@ def begin(wanted: Wanted) -> None:
 
 def _choice(wanted: Wanted) -> GuardChoice:
     """What the owner wants of the guards. Raises PackageInvalid, as `amend` would."""
+    if wanted.declared.text:
+        if wanted.guards:
+            raise BadUsage(
+                "guards are chosen in the model.toml that is given",
+                fix=f"Write them under [guards]: {', '.join(wanted.guards)}",
+            )
+        return wanted.declared.guards
     return guards_of({"guards": dict(wanted.guards)}, wanted.name)
 
 
@@ -141,7 +155,7 @@ def _faithful(wanted: Wanted, convert: Convert, folder: Path, say: Say) -> Made:
             return _checked(made, say)
         failure = made.comparison.failure if made.comparison else made.reason
         reasons.append(f"as {step} graph {failure}")
-        worst = _worst(made.comparison)
+        worst = worst_words(made.comparison)
         say("compare", f"not faithful as {step} graph: {failure}" + (worst and f"; worst {worst}"))
     native = {"native": "; ".join(reasons)}
     return _checked(_attempt(wanted, convert, folder / "native", native, say), say)
@@ -157,19 +171,10 @@ def _checked(made: Made, say: Say) -> Made:
     if not found.faithful:
         raise ConversionFailed(
             f"no faithful way to serve the model: {found.failure}",
-            where=_worst(found) or None,
+            where=worst_words(found) or None,
             fix="Give --reference rows that are like the training rows" if found.rows else None,
         )
     return made
-
-
-def _worst(found: Comparison | None) -> str:
-    """The rows that differ most, in words; "" when none is known."""
-    told: list[str] = []
-    for row in found.worst if found is not None else ():
-        labels = f": {row['original']} became {row['graph']}" if "graph" in row else ""
-        told.append(f"row {row['row']}" + (labels or f" by {row['difference']:.2g}"))
-    return ", ".join(told)
 
 
 def _tell_drift(trained: Mapping[str, str], here: Mapping[str, str], say: Say) -> None:
@@ -300,6 +305,7 @@ def _environment(wanted: Wanted, made: Made) -> dict[str, Any]:
 def finish(wanted: Wanted, made: Made, trained: Mapping[str, Any], say: Say) -> Package:
     """Writes the package of what was made, and says where."""
     choice = _choice(wanted)
+    wanted.declared.check(made.signature, wanted.name)
     measured: dict[str, Any] = {
         "packed": datetime.now(UTC).isoformat(timespec="seconds"),
         "fairlead": __version__,
@@ -309,13 +315,18 @@ def finish(wanted: Wanted, made: Made, trained: Mapping[str, Any], say: Say) -> 
     _say_samples(wanted, say)
     files = dict(made.files)
     files["signature.json"] = write.json_bytes(made.signature.to_json())
-    files[WORDS] = first_words(wanted.name, made.signature, wanted.guards).encode()
+    words = wanted.declared.text or first_words(wanted.name, made.signature, wanted.guards)
+    files[WORDS] = words.encode()
+    files |= wanted.declared.files
     if wanted.requirements:
         files["requirements.txt"] = wanted.requirements.encode()
     if made.rows is not None:
         shown = _shown(wanted, made, made.rows)
         if shown is not None:
-            files["examples.json"] = write.json_bytes(examples(shown, made.signature))
+            told = examples(shown, made.signature)
+            if wanted.declared.preparations:
+                told = wanted.declared.example(told, made.signature, private=wanted.private)
+            files["examples.json"] = write.json_bytes(told)
     known = look_at(reference_of(wanted), made.signature, made.choices, private=wanted.private)
     files |= learn_inputs(
         known, made.signature, say, choice, lambda: load(wanted, made), private=wanted.private

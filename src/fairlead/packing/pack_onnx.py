@@ -19,6 +19,7 @@ from fairlead.core.tensor import DTYPES, Array
 from fairlead.packing import onnx_file
 from fairlead.packing.airlock.refused import printable
 from fairlead.packing.compare import run
+from fairlead.packing.converters.pooling import pooled
 from fairlead.packing.pack import Made, Say, Wanted, begin, finish, load_graph, reference_of
 from fairlead.packing.rows import Table, inputs_of
 
@@ -43,7 +44,12 @@ def pack_onnx(wanted: Wanted, path: Path, trained: Mapping[str, Any], say: Say) 
     """Packs an ONNX file. Raises UnsafeFile, ConversionFailed, MissingExtra."""
     begin(wanted)
     raw, facts = read_graph(path)
+    if wanted.declared.poolings:
+        raw = pooled(raw, wanted.declared.poolings)
+        facts = onnx_file.read(raw)
+        say("convert", "pooled into " + ", ".join(p.name for p in wanted.declared.poolings))
     signature = _signature(raw, facts, wanted)
+    wanted.declared.check(signature, path.name)
     made = Made("onnx", GRAPH, signature, {GRAPH: raw})
     made.trained = {"framework": "ONNX", "class": facts.producer}
     say("convert", f"an ONNX graph already, {len(raw) / 1024:.0f} KiB")

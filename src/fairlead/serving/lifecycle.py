@@ -26,6 +26,7 @@ from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found, committed
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.guarding import Guarding, load_guards
+from fairlead.serving.preparing import preparing_of
 from fairlead.serving.registry import (
     FAILED,
     LOADING,
@@ -225,10 +226,12 @@ class Manager:
                 where=f"{found.name} version {found.version}",
                 fix=f"Known: {', '.join(sorted(self._runtimes))}",
             )
+        preparing = preparing_of(package, lambda relative: read_verified(package, relative))
         model = runtime.load(package, lambda relative: read_verified(package, relative))
         self._tell(found, WARMING)
         try:
             served = Served(package, model, read_example(package), read_guards(package))
+            served.preparing = preparing
             plan = warm(package, model, served.example)
         except BaseException:
             model.close()

@@ -15,6 +15,7 @@ from fairlead.serving.guarding import Guarding
 from fairlead.serving.observe import Stats
 from fairlead.serving.outcomes import Outcomes
 from fairlead.serving.payloads import Payloads
+from fairlead.serving.preparing import Preparing
 from fairlead.serving.watching import Watch
 
 WAITING, LOADING, WARMING, READY = "waiting", "loading", "warming", "ready"
@@ -35,7 +36,8 @@ class Served:
     positions: of all inputs; finite: of those that take finite numbers only.
     guarding: its guards, None when it has learnt none; watch: of what goes through it;
     outcomes: what it predicts, kept for true labels; payloads: a sample of what it is sent; each
-    None unless the owner wants it.
+    None unless the owner wants it. preparing: makes its inputs of pictures and texts, None where
+    they are tensors only.
     """
 
     __slots__ = (
@@ -50,6 +52,7 @@ class Served:
         "package",
         "payloads",
         "positions",
+        "preparing",
         "stats",
         "submit",
         "watch",
@@ -75,6 +78,7 @@ class Served:
         self.watch: Watch | None = None
         self.outcomes: Outcomes | None = None
         self.payloads: Payloads | None = None
+        self.preparing: Preparing | None = None
         self.submit: Callable[[Any], None] = _not_ready
         self._derived: dict[str, Any] = {}
 

@@ -170,9 +170,12 @@ class Invocations:
         if HEADER in head.headers or VENDOR.match(given):
             self._tensors(call, head, body)
             return
-        kind = _kind_of(given)
-        model = call.lease.derived("predictions", self._derive)
+        model: PredictionsModel = call.lease.derived("predictions", self._derive)
         try:
+            if (sent := _sent(body, given, model)) is not None:
+                model.fill(call, sent, _encoder(call, model, "", head.headers.get("accept", "")))
+                return
+            kind = _kind_of(given)
             if kind == _JSON:
                 value = loads(body, self._limits)
                 if _is_tensors(value):
@@ -181,7 +184,7 @@ class Invocations:
                 tensors = _of_json(call, value, model)
             elif kind == _LINES:
                 rows = [loads(line, self._limits) for line in body.splitlines() if line.strip()]
-                tensors = _of_rows(rows, model.signature)
+                tensors = _of_rows(rows, model)
             elif kind == _CSV:
                 tensors = _of_csv(body, model)
             else:
@@ -215,9 +218,8 @@ def _is_tensors(value: Any) -> bool:
 
 def _of_json(call: Call, value: Any, model: PredictionsModel) -> list[Tensor]:
     """The tensors of a JSON body. Raises MissingField, MalformedBody and what is in it."""
-    signature = model.signature
     if value.__class__ is list:
-        return _of_rows(value, signature)
+        return _of_rows(value, model)
     if value.__class__ is not dict:
         raise MalformedBody("the body must be an object or a list of rows", where="body")
     found = [key for key in _BODIES if key in value]
@@ -232,15 +234,24 @@ def _of_json(call: Call, value: Any, model: PredictionsModel) -> list[Tensor]:
         raise BadParameter("`params` must be an object", where="params")
     given = value[found[0]]
     if found[0] == "dataframe_split":
-        return _of_rows(_rows_of_split(given), signature)
+        return _of_rows(_rows_of_split(given), model)
     if found[0] == "inputs":
-        return _of_inputs(given, signature)
+        return model.columns(given) or _of_inputs(given, model.signature)
     if given.__class__ is not list:
         raise MalformedBody(f"`{found[0]}` must be a list", where=found[0])
-    return _of_rows(given, signature)
+    return _of_rows(given, model)
 
 
-def _of_rows(rows: list[Any], signature: Signature) -> list[Tensor]:
+def _sent(body: bytes, given: str, model: PredictionsModel) -> list[Tensor] | None:
+    """The tensors of a body that is a picture or a text, None for any other."""
+    preparing = model.served.preparing
+    return preparing.of_body(body, given) if preparing is not None else None
+
+
+def _of_rows(rows: list[Any], model: PredictionsModel) -> list[Tensor]:
+    signature = model.signature
+    if (sent := model.rows(rows)) is not None:
+        return sent
     names = {column.name for column in signature.columns}
     if rows and rows[0].__class__ is dict and names and rows[0].keys() <= names:
         return tensors_of(rows, signature)

@@ -14,6 +14,7 @@ from typing import Any
 from fairlead.core.call import Call, Reply
 from fairlead.core.decision import Verdicts
 from fairlead.core.errors import BadParameter, MalformedBody, MissingField, Unsupported
+from fairlead.core.preparation import PICTURE
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor
 from fairlead.inputs.raw import packed_texts, raw_tensor
@@ -76,7 +77,8 @@ class Blobs:
             )
         piece = self._body[self._at : self._at + size]
         self._at += size
-        return raw_tensor(spec.dtype, shape, count, piece, spec.name)
+        binary = spec.role == PICTURE
+        return raw_tensor(spec.dtype, shape, count, piece, spec.name, binary=binary)
 
     def check_end(self) -> None:
         """Raises MalformedBody when bytes are left that belong to no input."""

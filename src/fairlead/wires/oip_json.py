@@ -91,7 +91,7 @@ def _decode(call: Call, body: bytes, model: JsonModel, size: int) -> None:
     blobs.check_end()
     single = len(found) == 1 and len(model.inputs) == 1
     model.finish(call, [found[0][1]] if single else model.gathered(found))
-    if single and size < 0 and not call.parameters:
+    if single and size < 0 and not call.parameters and call.prepare is None:
         model.known.learn(call, model.inputs[inputs[0]["name"]][1], body, request)
 
 

@@ -70,6 +70,12 @@ class OipModel:
         self.outputs = {spec.name: i for i, spec in enumerate(signature.outputs)}
         self.fixed = all(d != -1 for spec in signature.inputs for d in spec.shape[1:])
         self.added = added_by(served)
+        self._preparing = served.preparing
+        self._sent: dict[str, tuple[int, TensorSpec]] = {}
+        if served.preparing is not None:
+            first = len(signature.inputs)  # so that a position tells which signature is meant
+            sent = enumerate(served.preparing.public.inputs, first)
+            self._sent = {spec.name: (place, spec) for place, spec in sent}
         self._encoders: dict[Any, Any] = {}
         self._every = {kind: self.wanted((), kind) for kind in (False, True)}
 
@@ -130,6 +136,9 @@ class OipModel:
 
     def finish(self, call: Call, tensors: Sequence[Tensor]) -> None:
         """Sets a call's inputs, rows and group, once its encoder is set."""
+        if self._preparing is not None and self._preparing.takes(tensors):
+            self._preparing.finish(call, tensors)
+            return
         call.inputs = tensors
         call.rows = tensors[0].shape[0] if self.batched else 1
         if self.fixed and not call.parameters:
@@ -140,19 +149,22 @@ class OipModel:
 
     def gathered(self, found: Sequence[tuple[int, Tensor]]) -> list[Tensor]:
         """The inputs in signature order. Raises DuplicateName, MissingField, ShapeInvalid."""
-        made: list[Any] = [None] * len(self.inputs)
+        specs = self.served.package.signature.inputs
+        if self._preparing is not None and any(place >= len(specs) for place, _ in found):
+            found, specs = self._as_sent(found), self._preparing.public.inputs
+        made: list[Any] = [None] * len(specs)
         rows = -1
         for position, tensor in found:
             if made[position] is not None:
-                name = self.served.package.signature.inputs[position].name
+                name = specs[position].name
                 raise DuplicateName(f"input {name!r} is given twice")
             made[position] = tensor
             rows = max(rows, tensor.shape[0]) if tensor.shape else rows
-        for name, (position, spec) in self.inputs.items():
-            tensor = made[position]
+        for tensor, spec in zip(made, specs, strict=True):
+            name = spec.name
             if tensor is None:
                 raise MissingField(
-                    f"input {name!r} is missing", fix=f"Inputs: {listed([*self.inputs])}"
+                    f"input {name!r} is missing", fix=f"Inputs: {listed([s.name for s in specs])}"
                 )
             if spec.shape and spec.shape[0] == -1 and tensor.shape[0] != rows:
                 raise ShapeInvalid(
@@ -160,12 +172,32 @@ class OipModel:
                 )
         return made
 
+    def _as_sent(self, found: Sequence[tuple[int, Tensor]]) -> list[tuple[int, Tensor]]:
+        """Positions in the signature of pictures and texts. Raises UnknownName."""
+        first = len(self.inputs)
+        moved: list[tuple[int, Tensor]] = []
+        for place, tensor in found:
+            name = "" if place >= first else self.served.package.signature.inputs[place].name
+            known = self._sent.get(name)
+            if name and (known is None or known[1].role):
+                raise UnknownName(
+                    f"input {name!r} is made of what is sent besides",
+                    fix=f"Send {listed([*self._sent])}, or tensors alone",
+                )
+            moved.append(((place if known is None else known[0]) - first, tensor))
+        return moved
+
     def input(self, name: Any, datatype: Any, shape: Any) -> tuple[int, TensorSpec, int]:
         """Position, spec and count of elements of an input as it is declared in a request.
 
         Raises UnknownName, DtypeMismatch, ShapeInvalid.
         """
         known = self.inputs.get(name) if name.__class__ is str else None
+        sent = self._sent.get(name) if self._sent and name.__class__ is str else None
+        if sent is not None and (known is None or (datatype == "BYTES" and sent[1].role)):
+            known = sent
+            if shape.__class__ is list and len(shape) == 2 and shape[1] == 1:
+                shape = shape[:1]  # as others send one text a row
         if known is None:
             raise UnknownName(
                 f"the model has no input {named(name)}", fix=f"Its inputs: {listed([*self.inputs])}"

@@ -22,6 +22,7 @@ from fairlead.core.errors import (
     Unsupported,
 )
 from fairlead.core.limits import BodyLimits
+from fairlead.core.preparation import PICTURE
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor
 from fairlead.inputs.elements import pack
@@ -203,7 +204,9 @@ def _tensors(inputs: Any, raws: list[memoryview], model: ProtoModel) -> list[tup
         if typed:
             data = _contents(given.contents, spec, shape, count)
         elif used < len(raws):
-            data = raw_tensor(spec.dtype, tuple(shape), count, raws[used], spec.name)
+            data = raw_tensor(
+                spec.dtype, tuple(shape), count, raws[used], spec.name, binary=spec.role == PICTURE
+            )
             used += 1
         else:
             raise MissingField(f"input {spec.name!r} has no elements", where=spec.name)
@@ -230,6 +233,8 @@ def _contents(contents: Any, spec: TensorSpec, shape: list[int], count: int) -> 
             where=spec.name,
         )
     if spec.dtype.is_text:
+        if spec.role == PICTURE:
+            return Tensor(spec.dtype, tuple(shape), values)
         try:
             return Tensor(spec.dtype, tuple(shape), [value.decode() for value in values])
         except UnicodeDecodeError:

@@ -184,12 +184,13 @@ class TfsRest:
                 raise MissingField("a request has either `instances` or `inputs`", where="body")
             if "inputs" in request:
                 form: Form = "columns"
-                tensors = of_columns(request["inputs"], model.signature)
+                given = request["inputs"]
+                tensors = model.columns(given) or of_columns(given, model.signature)
             else:
                 form, instances = "rows", request["instances"]
                 if instances.__class__ is not list:
                     raise MalformedBody("`instances` must be a list", where="instances")
-                tensors = of_instances(instances, model.signature)
+                tensors = model.rows(instances) or of_instances(instances, model.signature)
             model.fill(call, tensors, _encoder(model, form, mode))
         except FairleadError as error:
             raise discreet(call.lease.private, error) from None
