@@ -48,9 +48,11 @@ def ending(reply: Reply) -> bytes:
 
 def answer_coding(headers: dict[str, str], size: int) -> str:
     """How an answer is coded: as the request was, where the caller takes it; "" for not at all."""
-    coding = headers.get("grpc-encoding", "")
+    coding = headers.get("grpc-encoding", "") if size >= _LEAST_CODED else ""
+    if coding not in CODINGS:
+        return ""
     taken = headers.get("grpc-accept-encoding", "").replace(" ", "").split(",")
-    return coding if size >= _LEAST_CODED and coding in CODINGS and coding in taken else ""
+    return coding if coding in taken else ""
 
 
 def coded(message: bytes, coding: str) -> bytes:
@@ -79,6 +81,13 @@ class Unframer:
     def whole(self) -> bool:
         """Whether nothing of a further message has come."""
         return self._left < 0 and not self._start
+
+    def whole_in(self, data: bytes) -> bytes | None:
+        """The message, where `data` is exactly one that is not coded; else nothing is taken."""
+        size = len(data) - PREFIX
+        if not self.whole or not 0 <= size <= self.most:
+            return None
+        return data[PREFIX:] if data[0] == 0 and int.from_bytes(data[1:PREFIX]) == size else None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The messages that are whole with `data`. Raises MalformedBody, BodyTooLarge."""

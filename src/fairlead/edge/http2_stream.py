@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from fairlead.core.access import Caller
@@ -13,6 +14,7 @@ from fairlead.core.clock import now
 from fairlead.core.errors import BadRequestHead, BodyTooLarge
 from fairlead.edge import grpc
 from fairlead.edge.grpc import Unframer
+from fairlead.edge.heads import USAGE_ID
 from fairlead.edge.http2_frames import literal, status
 
 WINDOW = 256 << 10
@@ -109,6 +111,10 @@ class Exchange:
                 raise BodyTooLarge(f"the body exceeds {most} bytes")
             self.body.append(part)
             return
+        if channel is None and self.message is None:
+            self.message = self.frames.whole_in(part)
+            if self.message is not None:
+                return
         for message in self.frames.feed(part):
             if channel is not None:
                 if channel.wire is not None:
@@ -256,10 +262,17 @@ def http_block(reply: Reply, size: int, date: bytes) -> bytes:
     return b"".join(lines)
 
 
+_USAGE_ID = literal(USAGE_ID.encode(), b"")[:-1]
+
+
 def about(usage: bytes, told: bytes) -> bytes:
     """The header lines about the record of a call and about what is left of its limits."""
-    block = literal(b"fairlead-usage-id", usage) if usage else b""
-    if not told:
-        return block
+    block = b"%b%c%b" % (_USAGE_ID, len(usage), usage) if usage else b""
+    return block + _about_limits(told) if told else block
+
+
+@lru_cache(64)
+def _about_limits(told: bytes) -> bytes:
+    """Many calls of a busy caller are told the same."""
     lines = [line.partition(b": ") for line in told.split(b"\r\n") if line]
-    return block + b"".join([literal(name.lower(), value) for name, _, value in lines])
+    return b"".join([literal(name.lower(), value) for name, _, value in lines])

@@ -15,6 +15,7 @@ from fairlead.edge.http2_frames import ConnectionFault
 from fairlead.edge.http2_head import is_grpc
 from fairlead.edge.http2_stream import Exchange, http_block
 
+_LAST = h2.END_HEADERS | h2.END_STREAM
 _AT_ONCE = 1 << 20
 """Bytes after which what is gathered is written."""
 
@@ -117,7 +118,7 @@ class Writer:
         if stream.over or self.closed:
             return
         head = stream.head
-        if is_grpc(head):
+        if stream.frames is not None or is_grpc(head):
             if head.request_id:
                 lines += h2.literal(REQUEST_ID.encode(), head.request_id.encode())
             if reply is not None and reply.trailers:
@@ -190,11 +191,13 @@ class Writer:
         self.put(
             b"".join(
                 (
-                    h2.frame(h2.HEADERS, h2.END_HEADERS, number, block),
+                    h2.head(h2.HEADERS, h2.END_HEADERS, number, len(block)),
+                    block,
                     h2.head(h2.DATA, 0, number, whole),
                     prefix,
                     *pieces,
-                    h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, number, grpc.OK_TRAILERS),
+                    h2.head(h2.HEADERS, _LAST, number, len(grpc.OK_TRAILERS)),
+                    grpc.OK_TRAILERS,
                 )
             )
         )
