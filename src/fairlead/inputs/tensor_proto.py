@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from fairlead.core.errors import DtypeMismatch, DtypeRange, ShapeInvalid, TextInvalid, Unsupported
+from fairlead.core.errors import (
+    BodyTooLarge,
+    DtypeMismatch,
+    DtypeRange,
+    ShapeInvalid,
+    TextInvalid,
+    Unsupported,
+)
+from fairlead.core.limits import STANDARD
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor, element_count
 
@@ -22,20 +31,45 @@ _FIELDS = {
     "UINT64": "uint64_val",
 }  # fmt: skip
 _MOST_DIMS = 16
-_MOST_ELEMENTS = 1 << 28
+_REFERENCE = 8
 
 
-def tensor_of(proto: Any, spec: TensorSpec) -> Tensor:
-    """The tensor of an input. Raises DtypeMismatch, ShapeInvalid, DtypeRange, TextInvalid.
+def tensors_of(inputs: Mapping[str, Any], specs: Sequence[TensorSpec], most: int) -> list[Tensor]:
+    """The tensors of a request, which has all of them. Raises as `tensor_of`.
 
-    Where there are fewer elements than the shape has, the last stands for those that follow.
+    most: bytes that all elements which a request does not carry itself may take together.
+    """
+    made: list[Tensor] = []
+    for spec in specs:
+        proto = inputs[spec.name]
+        made.append(tensor_of(proto, spec, most))
+        if not proto.tensor_content:
+            most -= _size(spec, element_count(made[-1].shape))
+    return made
+
+
+def _size(spec: TensorSpec, count: int) -> int:
+    """Bytes that so many elements take; texts are references to one."""
+    return count * (_REFERENCE if spec.dtype.is_text else spec.dtype.itemsize)
+
+
+def tensor_of(proto: Any, spec: TensorSpec, most: int = STANDARD.parsed) -> Tensor:
+    """The tensor of an input.
+
+    Where there are fewer elements than the shape has, the last stands for those that follow: a few
+    bytes can ask for any size, so `most` bytes are made of them.
+    Raises DtypeMismatch, ShapeInvalid, DtypeRange, TextInvalid, BodyTooLarge.
     """
     if proto.dtype != NUMBERS[spec.dtype.name]:
         raise DtypeMismatch(f"input {spec.name!r} is {spec.dtype}", where=spec.name)
     shape = _shape(proto, spec)
     count = element_count(shape)
-    if count > _MOST_ELEMENTS:
-        raise ShapeInvalid(f"input {spec.name!r} has too many elements", where=spec.name)
+    carried = bool(proto.tensor_content) or len(getattr(proto, _FIELDS[spec.dtype.name])) >= count
+    if not carried and _size(spec, count) > most:
+        raise BodyTooLarge(
+            f"input {spec.name!r} of shape {list(shape)} is larger than a request may be",
+            where=spec.name,
+        )
     if spec.dtype.is_text:
         return Tensor(spec.dtype, shape, _texts(proto, spec, count))
     if proto.tensor_content:

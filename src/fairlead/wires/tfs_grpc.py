@@ -26,7 +26,7 @@ from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name
 from fairlead.core.tensor import Array
 from fairlead.inputs.rows import listed
-from fairlead.inputs.tensor_proto import fill, tensor_of
+from fairlead.inputs.tensor_proto import fill, tensors_of
 from fairlead.serving.array_json import most_rows
 from fairlead.serving.control import Control
 from fairlead.serving.disclosing import discreet
@@ -175,7 +175,7 @@ class TfsGrpc:
             for spec in specs:
                 if spec.name not in asked.inputs:
                     raise MissingField(f"input {spec.name!r} is missing", where=spec.name)
-            tensors = [tensor_of(asked.inputs[spec.name], spec) for spec in specs]
+            tensors = tensors_of(asked.inputs, specs, self._limits.parsed)
             encoder = _encoder(model, tuple(asked.output_filter), self._limits)
             model.fill(call, tensors, encoder)
         except FairleadError as error:
