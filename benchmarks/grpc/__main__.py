@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import grpc
 import numpy as np
 
-import grpc
 from benchmarks import machine, models, servers
 from benchmarks.grpc.loading import Broken, Header, load
 from benchmarks.load import Cell, Noisy, Patience

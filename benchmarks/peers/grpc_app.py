@@ -10,11 +10,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import grpc
 import grpc.aio
 import model
 import numpy as np
 
-import grpc
 from fairlead.wires.protos.pool import message, methods
 
 SERVICE = "inference.GRPCInferenceService"
