@@ -56,6 +56,16 @@ def test_floats_keep_their_point_and_whole_numbers_have_none(server):
     assert b"[1,2,3,4]" in answer.content
 
 
+def test_inputs_mean_what_kserve_says_for_models_that_are_named_so(serving, small_models, tmp_path):
+    settings = tmp_path / "fairlead.toml"
+    settings.write_text('[models]\nkserve_inputs = ["identity_fp32"]\n')
+    client = serving(small_models, config=settings)
+    columns = {"inputs": ROWS}
+    assert ask(client, "identity_fp32:predict", columns) == (200, {"predictions": ROWS})
+    assert ask(client, "identity_fp32:predict", {"inputs": {"x": ROWS}})[0] == 400
+    assert ask(client, "identity_fp64:predict", columns) == (200, {"outputs": ROWS})
+
+
 def test_several_inputs_come_and_go_by_name(server):
     one = {"value": [9.0], "paint": ["red"]}
     assert ask(server, "mixed:predict", {"instances": [MIXED, MIXED]})[1] == {

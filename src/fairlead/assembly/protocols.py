@@ -30,7 +30,8 @@ class Knowledge:
 
     ready: whether calls are taken. counts: what all workers have counted. limits: of bodies.
     level: of the log. control: loads and unloads models. default: the model that is asked where an
-    address names none. platform: what a cloud has chosen.
+    address names none. platform: what a cloud has chosen. kserve_inputs: models for which `inputs`
+    below /v1 is another word for `instances`.
     """
 
     registry: Registry
@@ -41,6 +42,7 @@ class Knowledge:
     control: Control | None = None
     default: str = ""
     platform: Platform = NO_PLATFORM
+    kserve_inputs: tuple[str, ...] = ()
 
 
 class Protocols:
@@ -56,7 +58,8 @@ class Protocols:
             known.registry, known.ready, known.limits, known.default, cloud.health, cloud.predict
         )
         public = {*PUBLIC_ADDRESSES, cloud.health} if cloud.health else PUBLIC_ADDRESSES
-        self._wires: list[Wire] = [alone, oip, TfsRest(known.registry, known.limits), own]
+        predictions = TfsRest(known.registry, known.limits, known.kserve_inputs)
+        self._wires: list[Wire] = [alone, oip, predictions, own]
         self.http = Router(self._wires, public)
         self._health = GrpcHealth(known.ready)
         methods = OipGrpc(

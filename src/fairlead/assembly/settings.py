@@ -266,6 +266,9 @@ class Models:
     isolate: tuple[str, ...] = _setting(
         (), _MODELS, "Models that run in a runner process of their own although they need not."
     )
+    kserve_inputs: tuple[str, ...] = _setting(
+        (), _MODELS, "Models for which `inputs` below /v1 means `instances`, as KServe says."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ class Worker:
             WorkerControl(self._reporting, lambda: self._manager),
             spec.settings.models.default,
             platform_of(os.environ),  # noqa: TID251 - this is assembly
+            spec.settings.models.kserve_inputs,
         )
         self._protocols = Protocols(known, self._native(bodies))
         self._service = HttpService(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import unquote
 
@@ -93,8 +93,15 @@ class TfsRest:
         ),
     )
 
-    def __init__(self, registry: Registry, limits: BodyLimits = STANDARD) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        limits: BodyLimits = STANDARD,
+        kserve_inputs: Collection[str] = (),
+    ) -> None:
+        """kserve_inputs: models for which `inputs` is another word for `instances`."""
         self._registry = registry
+        self._as_kserve = frozenset(kserve_inputs)
         self._limits = limits
         self._derive = predictions_model(limits)
 
@@ -182,15 +189,16 @@ class TfsRest:
             request = _request(value, "predict")
             if ("instances" in request) == ("inputs" in request):
                 raise MissingField("a request has either `instances` or `inputs`", where="body")
-            if "inputs" in request:
+            named = "instances" if "instances" in request else "inputs"
+            given = request[named]
+            if named == "inputs" and call.route.model not in self._as_kserve:
                 form: Form = "columns"
-                given = request["inputs"]
                 tensors = model.columns(given) or of_columns(given, model.signature)
             else:
-                form, instances = "rows", request["instances"]
-                if instances.__class__ is not list:
-                    raise MalformedBody("`instances` must be a list", where="instances")
-                tensors = model.rows(instances) or of_instances(instances, model.signature)
+                form = "rows"
+                if given.__class__ is not list:
+                    raise MalformedBody(f"`{named}` must be a list", where=named)
+                tensors = model.rows(given) or of_instances(given, model.signature)
             model.fill(call, tensors, _encoder(model, form, mode))
         except FairleadError as error:
             raise discreet(call.lease.private, error) from None
