@@ -15,6 +15,7 @@ from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     inference_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
@@ -162,6 +163,20 @@ def test_status_is_available(channel):
     request.model_spec.name = "total"
     [status] = stub.GetModelStatus(request, timeout=30).model_version_status
     assert (status.version, status.state) == (1, status.AVAILABLE)
+
+
+def test_a_list_of_all_models_changes_nothing_and_an_unknown_one_is_refused(channel, served):
+    stub = model_service_pb2_grpc.ModelServiceStub(channel)
+    request = model_management_pb2.ReloadConfigRequest()
+    for name in rest(served, "/v1/models")[1]["models"]:
+        request.config.model_config_list.config.add(name=name, model_platform="tensorflow")
+    assert stub.HandleReloadConfigRequest(request, timeout=60).status.error_code == 0
+    assert rest(served, "/v1/models/total")[0] == 200
+    request.config.model_config_list.config.add(name="nobody")
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.HandleReloadConfigRequest(request, timeout=60)
+    assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+    assert rest(served, "/v1/models/total")[0] == 200
 
 
 def rest(served, path: str, body: object = None) -> tuple[int, dict]:
