@@ -1,7 +1,7 @@
 """`python -m benchmarks.grpc`: ModelInfer over gRPC, one row, beside grpcio's own servers.
 
-grpcio's servers check, count and keep nothing. Fairlead checks, bounds, counts and journals every call;
-"everything on" adds guards, a key and its limits, as in the race over HTTP.
+grpcio's servers check, count and keep nothing. Fairlead checks, bounds, counts and journals every
+call; "everything on" adds guards, a key and its limits, as in the race over HTTP.
 
 Every round starts every server afresh, then puts the same load on each in turn: frames of our own,
 many calls under way. How long one call takes alone is measured with grpcio's client for all.
