@@ -131,6 +131,7 @@ def test_grpc_takes_pictures_too(client):
 TEXTS = {
     "rows": ({"rows": [{"text": "calm sea"}, {"text": "storm"}]}, None),
     "bare": ({"rows": ["calm sea", "storm"]}, None),
+    "columns": ({"columns": {"text": ["calm sea", "storm"]}}, None),
     "csv": (b"text\ncalm sea\nstorm\n", "text/csv"),
 }
 

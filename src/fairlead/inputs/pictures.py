@@ -12,6 +12,7 @@ import io
 import warnings
 from binascii import Error as NotBase64
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -47,7 +48,7 @@ class Pictures:
         """dtype: NumPy's, of the model's input."""
         self._wanted = wanted
         self._dtype = np.dtype(dtype)
-        self._image: Any = _pillow("PIL.Image")
+        self._image: Any = _pillow()
         # What it warns of, such as metadata that is no metadata, is not about the pixels.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         self._filter = self._image.Resampling[_FILTERS[wanted.interpolation]]
@@ -150,8 +151,7 @@ class Pictures:
 
 def sample(wanted: Picture, raw: bytes | None) -> str:
     """A small JPEG as base64 that shows how a picture is sent: of `raw`, else of colours."""
-    library = _pillow("PIL.Image")
-    _pillow("PIL.JpegImagePlugin")
+    library = _pillow()
     if raw is None:
         height, width = 48, 64
         rows, columns = np.mgrid[0:height, 0:width]
@@ -193,19 +193,19 @@ def opened(raw: bytes, row: int, most: int) -> Any:
     """
     if raw.startswith(_PNG):
         width, height = _pair(raw, 16, 4, "big")
-        kind = "PIL.PngImagePlugin", "PngImageFile"
+        kind = "PNG"
     elif raw.startswith(_RIFF) and raw[8:12] == b"WEBP":
         # Pillow's reader of WebP makes room for the whole canvas, so the size is read before.
         width, height = _webp_size(raw, row)
-        kind = "PIL.WebPImagePlugin", "WebPImageFile"
+        kind = "WEBP"
     elif raw.startswith(_JPEG):
         width = height = 0
-        kind = "PIL.JpegImagePlugin", "JpegImageFile"
+        kind = "JPEG"
     else:
         raise _unreadable(row, "it is none of these")
     _check_size((width, height), row, most)
     # The reader itself, and not Image.open, which would try others and has limits of its own.
-    image: Any = getattr(_pillow(kind[0]), kind[1])(io.BytesIO(raw))
+    image: Any = _pillow().OPEN[kind][0](io.BytesIO(raw))
     _check_size(image.size, row, most)
     return image
 
@@ -249,7 +249,7 @@ def _turned(image: Any) -> Any:
         turn = None
     if turn is None:
         return image
-    return image.transpose(_pillow("PIL.Image").Transpose[turn])
+    return image.transpose(_pillow().Transpose[turn])
 
 
 def _unreadable(row: int, why: str) -> PictureUnreadable:
@@ -265,8 +265,13 @@ def _words(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
-def _pillow(name: str) -> Any:
+@cache
+def _pillow() -> Any:
+    """Pillow's Image, with the readers that are used. Raises MissingExtra."""
     try:
-        return import_module(name)
+        import_module("PIL.PngImagePlugin")
+        import_module("PIL.JpegImagePlugin")
+        import_module("PIL.WebPImagePlugin")
+        return import_module("PIL.Image")
     except ImportError as error:
         raise MissingExtra("pictures need Pillow", fix="pip install 'fairlead[images]'") from error

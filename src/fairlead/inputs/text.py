@@ -25,7 +25,7 @@ class Texts:
 
     def __init__(self, wanted: Text, tokenizer: bytes) -> None:
         self._wanted = wanted
-        library = _library("tokenizers")
+        library = _library()
         try:
             if wanted.tokenizer.endswith(".txt"):
                 self._tokenizer: Any = _word_piece(library, tokenizer, wanted.lowercase)
@@ -107,8 +107,8 @@ def _word_piece(library: Any, raw: bytes, lowercase: bool) -> Any:
     return made
 
 
-def _library(name: str) -> Any:
+def _library() -> Any:
     try:
-        return import_module(name)
+        return import_module("tokenizers")
     except ImportError as error:
         raise MissingExtra("texts need tokenizers", fix="pip install 'fairlead[text]'") from error

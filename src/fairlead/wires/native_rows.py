@@ -164,6 +164,10 @@ def _fill_from_columns(
         if key not in ("columns", "outputs"):
             raise UnknownName(f"{key[:80]!r} does not belong beside `columns`")
     call.encoder = model.encoder(names or _asked_in_body(value, ()))
+    preparing = model.served.preparing
+    if preparing is not None and (sent := preparing.of_columns(value["columns"])) is not None:
+        preparing.finish(call, sent)
+        return
     call.inputs = tensors_of_columns(value["columns"], model.signature)
     call.rows = call.inputs[0].shape[0]
     most = model.served.package.limits.max_rows
