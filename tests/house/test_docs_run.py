@@ -28,9 +28,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 WALKS = [
-    ("tutorials/first-service.md", "how-to/amend-a-model.md"),
+    (
+        "tutorials/first-service.md", "how-to/call-from-python.md", "how-to/speak-oip.md",
+        "how-to/amend-a-model.md",
+    ),
     ("how-to/pack-each-format.md",),
     ("how-to/move-from-tensorflow-serving.md",),
+    ("how-to/serve-pictures.md",),
+    ("how-to/serve-raw-text.md",),
     ("how-to/watch-for-drift.md",),
     ("how-to/sell-plans.md",),
     ("how-to/give-out-keys.md", "how-to/rotate-a-leaked-key.md"),
