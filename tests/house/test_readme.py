@@ -133,4 +133,4 @@ def test_its_python_runs_in_a_notebook_that_holds_the_model(folder, tmp_path):
     (block,) = [body for language, body in BLOCKS if language == "python"]
     program = TRAIN + block.replace("port=0", f"port=0, workers=1, state={str(tmp_path)!r}")
     said = run(tmp_path, sys.executable, "-W", "ignore", "-c", program)
-    assert "http://127.0.0.1:" in said
+    assert re.search(r"^http://127\.0\.0\.1:\d+ \['leaves'\]$", said, re.M), said

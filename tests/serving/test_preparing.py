@@ -6,14 +6,27 @@ import base64
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import grpc
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from tests.inputs import prepared_models as models
 
-import grpc
-from fairlead.wires.protos.pool import message
+from fairlead.core.call import Call
+from fairlead.core.errors import DeadlineExceeded, FairleadError, PictureUnreadable, TooManyRows
+from fairlead.core.tensor import DTYPES, Tensor
+from fairlead.serving.preparing import Preparing, preparing_of
+from fairlead.wires.protos.pool import message, methods
+from fairlead.wires.tfs_grpc import PREDICTIONS
 
 NOISE = np.random.default_rng(3).integers(0, 256, (12, 14, 3)).astype(np.uint8)
 
@@ -126,6 +139,103 @@ def test_grpc_takes_pictures_too(client):
         answer = call(request, timeout=20)
     found = np.frombuffer(answer.raw_output_contents[0], np.float32)
     assert np.allclose(found, FLAT, atol=1e-5)
+
+
+def test_tensorflow_servings_grpc_takes_pictures_too(client):
+    takes, gives = methods(PREDICTIONS)["Predict"]
+    image = {"dtype": 7, "tensor_shape": {"dim": [{"size": 2}]}, "string_val": [PNG, PNG]}
+    request = takes(model_spec={"name": "colours"}, inputs={"image": image})
+    with grpc.insecure_channel(f"{client.base_url.host}:{client.base_url.port}") as channel:
+        call = channel.unary_unary(
+            f"/{PREDICTIONS}/Predict", takes.SerializeToString, gives.FromString
+        )
+        answer = call(request, timeout=20)
+    found = np.reshape(answer.outputs["flat"].float_val, (2, -1))
+    assert np.allclose(found, [FLAT, FLAT], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def alone(serving, tmp_path_factory):
+    repository = tmp_path_factory.mktemp("alone")
+    models.colours(repository)
+    return serving(repository)
+
+
+CLOUDS = {
+    "sagemaker": {"content": PNG, "headers": {"content-type": "image/png"}},
+    "vertex": {"json": {"instances": [{"image": {"b64": TEXT64}}]}},
+    "mlflow": {"json": {"dataframe_split": {"columns": ["image"], "data": [[TEXT64]]}}},
+    "records": {"json": {"dataframe_records": [{"image": TEXT64}]}},
+    "inputs": {"json": {"inputs": [TEXT64]}},
+    "columns": {"json": {"inputs": {"image": [TEXT64]}}},
+    "lines": {
+        "content": json.dumps({"image": TEXT64}).encode(),
+        "headers": {"content-type": "application/jsonlines"},
+    },
+    "form": {"files": {"image": ("a.png", PNG)}},
+}
+
+
+@pytest.mark.parametrize("body", CLOUDS.values(), ids=CLOUDS.keys())
+def test_the_clouds_routes_take_pictures(alone, body):
+    answer = alone.post("/invocations", **body)
+    assert answer.status_code == 200, answer.text
+    found = json.loads(answer.text) if "content" in body else answer.json()
+    row = found["predictions"][0] if "predictions" in found else found
+    assert np.allclose(row["flat"], FLAT, atol=1e-5)
+
+
+def test_openapi_says_what_may_be_sent(client):
+    told = client.get("/models/colours/openapi.json").json()
+    sent = told["paths"]["/predict/colours"]["post"]["requestBody"]["content"]
+    assert {"image/png", "image/webp", "multipart/form-data", "application/json"} <= sent.keys()
+    row = told["components"]["schemas"]["rows.colours"]["anyOf"][2]
+    assert [one["properties"]["image"]["type"] for one in row["anyOf"]] == ["string", "array"]
+
+
+def prepared(folder: Path) -> tuple[Preparing, Any]:
+    package = models.colours(folder)
+    found = preparing_of(package, lambda name: (package.folder / name).read_bytes())
+    assert found is not None
+    return found, package
+
+
+def call_of(preparing: Preparing, pictures: list[Any], deadline: float = inf) -> Call:
+    call = Call(None, 0.0, deadline, 0, True, lambda done: None)  # type: ignore[arg-type]
+    preparing.finish(call, [Tensor(DTYPES["BYTES"], (len(pictures),), pictures)])
+    return call
+
+
+def test_rows_whose_arrays_would_not_fit_are_refused_before_they_are_made(tmp_path):
+    preparing, _ = prepared(tmp_path / "models")
+    with pytest.raises(TooManyRows, match="by the memory"):
+        call_of(preparing, [PNG] * 300_000)
+
+
+def test_pictures_that_nobody_waits_for_are_not_decoded(tmp_path):
+    preparing, _ = prepared(tmp_path / "models")
+    late, gone, live = (call_of(preparing, [b"none"], deadline) for deadline in (0, inf, inf))
+    gone.gone = True
+    with pytest.raises(DeadlineExceeded):
+        preparing.arrays([late, gone], 2)
+    with pytest.raises(PictureUnreadable):
+        preparing.arrays([late, live], 2)
+
+
+@given(st.recursive(st.none() | st.text(max_size=9) | st.floats(), st.lists, max_leaves=6))
+def test_whatever_a_row_is_it_is_taken_or_refused(value):
+    preparing = _made()
+    for body in ([value], [{"image": value}], [{"image": {"b64": value}}], [{"b64": value}]):
+        with suppress(FairleadError):
+            preparing.of_rows(body)
+        with suppress(FairleadError):
+            preparing.of_columns(body[0])
+
+
+@cache
+def _made() -> Preparing:
+    with TemporaryDirectory() as folder:
+        return prepared(Path(folder) / "models")[0]
 
 
 TEXTS = {
