@@ -27,13 +27,19 @@ _ANY = {"application/json": _JSON}
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a document tells of a model."""
+    """What a document tells of a model.
+
+    sent: its signature with pictures and texts in place of tensors, None where it takes none;
+    media: the types of bodies that are themselves one.
+    """
 
     name: str
     version: int
     signature: Signature
     max_rows: int
     example: Any = None
+    sent: Signature | None = None
+    media: Sequence[str] = ()
 
 
 def document(
@@ -145,7 +151,8 @@ def _request(path: str, models: Sequence[ModelFacts]) -> dict[str, Any]:
     if path.startswith("/predict/"):
         rows = [{"$ref": f"#/components/schemas/{_rows_name(model)}"} for model in models]
         schema: dict[str, Any] = {"anyOf": rows} if len(rows) > 1 else (rows[0] if rows else {})
-        return {"application/json": {"schema": schema}, "text/csv": _TEXT}
+        more: dict[str, Any] = {media: {} for model in models for media in model.media}
+        return more | {"application/json": {"schema": schema}, "text/csv": _TEXT}
     if path.endswith("/infer"):
         tensors = {"schema": {"$ref": "#/components/schemas/Tensors"}}
         return {"application/json": tensors, "application/octet-stream": {}}
@@ -197,6 +204,8 @@ def _object(names: Sequence[str], **types: str) -> dict[str, Any]:
 def _rows(model: ModelFacts) -> dict[str, Any]:
     """What a body of rows for a model is."""
     row = _row(model.signature)
+    if model.sent is not None:
+        row = {"anyOf": [_row(model.sent), row]}
     rows = {"type": "array", "items": row, "minItems": 1, "maxItems": model.max_rows}
     made: dict[str, Any] = {
         "anyOf": [{"type": "object", "required": ["rows"], "properties": {"rows": rows}}, rows, row]

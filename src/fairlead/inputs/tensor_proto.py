@@ -16,6 +16,7 @@ from fairlead.core.errors import (
     Unsupported,
 )
 from fairlead.core.limits import STANDARD
+from fairlead.core.preparation import PICTURE
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor, element_count
 
@@ -133,7 +134,7 @@ def _numbers(proto: Any, spec: TensorSpec, count: int) -> bytes:
     return made.tobytes()
 
 
-def _texts(proto: Any, spec: TensorSpec, count: int) -> list[str]:
+def _texts(proto: Any, spec: TensorSpec, count: int) -> list[Any]:
     if proto.tensor_content:
         raise Unsupported("texts come in string_val", where=spec.name)
     values: list[bytes] = list(proto.string_val)
@@ -141,6 +142,9 @@ def _texts(proto: Any, spec: TensorSpec, count: int) -> list[str]:
         raise ShapeInvalid(
             f"input {spec.name!r} has {len(values)} texts, its shape has {count}", where=spec.name
         )
+    if spec.role == PICTURE:
+        pictures = values or [b""]
+        return pictures + [pictures[-1]] * (count - len(pictures))
     try:
         texts = [value.decode() for value in values] or [""]
     except UnicodeDecodeError:

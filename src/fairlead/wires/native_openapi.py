@@ -76,8 +76,16 @@ class Descriptions:
     def _facts(self, served: Served) -> ModelFacts:
         package = served.package
         example = self._example(served) if package.signature.batched else None
+        preparing = served.preparing
+        media = [m for one in preparing.described for m in one["media"]] if preparing else []
         return ModelFacts(
-            package.name, package.version, package.signature, package.limits.max_rows, example
+            package.name,
+            package.version,
+            package.signature,
+            package.limits.max_rows,
+            example,
+            preparing.public if preparing else None,
+            media,
         )
 
 

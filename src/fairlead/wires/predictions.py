@@ -6,12 +6,10 @@ nested list), and records (always an object by output name, single values bare).
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import orjson
 
 from fairlead.core.call import Call
@@ -19,14 +17,12 @@ from fairlead.core.decision import Verdicts
 from fairlead.core.limits import BodyLimits
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor
+from fairlead.inputs.loose_json import spelt
 from fairlead.serving.array_json import most_rows, nested, too_large
 from fairlead.serving.array_json import rows as text_rows
 from fairlead.serving.registry import Served
 
 Form = Literal["rows", "columns", "records"]
-
-_NULL = re.compile(b"null")
-_WORDS = {"nan": b"NaN", "inf": b"Infinity", "-inf": b"-Infinity"}
 
 
 class PredictionsModel:
@@ -59,6 +55,18 @@ class PredictionsModel:
         """The same for what stands under `inputs`."""
         preparing = self.served.preparing
         return preparing.of_columns(value) if preparing is not None else None
+
+    def specs(self, texts: Mapping[str, bool]) -> Sequence[TensorSpec]:
+        """The inputs that are meant: those of pictures and texts where such are given.
+
+        texts: of each input that a request has, whether it is text.
+        """
+        preparing = self.served.preparing
+        if preparing is None:
+            return self.signature.inputs
+        sent = preparing.public.inputs
+        meant = any(spec.role and texts.get(spec.name) for spec in sent)
+        return sent if meant else self.signature.inputs
 
     def fill(self, call: Call, tensors: list[Tensor], encoder: Any) -> None:
         """Sets a call's inputs, rows, group and encoder."""
@@ -126,14 +134,7 @@ class PredictionsEncoder:
         return texts[0] if self._bare else _object(self._names, texts)
 
     def _spelt(self, texts: list[bytes], array: Array) -> list[bytes]:
-        """Texts of an array in which null stands for what is no number, with words for it."""
-        if not self._words or array.dtype.kind != "f":
-            return texts
-        finite = np.isfinite(array)
-        if finite.all():
-            return texts
-        words = iter([_WORDS[str(value)] for value in array[~finite].tolist()])
-        return [_NULL.sub(lambda _: next(words), text) for text in texts]
+        return spelt(texts, array) if self._words else texts
 
     def _set(self, call: Call, key: bytes, text: bytes) -> None:
         call.payload = b'{"%b":%b}' % (key, text)

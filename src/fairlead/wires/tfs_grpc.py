@@ -26,7 +26,7 @@ from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name
 from fairlead.core.tensor import Array
 from fairlead.inputs.rows import listed
-from fairlead.inputs.tensor_proto import fill, tensors_of
+from fairlead.inputs.tensor_proto import NUMBERS, fill, tensors_of
 from fairlead.serving.array_json import most_rows
 from fairlead.serving.control import Control
 from fairlead.serving.disclosing import discreet
@@ -165,7 +165,7 @@ class TfsGrpc:
         asked = parsed(methods(PREDICTIONS)["Predict"][0], body)
         _check_signature(asked.model_spec)
         try:
-            specs = model.signature.inputs
+            specs = model.specs({n: t.dtype == NUMBERS["BYTES"] for n, t in asked.inputs.items()})
             extra = set(asked.inputs) - {spec.name for spec in specs}
             if extra:
                 raise UnknownName(
