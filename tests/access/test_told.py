@@ -1,5 +1,7 @@
 """What a caller is told of its limits."""
 
+import re
+
 import pytest
 from tests.access.parts import NOW, SECOND, Limiter, caller
 
@@ -24,6 +26,26 @@ def test_each_limit_of_the_caller_is_a_policy_with_what_is_left():
     assert size.startswith('"key-bytes-per-day";r=70;t=')
     assert rows.startswith('"key-rows-per-month";r=30;t=')
     assert concurrency == '"key-concurrency";r=3'
+
+
+_KEY = r"[a-z*][a-z0-9_.*-]*"
+_TEXT = r'"(?:[ !#-\[\]-~]|\\["\\])*"'
+_VALUE = rf"(?:-?[0-9]{{1,15}}|{_TEXT})"
+_MEMBER = rf"{_TEXT}(?:; *{_KEY}={_VALUE})*"
+STRUCTURED = re.compile(rf"{_MEMBER}(?:[ \t]*,[ \t]*{_MEMBER})*")
+"""A list of strings with whole or textual parameters, in the grammar of RFC 9651."""
+
+
+def test_what_is_told_are_structured_fields():
+    limiter = Limiter()
+    everything = [
+        f"{dimension}={amount}/{period}"
+        for dimension in ("requests", "rows", "bytes", "compute_ms", "credits")
+        for amount, period in ((1, "second"), (10**15 - 1, "month"))
+    ]
+    who = caller(limits=[*everything, "concurrency=4"])
+    for _, text in headers(limiter.left(who, "m", 0, NOW)):
+        assert STRUCTURED.fullmatch(text), text
 
 
 def test_what_is_whole_is_there_in_no_time():
