@@ -222,6 +222,8 @@ def test_a_fact_that_is_absent_is_named(package, fact):
         ("time_budget_s = nan", "must be above 0"),
         ("time_budget_s = inf", "must be above 0"),
         ("time_budget_s = '1'", "must be a number"),
+        ("max_body_mib = 0", "must be above 0"),
+        ("max_body_mib = 0.5", "must be a whole number"),
         ("max_row = 1", "max_row is not known"),
     ],
 )

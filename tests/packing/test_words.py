@@ -37,7 +37,7 @@ def test_its_examples_are_valid_whatever_columns_and_labels_are_called(columns, 
     told = tomllib.loads("\n".join(line.removeprefix("# ") for line in lines))
     assert list(told["labels"]) == classes[:3]
     assert list(told["units"]) == columns[:3]
-    numbers = {"max_rows": 10_000, "max_batch": 256, "time_budget_s": 30}
+    numbers = {"max_rows": 10_000, "max_batch": 256, "time_budget_s": 30, "max_body_mib": 128}
     assert told["limits"] == numbers | {"usage": ["rows=100000/minute"]}
     assert list(told["payloads"]["fields"]) == (columns[:2] or ["column"])
     read_words("\n".join(line.removeprefix("# ") for line in lines).encode(), "here")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.serving.parts import DOUBLE, Model, call, serve
 
 from fairlead.core.errors import ModelNotFound, ModelNotReady
-from fairlead.core.package import Package
+from fairlead.core.package import Limits, Package
 from fairlead.serving.registry import FAILED, LATEST, LOADING, READY, Registry, Served, release
 
 
@@ -35,6 +37,19 @@ def test_the_newest_ready_version_answers_in_whatever_order_they_become_ready(ve
         assert known.lease("m", LATEST).package.version == max(ready)
         assert known.lease("m", version).package.version == version
     assert sorted(s.package.version for s in known.served()) == sorted(versions)
+
+
+def test_how_long_a_body_may_be_is_known_of_the_versions_that_answer():
+    known = registry(1, 2)
+    bodies = known.bodies
+    own = served(1)
+    own.package = replace(own.package, limits=Limits(max_body_mib=3))
+    known.publish(own)
+    assert bodies == {("m", 1): 3 << 20, ("m", LATEST): 3 << 20}
+    known.publish(served(2))
+    assert bodies == {("m", 1): 3 << 20}
+    known.withdraw("m", below=2)
+    assert bodies == {}
 
 
 def test_publishing_makes_a_version_ready_and_again_replaces_it():

@@ -117,6 +117,7 @@ class Worker:
             proxies=proxies,
             listed=self._admission.lists_origin,
             grpc=self._protocols.grpc,
+            bodies=self._registry.bodies,
         )
         self._tls = server_tls(spec.settings)
         self._door = Door(self._tls, self._service)

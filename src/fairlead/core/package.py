@@ -59,12 +59,14 @@ class Limits:
     time_budget_s: seconds one execution may take before it is stopped.
     max_batch:     rows joined into one execution.
     usage:         what all callers together may use, such as `rows=100000/minute`.
+    max_body_mib:  MiB of one request's body, once it is decoded; 0 for what the server allows.
     """
 
     max_rows: int = 10_000
     time_budget_s: float = 30.0
     max_batch: int = 256
     usage: tuple[Limit, ...] = ()
+    max_body_mib: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,11 +191,7 @@ class Http1(asyncio.Protocol):
             read_wishes(head, limits)
             head.route = self._service.route(head)
             self._service.path.admit(head, self.peer)
-            if head.length > limits.body:
-                raise BodyTooLarge(
-                    f"the body has {head.length} bytes; {limits.body} is the limit",
-                    fix="Send fewer rows per request",
-                )
+            self._service.check_body(head.route, head.length)
         except FairleadError as error:
             self._refuse(head, error)
             return
@@ -217,8 +213,7 @@ class Http1(asyncio.Protocol):
             return
         self._body.append(piece)
         self._arrived += len(piece)
-        if self._arrived > self._service.limits.body:
-            raise BodyTooLarge(f"the body exceeds {self._service.limits.body} bytes")
+        self._service.check_body(cast("Head", self._head).route, self._arrived)
 
     def on_chunk_header(self) -> None:
         self._chunks += 1

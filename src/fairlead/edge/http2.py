@@ -12,7 +12,7 @@ from typing import Any
 
 from fairlead.core.call import Call, Head, Peer, Reply
 from fairlead.core.clock import now
-from fairlead.core.errors import BadRequestHead, BodyTooLarge, DeadlineExceeded, FairleadError
+from fairlead.core.errors import BadRequestHead, DeadlineExceeded, FairleadError
 from fairlead.edge import grpc
 from fairlead.edge import http2_frames as h2
 from fairlead.edge.http2_frames import ConnectionFault
@@ -184,8 +184,7 @@ class Http2(asyncio.Protocol):
                 raise refused
             head.route = self._service.route(head, grpc=is_grpc(head))
             self._service.path.admit(head, self.peer)
-            if head.length > self._limits.body:
-                raise BodyTooLarge(f"the body has more than {self._limits.body} bytes")
+            self._service.check_body(head.route, head.length)
         except FairleadError as error:
             stream = self._streams[number] = Exchange(number, head, self._writer.first_window)
             stream.ended = ending
@@ -197,7 +196,8 @@ class Http2(asyncio.Protocol):
     def _open(self, number: int, head: Head, ending: bool) -> None:
         stream = self._streams[number] = Exchange(number, head, self._writer.first_window)
         if is_grpc(head):
-            stream.frames = grpc.Unframer(head.headers.get("grpc-encoding", ""), self._limits.body)
+            most = self._service.most_body(head.route)
+            stream.frames = grpc.Unframer(head.headers.get("grpc-encoding", ""), most)
             if head.route.open is not None:
                 self._open_channel(stream)
         if ending:
@@ -245,7 +245,7 @@ class Http2(asyncio.Protocol):
             return
         before = stream.size
         try:
-            stream.take(part, self._limits.body)
+            stream.take(part, self._service.most_body(stream.head.route))
             self._held += stream.size - before
             before = stream.size
             if ending:

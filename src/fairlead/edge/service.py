@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Protocol
@@ -11,7 +11,7 @@ from typing import Protocol
 from fairlead.core.access import NOBODY, Caller
 from fairlead.core.call import PUBLIC, Call, Head, Peer, Reply, Route
 from fairlead.core.clock import now
-from fairlead.core.errors import BadParameter, FairleadError, Internal
+from fairlead.core.errors import BadParameter, BodyTooLarge, FairleadError, Internal
 from fairlead.edge.coding import decoded
 from fairlead.edge.cors import OwnNames, is_preflight, preflight
 from fairlead.edge.forwarded import TrustedProxies
@@ -66,6 +66,7 @@ class HttpService:
     listed: whether some caller may come from pages of a web origin; None to grant nothing to any.
     names: under which alone this listener may be asked; None for any.
     grpc: the router of gRPC's methods; None where none is spoken.
+    bodies: bytes that a body may have for a (model, version), where that is not `limits.body`.
     quiet: whether nothing was read from any connection shortly before the last tick.
     """
 
@@ -81,12 +82,14 @@ class HttpService:
         listed: Callable[[str], bool] | None = None,
         names: OwnNames | None = None,
         grpc: Router | None = None,
+        bodies: Mapping[tuple[str, int], int] | None = None,
     ) -> None:
         self._proxies = proxies or TrustedProxies(())
         self._listed = listed
         self._names = names
         self.router = router
         self._grpc = grpc or router
+        self._bodies: Mapping[tuple[str, int], int] = {} if bodies is None else bodies
         self.path = path
         self.limits = limits
         self.heads: dict[bytes, Head] = {}
@@ -209,6 +212,34 @@ class HttpService:
             )
         return (self._grpc if grpc else self.router).route(head.method, head.path)
 
+    def most_body(self, route: Route) -> int:
+        """Bytes that the body of a request on a route may have.
+
+        While the model is not known, as many as the most generous of them takes.
+        """
+        if not self._bodies:
+            return self.limits.body
+        if route.resolve is not None:
+            return max(self.limits.body, *self._bodies.values())
+        return self._bodies.get((route.model, route.version), self.limits.body)
+
+    def check_body(self, route: Route, size: int) -> None:
+        """Raises BodyTooLarge for a body of a request on a route that has so many bytes so far."""
+        most = self.most_body(route)
+        if size > most:
+            raise BodyTooLarge(
+                f"the body has {size} bytes or more; {most} is the limit",
+                fix="Send fewer rows per request",
+            )
+
+    def _resolved(self, head: Head, body: bytes) -> Head:
+        """The head on the route of the model that its body names. Raises BodyTooLarge."""
+        if head.route.resolve is None:
+            return head
+        found = head.on(head.route.resolve(head, body))
+        self.check_body(found.route, len(body))
+        return found
+
     def prepared(self, head: Head, body: bytes) -> tuple[Head, bytes]:
         """A request with its body decoded and with the route of the model that its body names.
 
@@ -217,8 +248,8 @@ class HttpService:
         route = head.route
         try:
             if head.coding:
-                body = decoded(body, head.coding, self.limits.body)
-            return head if route.resolve is None else head.on(route.resolve(head, body)), body
+                body = decoded(body, head.coding, self.most_body(route))
+            return self._resolved(head, body), body
         except FairleadError as error:
             refused = error
         except Exception as error:

@@ -38,7 +38,7 @@ WORDS = (
 )  # fmt: skip
 """The sections of a model.toml."""
 
-_LIMIT_NAMES = {"max_rows": int, "time_budget_s": float, "max_batch": int}
+_LIMIT_NAMES = {"max_rows": int, "time_budget_s": float, "max_batch": int, "max_body_mib": int}
 
 
 def open_package(folder: Path) -> Package:

@@ -128,6 +128,8 @@ class Registry:
     def __init__(self) -> None:
         self.versions: dict[str, dict[int, Version]] = {}
         self._ready: dict[tuple[str, int], Served] = {}
+        self.bodies: dict[tuple[str, int], int] = {}
+        """Bytes that a request may have, of the loaded versions whose owner has said so."""
 
     def lease(self, model: str, version: int) -> Served:
         """The loaded version, held until `release`. Raises ModelNotFound or ModelNotReady."""
@@ -158,6 +160,7 @@ class Registry:
         newest = self._ready.get((package.name, LATEST))
         if newest is None or newest.package.version <= package.version:
             self._ready[package.name, LATEST] = served
+        self._note_bodies()
         self.mark(package.name, package.version, READY)
 
     @property
@@ -177,7 +180,14 @@ class Registry:
             self.mark(model, served.package.version, DRAINING)
             if self._ready.get((model, LATEST)) is served:
                 del self._ready[model, LATEST]
+        self._note_bodies()
         return ending
+
+    def _note_bodies(self) -> None:
+        """Brings `bodies` up to what is loaded now; who reads it keeps the same dictionary."""
+        own = {key: s.package.limits.max_body_mib << 20 for key, s in self._ready.items()}
+        self.bodies.clear()
+        self.bodies.update({key: most for key, most in own.items() if most})
 
     def know(self, name: str, version: int, package: Package | None, state: str) -> None:
         """Notes a version found in the repository."""
