@@ -36,6 +36,7 @@ WALKS = [
     ("how-to/move-from-tensorflow-serving.md",),
     ("how-to/serve-pictures.md",),
     ("how-to/serve-raw-text.md",),
+    ("how-to/stream-answers.md",),
     ("how-to/watch-for-drift.md",),
     ("how-to/sell-plans.md",),
     ("how-to/give-out-keys.md", "how-to/rotate-a-leaked-key.md"),

@@ -50,6 +50,7 @@ from fairlead.serving.rationing import Rationing
 from fairlead.serving.registry import DRAINING, FAILED, READY, UNLOADED, Registry, Served
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.status import StatusPages
+from fairlead.serving.streaming import Streamer
 from fairlead.usage.feedback import FeedbackLog
 from fairlead.usage.journal import Journal, new_writer
 from fairlead.wires.native import Native
@@ -188,7 +189,7 @@ class Worker:
         made = await loop.create_server(door.connection, sock=listener, backlog=_BACKLOG)
         return [made]
 
-    def _batcher(self, served: Served, plan: Plan) -> Batcher:
+    def _batcher(self, served: Served, plan: Plan) -> Batcher | Streamer:
         loop = asyncio.get_running_loop()
         limits = self._spec.settings.limits
         service = self._service
@@ -198,6 +199,8 @@ class Worker:
             served.package, served.guarding, served.stats, self._state, self._writer
         )
         served.payloads = payloads_of(served.package, served.private, self._state, self._writer)
+        if served.package.decoupled:
+            return Streamer(served, loop, self._path.settle, self._path.opened)
         return Batcher(
             served,
             plan,

@@ -201,6 +201,9 @@ class Call:
     tail:     further pieces of the body behind `payload`, which are sent as they are.
     piece:    takes one of many answers of a decoupled model, its `payload` set; None where only one
               answer can be given.
+    full:     whether its caller takes no more pieces for now. resume: tells that it does again.
+    opened:   its place in the journal while its pieces leave; None for a call with one answer.
+    sent:     bytes of the pieces that have left.
     reply:    the whole reply when it is not a plain 200 with JSON.
     done:     gives the finished call back to its connection.
     withheld: of its rows, those that were abstained or rejected.
@@ -223,6 +226,10 @@ class Call:
     payload: bytes | None = None
     tail: Sequence[bytes | memoryview] = ()
     piece: Callable[[Call], None] | None = None
+    full: Callable[[], bool] | None = None
+    resume: Callable[[], None] | None = None
+    opened: Any = None
+    sent: int = 0
     reply: Any = None
     error: FairleadError | None = None
     decision: int = SERVED

@@ -72,6 +72,7 @@ from fairlead.core.input_errors import OutOfSize as OutOfSize
 from fairlead.core.input_errors import PictureTooLarge as PictureTooLarge
 from fairlead.core.input_errors import PictureUnreadable as PictureUnreadable
 from fairlead.core.input_errors import ReservedParameter as ReservedParameter
+from fairlead.core.input_errors import SequenceUnknown as SequenceUnknown
 from fairlead.core.input_errors import ShapeInvalid as ShapeInvalid
 from fairlead.core.input_errors import SignatureUnknown as SignatureUnknown
 from fairlead.core.input_errors import TextInvalid as TextInvalid

@@ -125,6 +125,12 @@ class KeyFieldInvalid(InvalidArgument):
     id, name = "FRL-1017", "KEY_FIELD_INVALID"
 
 
+class SequenceUnknown(InvalidArgument):
+    """A call of a sequence that did not begin here, or of which nothing was heard for long."""
+
+    id, name = "FRL-1040", "SEQUENCE_UNKNOWN"
+
+
 class PictureUnreadable(InvalidArgument):
     """A picture that is none, is cut off, or is of a format that is not taken."""
 

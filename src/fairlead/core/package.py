@@ -171,5 +171,20 @@ class Package:
     preparations: tuple[Preparation, ...] = ()
 
     @property
+    def decoupled(self) -> bool:
+        """A call may have any number of answers, which come one by one."""
+        return bool(self._about.get("decoupled"))
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """What the model is told beside tensors: "parameters", "sequence"."""
+        return frozenset(map(str, self._about.get("takes", ())))
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        about: Any = self.environment.get("about")
+        return about if isinstance(about, dict) else {}
+
+    @property
     def graph_path(self) -> Path:
         return self.folder / self.graph

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from fairlead.core.call import Reply, Route
 from fairlead.core.errors import FairleadError
@@ -36,6 +36,31 @@ class LoadedModel(Protocol):
 
     def close(self) -> None:
         """Gives the memory back. Called once, after the last lease."""
+        ...
+
+
+class Answers(Protocol):
+    """The answers to one call, fetched one by one, from one thread at a time."""
+
+    def next(self) -> list[Array] | None:
+        """The next answer, None when there is none left. Raises as `LoadedModel.predict` does."""
+        ...
+
+    def close(self) -> None:
+        """Ends the answers before their end: the model makes no more of them."""
+        ...
+
+
+class ToldModel(LoadedModel, Protocol):
+    """A version that is told more than tensors, or gives many answers to a call."""
+
+    def ask(
+        self, inputs: Sequence[Array], outputs: Sequence[int], said: Mapping[str, Any]
+    ) -> Answers:
+        """The answers to a call; nothing is asked of the model before the first is fetched.
+
+        said: {"parameters": {...}, "sequence": [id, start, end]}, each where it is taken.
+        """
         ...
 
 

@@ -17,12 +17,8 @@ import httptools
 from fairlead.access.origins import ORIGIN
 from fairlead.core.call import Call, Head, Peer, Reply
 from fairlead.core.clock import now
-from fairlead.core.errors import (
-    BadRequestHead,
-    BodyTooLarge,
-    FairleadError,
-    RequestTimeout,
-)
+from fairlead.core.errors import BadRequestHead, BodyTooLarge, FairleadError, RequestTimeout
+from fairlead.edge.chunked import Chunked
 from fairlead.edge.heads import REQUEST_ID, HeadParts, is_request_id, make_head, read_wishes
 from fairlead.edge.plain import Plain, dress, malformed, with_id
 from fairlead.edge.service import SUBJECT, HttpService
@@ -31,29 +27,16 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MOST_PIPELINED = 128
 _MOST_DISCARDED = 1 << 20
 _LINGER_S = 2.0
+Owed = Call | Plain | Chunked
 
 
 class Http1(asyncio.Protocol):
     """One connection."""
 
     __slots__ = (
-        "_arrived",
-        "_body",
-        "_choked",
-        "_chunks",
-        "_fast",
-        "_head",
-        "_over",
-        "_parser",
-        "_parts",
-        "_pending",
-        "_refused",
-        "_service",
-        "_transport",
-        "begun",
-        "peer",
-        "seen",
-    )
+        "_arrived", "_body", "_choked", "_chunks", "_fast", "_head", "_over", "_parser", "_parts",
+        "_pending", "_refused", "_service", "_transport", "begun", "peer", "seen",
+    )  # fmt: skip
     alone = True
 
     def __init__(self, service: HttpService) -> None:
@@ -69,12 +52,10 @@ class Http1(asyncio.Protocol):
         self._fast = b""
         self._over = False
         self._choked = False
-        self._pending: deque[Call | Plain] = deque()
+        self._pending: deque[Owed] = deque()
         self.begun = 0.0
         self.seen = 0.0
         self.peer = Peer("")
-
-    # --- asyncio --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -90,6 +71,8 @@ class Http1(asyncio.Protocol):
         for call in self._pending:
             if isinstance(call, Call):
                 call.gone = True
+            elif isinstance(call, Chunked):
+                call.leave()
         self._pending.clear()
         self._transport = None
         self._parser = None
@@ -100,6 +83,8 @@ class Http1(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._choked = False
+        if self._pending and isinstance(front := self._pending[0], Chunked):
+            front.room()
         self._read_on()
 
     def _read_on(self) -> None:
@@ -246,10 +231,15 @@ class Http1(asyncio.Protocol):
         if head.route.resolve is not None or head.coding:
             head, body = service.prepared(head, body)
         route = head.route
+        if route.open is not None:
+            stream = Chunked(service, self, head)
+            self._owe(stream)
+            stream.open(route.open, body, first=len(self._pending) == 1)
+            return
         if route.decode is None:
             self._begin_plain(head, body)
             return
-        call = Call(route, moment, moment + head.patience, len(body), head.keep_alive, self._done)
+        call = Call(route, moment, moment + head.patience, len(body), head.keep_alive, self.done)
         if head.request_id or head.accepts or ORIGIN in head.headers:
             call.done = partial(self._done_dressed, head)
         self._owe(call)
@@ -264,19 +254,25 @@ class Http1(asyncio.Protocol):
             if owed.payload is None:
                 owed.reply = with_id(reply, head.request_id)
                 owed.payload = reply.body
-                self._done(owed)
+                self.done(owed)
 
         known = self._service.plain(head, body, self.peer, later)
         if known is not None:
             later(known)
 
-    def _owe(self, answer: Call | Plain) -> None:
+    def write(self, data: bytes) -> bool:
+        """Writes a piece of an answer whose turn it is; whether more may follow at once."""
+        if self._transport is not None:
+            self._transport.write(data)
+        return not self._choked
+
+    def _owe(self, answer: Owed) -> None:
         """From now on an answer is due; what follows waits for it."""
         self._pending.append(answer)
         if len(self._pending) > _MOST_PIPELINED:
             self._transport.pause_reading()
 
-    def _done(self, call: Call | Plain) -> None:
+    def done(self, call: Owed) -> None:
         """An answer is known; it leaves when those before it have."""
         pending = self._pending
         if not pending or self._transport is None:
@@ -287,12 +283,14 @@ class Http1(asyncio.Protocol):
             return
         while pending and pending[0].payload is not None:
             self._send(pending.popleft())
+        if pending and isinstance(pending[0], Chunked):
+            pending[0].turn()
         self._read_on()
 
     def _done_dressed(self, head: Head, call: Call) -> None:
         """As `_done`; the answer carries what its caller's head asks for."""
         dress(call, head)
-        self._done(call)
+        self.done(call)
 
     def _answer(self, head: Head, reply: Reply) -> None:
         reply = with_id(reply, head.request_id)
@@ -300,16 +298,17 @@ class Http1(asyncio.Protocol):
 
     def _finish(self, finished: Plain) -> None:
         """Sends an answer, or lets it wait for those before it."""
-        if not self._pending:
-            self._send(finished)
-            return
-        self._owe(finished)
+        (self._owe if self._pending else self._send)(finished)
 
-    def _send(self, done: Call | Plain) -> None:
+    def _send(self, done: Owed) -> None:
         transport = self._transport
         if transport is None:
             return
         service = self._service
+        if isinstance(done, Chunked) and done.begun:
+            if not done.keep_alive:
+                self._end_writing()
+            return
         payload = done.payload or b""
         closing = not done.keep_alive or (service.draining and not self._pending)
         if done.reply is None and not closing:

@@ -234,10 +234,19 @@ class GrpcChannel:
                 self._asker.read_on(self._stream)
 
         call = Call(route, moment, deadline, len(message), True, over)
-        call.piece = piece
+        if piece is not None:
+            call.piece, call.full = piece, lambda: self.full
         self._asked.add(call)
         self._asker.predict(call, self.head.on(route), message)
         return call
+
+    def room(self) -> None:
+        """The caller has taken what was unsent."""
+        for call in [*self._asked]:
+            if call.resume is not None:
+                call.resume()
+        if self.wire is not None:
+            self.wire.room()
 
     def leave(self) -> None:
         """The caller is gone."""

@@ -154,8 +154,8 @@ class Writer:
             was_full = channel is not None and channel.full
             self.pump(stream)
             self.settle(stream)
-            if channel is not None and was_full and not channel.full and channel.wire is not None:
-                channel.wire.room()
+            if channel is not None and was_full and not channel.full:
+                channel.room()
 
     def block(self, number: int, block: bytes, last: bool) -> None:
         """Header lines, in as many frames as they need."""

@@ -211,6 +211,9 @@ def _attempt(
         try:
             inputs = inputs_of(made.rows, signature)
             sampled = bool(facts["sampled"])
+            if made.about.get("decoupled"):
+                made.comparison = Comparison(0, None, 0.0, 0.0)  # it is asked when it is loaded
+                return made
             made.comparison = compare(model, signature, inputs, original, sampled=sampled)
         finally:
             model.close()
@@ -324,8 +327,7 @@ def finish(wanted: Wanted, made: Made, trained: Mapping[str, Any], say: Say) -> 
         shown = _shown(wanted, made, made.rows)
         if shown is not None:
             told = examples(shown, made.signature)
-            if wanted.declared.preparations:
-                told = wanted.declared.example(told, made.signature, private=wanted.private)
+            told = wanted.declared.example(told, made.signature, private=wanted.private)
             files["examples.json"] = write.json_bytes(told)
     known = look_at(reference_of(wanted), made.signature, made.choices, private=wanted.private)
     files |= learn_inputs(

@@ -10,26 +10,32 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from operator import attrgetter
 from time import perf_counter_ns
+from typing import cast
 
 import numpy as np
 
 from fairlead.core.call import Call, Encoder
 from fairlead.core.clock import now
+from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
     ContractBroken,
     DeadlineExceeded,
     FairleadError,
     ModelBadAnswer,
+    ModelCrashed,
     ModelError,
     ModelFailed,
+    ModelHung,
     NotFinite,
     Overloaded,
 )
+from fairlead.core.promises import ToldModel
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, join
 from fairlead.guards.contract import REFUSE, Breach
 from fairlead.serving.answered import Answered
 from fairlead.serving.registry import Served
+from fairlead.serving.sequences import Sequences, said_of
 
 _rows = attrgetter("rows")
 
@@ -67,7 +73,7 @@ def execute(
     started = perf_counter_ns()
     try:
         wanted = served.wanted(encoder.outputs)
-        outputs = served.model.predict(inputs, wanted)
+        outputs = _predicted(served, calls, inputs, wanted)
         outputs, predicted = _told_apart(served, encoder.outputs, wanted, outputs)
         if guarding is not None and verdicts is not None:
             outputs = guarding.after(verdicts, encoder.outputs, outputs)
@@ -79,6 +85,47 @@ def execute(
         return _halve(served, calls, begin, told, spent)
     _share_out(calls, perf_counter_ns() - started)
     return [Answered(calls, inputs, outputs, verdicts, predicted)]
+
+
+def _predicted(
+    served: Served, calls: Sequence[Call], inputs: list[Array], wanted: tuple[int, ...]
+) -> list[Array]:
+    """The model's outputs; one that is told more than tensors is asked for one call at a time."""
+    if not served.package.takes:
+        return served.model.predict(inputs, wanted)
+    told = cast("ToldModel", served.model)
+    try:
+        found = told.ask(inputs, wanted, said_of(served, calls[0])).next()
+    except (ModelCrashed, ModelHung):
+        served.derived("sequences", lambda _: Sequences()).clear()
+        raise
+    if found is None:
+        raise ModelBadAnswer("the model gave no answer")
+    return found
+
+
+def checked(served: Served, call: Call) -> tuple[list[Array], Verdicts | None]:
+    """The inputs of one call and what the guards say before anything is asked of the model.
+
+    Raises what is wrong with them.
+    """
+    prepare = call.prepare
+    if prepare is None:
+        inputs = [join([call.inputs[i]], call.rows) for i in served.positions]
+    else:
+        inputs = prepare([call], call.rows)
+    if not all(_finite(inputs[i]) for i in served.finite):
+        _retry_finite(served, [call], None)
+    guarding, verdicts = served.guarding, None
+    if guarding is not None and call.error is None:
+        breaches = guarding.breaches(inputs)
+        if any(breach.action == REFUSE for breach in breaches):
+            _retry_contract(served, [call], breaches, None)
+        else:
+            verdicts = guarding.before(inputs, call.rows, breaches)
+    if call.error is not None:
+        raise call.error
+    return inputs, verdicts
 
 
 def _share_out(calls: Sequence[Call], spent_ns: int) -> None:

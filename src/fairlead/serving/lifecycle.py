@@ -36,6 +36,7 @@ from fairlead.serving.registry import (
     Registry,
     Served,
 )
+from fairlead.serving.streaming import Streamer
 from fairlead.serving.warmup import warm
 
 EXAMPLE = "examples.json"
@@ -70,7 +71,7 @@ class Manager:
         registry: Registry,
         runtimes: Mapping[str, Runtime],
         loop: asyncio.AbstractEventLoop,
-        make_batcher: Callable[[Served, Plan], Batcher],
+        make_batcher: Callable[[Served, Plan], Batcher | Streamer],
         log: Callable[..., None],
         isolate: Container[str] = (),
         forget: Callable[[Served], None] = lambda served: None,
@@ -88,7 +89,7 @@ class Manager:
         self._forget = forget
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._roots: set[Path] = set()
-        self.batchers: list[Batcher] = []
+        self.batchers: list[Batcher | Streamer] = []
 
     def start(self, found: Sequence[Found], policy: str) -> None:
         """Begins to load what is wanted of `found`; returns at once."""

@@ -36,6 +36,7 @@ EVENTS = {
     "call_failed": ERROR,
     "encode_failed": ERROR,
     "execution_failed": ERROR,
+    "stream_not_settled": ERROR,
     "guard_failed": ERROR,
     "load_failed": ERROR,
     "model_stuck": ERROR,

@@ -22,8 +22,9 @@ from fairlead.serving.disclosing import disclose
 from fairlead.serving.log import log
 from fairlead.serving.registry import Served, release
 from fairlead.usage.journal import Columns, Journal
+from fairlead.usage.records import Settled
 
-_OK, _FAILED, _ABANDONED = 0, 1, 2
+_OK, _FAILED, _ABANDONED, _INTERRUPTED = 0, 1, 2, 3
 # One attribute of many calls: `map` over these makes no frame per list.
 _rows, _bytes_in = attrgetter("rows"), attrgetter("bytes_in")
 _compute_ns = attrgetter("compute_ns")
@@ -95,7 +96,10 @@ def _size(call: Call) -> int:
 
 
 def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
-    """Appends all calls to the journal in one write; what cannot be recorded is not answered."""
+    """Appends all calls to the journal in one write; what cannot be recorded is not answered.
+
+    The end of a stream settles what was written down at its beginning.
+    """
     status = [_OK] * len(calls)
     for number, call in enumerate(calls):
         if call.error is not None or call.payload is None:
@@ -103,6 +107,8 @@ def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
             status[number] = _FAILED
         elif call.gone:
             status[number] = _ABANDONED
+        elif call.opened is not None:
+            call.payload = b""
     decision = [*map(_decision, calls)]
     columns = Columns(
         rows=[*map(_rows, calls)],
@@ -115,6 +121,10 @@ def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
         withheld=[*map(_withheld, calls)] if max(decision) >= ABSTAINED else (),
     )
     package = served.package
+    if calls[0].opened is not None:
+        _settle(journal, served, calls[0], status[0])
+        served.stats.batch(columns)
+        return
     try:
         first = journal.append(package.name, package.version, columns)
     except JournalUnavailable as error:
@@ -124,6 +134,37 @@ def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
         for number, call in enumerate(calls, first):
             call.usage = number
     served.stats.batch(columns)
+
+
+def open_stream(journal: Journal, served: Served, call: Call) -> None:
+    """Writes down a call before the first of its answers leaves: interrupted, until it is settled.
+
+    Raises JournalUnavailable.
+    """
+    package, who = served.package, [call.caller.who]
+    columns = Columns([call.rows], [call.bytes_in], [0], [0], [_INTERRUPTED], [0], who)
+    call.usage = journal.append(package.name, package.version, columns)
+    call.opened = journal.wall_ns
+
+
+def _settle(journal: Journal, served: Served, call: Call, status: int) -> None:
+    """Writes down what a stream came to. Its answers have left: what fails here only says less."""
+    settled = Settled(
+        call.opened,
+        call.usage,
+        call.rows,
+        call.bytes_in,
+        call.sent,
+        call.compute_ns,
+        status,
+        call.decision,
+        call.withheld,
+    )
+    package = served.package
+    try:
+        journal.settle(package.name, package.version, call.caller.who, settled)
+    except JournalUnavailable as error:
+        log("stream_not_settled", model=served.key, error=error.what)
 
 
 def note(served: Served, answers: Sequence[Answered]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, LoadFailed
 from fairlead.core.package import Package
-from fairlead.core.promises import LoadedModel
+from fairlead.core.promises import LoadedModel, ToldModel
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import DTYPES, Array
 from fairlead.serving.batcher import INLINE_LIMIT_S, Plan
@@ -20,6 +20,8 @@ _LEAST_RUNS, _MOST_RUNS, _ENOUGH_S = 5, 50, 0.3
 _JOINED = (2, 4, 8)
 _WORTH_JOINING = 0.97
 """Joining more rows must bring the time of each below this part of what fewer took."""
+_ALONE = Plan(inline=False, max_rows=1, slots=1)
+"""For a model that is told more of a call than its tensors: no two calls may be joined."""
 _LONGEST_TRIAL_S = 1.0
 _LONGEST_BATCH_S = 0.05
 """How long rows that wait in one batch should wait for each other, where that is a choice."""
@@ -34,6 +36,11 @@ def warm(package: Package, model: LoadedModel, example: dict[str, Any]) -> Plan:
     one = example_inputs(signature, example)
     outputs = tuple(range(len(signature.outputs)))
     try:
+        if package.decoupled or package.takes:
+            answers = cast("ToldModel", model).ask(one, outputs, {})
+            answers.next()
+            answers.close()
+            return _ALONE
         if example.get("inputs"):
             answer = model.predict(one, outputs)
             check_answer(signature.outputs, answer, 1 if signature.batched else -1)
@@ -48,6 +55,8 @@ def warm(package: Package, model: LoadedModel, example: dict[str, Any]) -> Plan:
                 where=f"{package.name} version {package.version}",
             ) from error
         # Rows of zeros are no real rows: a model may refuse them and still be good.
+        if package.takes:
+            return _ALONE
         most = package.limits.max_batch if signature.batched else 1
         return Plan(inline=False, max_rows=most, slots=1)
     return _plan(package, model, single, joined, each)

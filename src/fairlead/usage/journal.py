@@ -24,10 +24,13 @@ from fairlead.usage.records import (
     KIND_BATCH,
     KIND_HEADER,
     KIND_MODEL,
+    KIND_SETTLED,
     KIND_WHO,
     MODEL,
     NOBODY,
+    SETTLED,
     WHO,
+    Settled,
 )
 from fairlead.usage.records import DECISION as DECISION
 from fairlead.usage.records import STATUS as STATUS
@@ -48,7 +51,7 @@ class Journal:
 
     writer: a name that no other writer has or ever had (`new_writer`); segments are
     `<writer>-<number>.segment` in `folder`. power: what is recorded survives a power cut too:
-    the disk has it before `append` returns.
+    the disk has it before `append` returns. wall_ns: the time in the newest record.
     """
 
     def __init__(self, folder: Path, writer: str, power: bool = False) -> None:
@@ -58,6 +61,7 @@ class Journal:
         self._number = 0
         self._size = 0
         self._sequence = 0
+        self.wall_ns = 0
         self._handle = -1
         self._name = ""
         self._opening = b""
@@ -74,10 +78,29 @@ class Journal:
         Raises JournalUnavailable; then nothing is recorded (under `power` it may be, when the disk
         fails while it is told to keep it).
         """
+        self._write(lambda: self._frames(model, version, calls))
+        first = self._sequence
+        self._sequence += len(calls.rows)
+        return first
+
+    def settle(self, model: str, version: int, who: bytes, settled: Settled) -> None:
+        """Records what a call came to that stands here as interrupted. Raises as `append` does."""
+        self._write(lambda: self._settled(model, version, who, settled))
+
+    def _settled(self, model: str, version: int, who: bytes, settled: Settled) -> bytes:
+        try:
+            named, whose = self._models[model, version], self._whos[who]
+        except KeyError:
+            given = Columns([], [], [], [], [], [], who=[who])
+            return self._naming(model, version, given) + self._settled(model, version, who, settled)
+        return frame(KIND_SETTLED, SETTLED.pack(named, whose, *settled))
+
+    def _write(self, make: Callable[[], bytes]) -> None:
+        """Writes frames in one go. Raises JournalUnavailable."""
         try:
             if self._handle < 0 or self._size >= SEGMENT_BYTES:
                 self._rotate()
-            made = self._frames(model, version, calls)
+            made = make()
             written = self._opening + made
             size = os.write(self._handle, written)
         except OSError as error:
@@ -96,9 +119,6 @@ class Journal:
             self._fresh.clear()
         if self._power:
             self._sync()
-        first = self._sequence
-        self._sequence += len(calls.rows)
-        return first
 
     def _frames(self, model: str, version: int, calls: Columns) -> bytes:
         """What is written for one batch: its frame, and names that the segment does not know."""
@@ -110,7 +130,8 @@ class Journal:
             return self._naming(model, version, calls) + self._frames(model, version, calls)
         if count > _MOST_CALLS:
             return self._split(named, calls, ids)
-        head = BATCH.pack(wall_ns(), self._sequence, named, count)
+        self.wall_ns = wall_ns()
+        head = BATCH.pack(self.wall_ns, self._sequence, named, count)
         return frame(KIND_BATCH, head + self._packed(count, calls, ids))
 
     def _naming(self, model: str, version: int, calls: Columns) -> bytes:

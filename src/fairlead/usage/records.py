@@ -3,8 +3,8 @@
 The first frame says the format, the writer, and the hash of the writer's segment before: taking
 one out, or changing one, breaks the chain. A frame of calls holds wall clock ns, first sequence
 number, model id, count of calls, then a column each of rows, bytes in, bytes out, compute ns,
-status, decision, caller id and withheld rows. Frames of their own say which model and version, and
-which caller, an id means within the segment.
+status, decision, caller id and withheld rows. Frames of their own say which
+model and version, and which caller, an id means within the segment, and settle a stream.
 
 Format 1 had no first frame, no callers, and the version in each frame of calls. It is still read.
 """
@@ -36,9 +36,8 @@ WHO = _COUNT = struct.Struct("<H")  # id; the caller follows
 _OLD_KIND_BATCH, _OLD_KIND_NAME = 1, 2
 KIND_HEADER, KIND_MODEL, KIND_WHO, KIND_BATCH, KIND_SETTLED = 3, 4, 5, 6, 7
 
-SETTLED = struct.Struct("<QQIQBBI")
-"""After a frame's head and a column of one caller id: wall clock ns and sequence of the record
-that it settles, bytes in of that, then what the call came to."""
+SETTLED = struct.Struct("<HHQQIIQQBBI")
+"""Model id, caller id, and the fields of a `Settled`."""
 STATUS = ("ok", "failed", "abandoned", "interrupted")
 DECISION = ("serve", "warn", "abstain", "reject")
 NOBODY = b'["","","",""]'
@@ -103,6 +102,24 @@ class Columns(NamedTuple):
     withheld: Sequence[int] = ()
 
 
+class Settled(NamedTuple):
+    """What a call came to that was opened before its first answer left: a stream.
+
+    It was recorded as interrupted, with no bytes out and no time, so that a crash leaves it so.
+    began_ns, sequence: of that record. rows, bytes_in: as there.
+    """
+
+    began_ns: int
+    sequence: int
+    rows: int
+    bytes_in: int
+    bytes_out: int
+    compute_ns: int
+    status: int
+    decision: int
+    withheld: int
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One batch as it stands in the journal."""
@@ -164,6 +181,8 @@ class Names:
             self.models[int.from_bytes(content[:2], "little")] = content[2:].decode(), 0
         elif kind == KIND_HEADER:
             header_of(content)
+        elif kind == KIND_SETTLED:
+            pass
         else:
             raise StateInvalid(f"a segment of the journal has frames of the unknown kind {kind}")
 

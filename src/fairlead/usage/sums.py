@@ -11,7 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fairlead.usage.records import KIND_BATCH, Names, batch_of, calls_of, is_batch
+from fairlead.usage.records import (
+    KIND_BATCH,
+    KIND_SETTLED,
+    SETTLED,
+    STATUS,
+    Names,
+    Settled,
+    batch_of,
+    calls_of,
+    is_batch,
+)
 from fairlead.usage.segments import FRAME, MAGIC, SEGMENT_BYTES
 
 QUARTER_NS = 900 * 10**9
@@ -46,6 +56,8 @@ def summed(path: Path, offset: int, names: Names, most_bytes: int = _CHUNK_BYTES
             count = calls_of(kind, content)
             tables.setdefault(count, []).append(content)
             found.count += count
+        elif kind == KIND_SETTLED:
+            _settle(found.sums, content, names)
         elif is_batch(kind):
             found.count += _add_one(found.sums, kind, content, names)
         else:
@@ -63,6 +75,16 @@ def add(sums: Sums, key: Key, values: Sequence[int]) -> None:
     """Adds quantities to what is there of a key."""
     known = sums.get(key)
     sums[key] = [*values] if known is None else [a + b for a, b in zip(known, values, strict=True)]
+
+
+def _settle(sums: Sums, content: bytes, names: Names) -> None:
+    """Moves a call from those that were interrupted to those that ended as it did."""
+    model, who, *fields = SETTLED.unpack(content)
+    one = Settled(*fields)
+    key = (one.began_ns // QUARTER_NS, *names.models[model], names.whos[who])
+    add(sums, (*key, STATUS.index("interrupted"), 0), (-1, -one.rows, -one.bytes_in, 0, 0, 0))
+    came_to = (1, one.rows, one.bytes_in, one.bytes_out, one.compute_ns, one.withheld)
+    add(sums, (*key, one.status, one.decision), came_to)
 
 
 def counted(path: Path, offset: int) -> int:

@@ -76,7 +76,7 @@ def config_facts(registry: Registry, name: str, version: int) -> dict[str, Any]:
         "max_batch_size": package.limits.max_rows if batched else 0,
         "input": [_declared(spec, batched) for spec in package.signature.inputs],
         "output": [_declared(spec, batched) for spec in package.signature.outputs],
-        "model_transaction_policy": {"decoupled": False},
+        "model_transaction_policy": {"decoupled": package.decoupled},
     }
     if batched:
         facts["dynamic_batching"] = {"preferred_batch_size": [package.limits.max_batch]}

@@ -23,6 +23,7 @@ from fairlead.core.limits import BodyLimits
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Tensor, element_count
 from fairlead.inputs.rows import listed
+from fairlead.serving import sequences
 from fairlead.serving.registry import Served
 from fairlead.wires.oip_decisions import added_by
 
@@ -33,6 +34,7 @@ _SERVER_ONLY = ("sequence_id", "sequence_start", "sequence_end", "headers")
 EMPTY_FINAL = "triton_enable_empty_final_response"
 """The one parameter of Triton's own that a caller may set."""
 _ENCODERS_KEPT = 64
+_LONGEST_ID = 256
 _LARGEST = 1 << 64
 
 
@@ -210,7 +212,7 @@ class OipModel:
                 fix=f"Send datatype {spec.dtype}",
             )
         count = 1
-        for dim in shape if shape.__class__ is list else (0,):
+        for dim in shape if shape.__class__ is list and len(shape) <= _MAX_DIMS else (0,):
             if dim.__class__ is not int or dim < 1:
                 refuse_shape(shape, spec)
             count *= dim
@@ -237,8 +239,7 @@ def check_parameters(call: Call, parameters: Mapping[str, Any]) -> bool:
     """
     more: dict[str, Any] = {}
     for key, value in parameters.items():
-        if (key in _SERVER_ONLY or key.startswith(("triton_", "fairlead_"))) and key != EMPTY_FINAL:
-            raise ReservedParameter(f"the parameter {key[:80]!r} is not the caller's to set")
+        _check_own(call, key, value)
         if value.__class__ not in _PLAIN:
             raise BadParameter(
                 f"the parameter {key[:80]!r} must be text, a number or a boolean",
@@ -256,6 +257,26 @@ def check_parameters(call: Call, parameters: Mapping[str, Any]) -> bool:
     if more:
         call.parameters = more
     return bool(parameters.get("binary_data_output", False))
+
+
+def _check_own(call: Call, key: str, value: Any) -> None:
+    """Raises ReservedParameter for what no caller may set, BadParameter for no sequence."""
+    if key in sequences.WORDS and "sequence" in call.lease.package.takes:
+        _check_sequence(key, value)
+    elif key in _SERVER_ONLY or (key.startswith(("triton_", "fairlead_")) and key != EMPTY_FINAL):
+        raise ReservedParameter(f"the parameter {key[:80]!r} is not the caller's to set")
+
+
+def _check_sequence(key: str, value: Any) -> None:
+    """Raises BadParameter for a place in a sequence that is none."""
+    if key != sequences.WORDS[0]:
+        if value.__class__ is not bool:
+            raise BadParameter(f"`{key}` is true or false", where="parameters")
+    elif value.__class__ is str:
+        if len(value) > _LONGEST_ID:
+            raise BadParameter("`sequence_id` is too long", where="parameters")
+    else:
+        _check_count(key, value)
 
 
 def _set_deadline(call: Call, value: Any) -> None:

@@ -29,6 +29,7 @@ from fairlead.serving.control import Control
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.wires import oip_facts as facts
 from fairlead.wires.http_headers import headers_of
+from fairlead.wires.oip_generate import event_route, flat_decoder
 from fairlead.wires.oip_json import infer_decoder
 from fairlead.wires.oip_settings import OipSettings
 
@@ -78,6 +79,9 @@ _OF_A_MODEL = (
     ("GET", "/trace/setting"),
     ("POST", "/trace/setting"),
     ("POST", "/infer"),
+    ("POST", "/infer_stream"),
+    ("POST", "/generate"),
+    ("POST", "/generate_stream"),
 )
 _MEMORY = ("systemsharedmemory", "cudasharedmemory")
 
@@ -122,7 +126,13 @@ class OipRest:
         self._counts = counts
         self._settings = settings or OipSettings()
         self._control = control
-        self._decode = infer_decoder(limits)
+        infer = infer_decoder(limits)
+        self._decodes = {
+            "infer": infer,
+            "infer_stream": infer,
+            "generate": flat_decoder(limits, error_reply, once=True),
+            "generate_stream": flat_decoder(limits, error_reply, once=False),
+        }
         self._ready = ready
         log, trace = self._settings.log, self._settings.trace
         self._fixed: dict[tuple[str, ...], dict[str, Route]] = {
@@ -183,10 +193,11 @@ class OipRest:
         name, rest, version = _name(parts[1]), parts[2:], LATEST
         if rest[:1] == ("versions",) and len(rest) >= 2:
             version, rest = parse_version(rest[1]), rest[2:]
-        if rest == ("infer",):
-            decode = self._decode
+        verb = rest[0] if len(rest) == 1 else ""
+        if verb in self._decodes:
+            decode = self._decodes[verb]
             route = Route("predict", error_reply, decode=decode, model=name, version=version)
-            return {"POST": route}
+            return {"POST": event_route(route) if verb.endswith("_stream") else route}
         if rest == ("trace", "setting"):
             return self._setting(self._settings.trace, name, version)
         tells: dict[tuple[str, ...], Callable[[Caller], Any]] = {

@@ -20,6 +20,7 @@ _KINDS = {"b": "BOOL", "i": "INT64", "f": "FP64", "O": "BYTES"}
 _OUT = {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64", "O": "BYTES"}
 _ROLES = {"BYTES": "label", "FP64": "value"}
 """What a function's only output means; several keep the names that the owner gave them."""
+_MANY = " that gives many answers to a call"
 _ALONE = 3
 """So many rows are asked again, each alone."""
 
@@ -48,23 +49,48 @@ def convert(model: Any, job: dict[str, Any], out: Path) -> dict[str, Any]:
         )
     columns = {name: _plain(values) for name, values in samples.given(job).items()}
     call = runtime.caller(model, list(columns))
-    answers = call(_copied(columns, None))
-    outputs = _outputs(answers, len(next(iter(columns.values()))))
-    _check_alone(call, columns, answers)
+    answers: Any = call(_copied(columns, None))
+    about: dict[str, Any] = {"object": str(job["object"])}
+    takes = runtime.taken(model, list(columns))
+    if takes:
+        about["takes"] = takes
+    if not hasattr(answers, "__next__"):
+        outputs = _outputs(answers, len(next(iter(columns.values()))))
+        if "sequence" not in takes:
+            _check_alone(call, columns, answers)
+    else:
+        about["decoupled"] = True
+        answers, outputs = _many(call, columns)
     shutil.copyfile(str(job["path"]), out / SOURCE)
     samples.save(out / "rows.npz", samples.for_file(columns))
     samples.save(out / "original.npz", samples.for_file(answers))
     return {
         "runtime": "python",
         "graph": SOURCE,
-        "reason": "it is a Python function",
+        "reason": "it is a Python function" + _MANY * ("decoupled" in about),
         "sampled": False,
         "framework": "python",
         "class": str(job["object"]),
         "versions": {"numpy": version("numpy")},
-        "about": {"object": str(job["object"])},
+        "about": about,
         "signature": {"format": 1, "inputs": _inputs(columns), "outputs": outputs},
     }
+
+
+def _many(call: Any, columns: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A first answer, and its signature, of a function that gives many. Raises ValueError."""
+    for row in range(min(_ALONE, len(next(iter(columns.values()))))):
+        found = call(_copied(columns, slice(row, row + 1)))
+        for answer in found:
+            found.close()
+            loose = [name for name, array in answer.items() if array.ndim < 1]
+            if loose:
+                raise ValueError(
+                    f"output {loose[0]!r} is a single value: yield a list or an array of values"
+                )
+            counts = {len(array) for array in answer.values()}
+            return answer, _outputs(answer, counts.pop() if len(counts) == 1 else -1)
+    raise ValueError(f"the function gave no answer to any of the first {_ALONE} reference rows")
 
 
 def _inputs(columns: dict[str, Any]) -> list[dict[str, Any]]:

@@ -59,20 +59,51 @@ def _answer(channel: socket.socket, predict: Any) -> None:
     """Answers one request after the other. Raises Closed when the worker is gone."""
     from fairlead.runtimes.runner import frame
 
+    open_ones: dict[int, Any] = {}
     while True:
-        _, attempt, body = frame.receive(channel)
-        outputs, inputs = frame.wanted(body)
+        kind, attempt, body = frame.receive(channel)
         try:
-            pieces = frame.pack(predict(inputs, outputs))
-            frame.send(channel, frame.ANSWER, attempt, pieces)
+            answered, pieces = _step(predict, open_ones, kind, attempt, body)
+            frame.send(channel, answered, attempt, pieces)
         except frame.BadFrame as error:
+            open_ones.pop(attempt, None)
             frame.send(channel, frame.UNFIT, attempt, [str(error).encode()])
         except frame.Closed:
             raise
         except (SystemExit, KeyboardInterrupt, Exception) as error:
+            open_ones.pop(attempt, None)
             frame.send(channel, frame.FAILED, attempt, [_said(error)])
         # What a call took is given back before the next one is awaited.
-        body = inputs = pieces = None
+        body = pieces = None
+
+
+def _step(
+    predict: Any, open_ones: dict[int, Any], kind: int, attempt: int, body: memoryview
+) -> tuple[int, list[bytes]]:
+    """What one frame is answered with: (kind, pieces).
+
+    open_ones: the answers that are under way, by the attempt of the frame that asked for them.
+    """
+    from fairlead.runtimes.runner import frame
+
+    if kind == frame.STOP:
+        answers = open_ones.pop(attempt, None)
+        if answers is not None and hasattr(answers, "close"):
+            answers.close()
+        return frame.END, []
+    if kind != frame.NEXT:
+        said, rest = frame.asked(body) if kind == frame.ASK else (b"", body)
+        outputs, inputs = frame.wanted(rest)
+        found = predict(inputs, outputs, json.loads(said)) if said else predict(inputs, outputs)
+        if not hasattr(found, "__next__"):
+            return frame.ANSWER, frame.pack(found)
+        if kind == frame.PREDICT:
+            raise frame.BadFrame("it gives many answers, one after the other")
+        open_ones[attempt] = found
+    for arrays in open_ones[attempt]:
+        return frame.MORE, frame.pack(arrays)
+    del open_ones[attempt]
+    return frame.END, []
 
 
 def _versions(names: list[str]) -> dict[str, str]:

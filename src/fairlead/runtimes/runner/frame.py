@@ -5,6 +5,10 @@ Standalone: the standard library and numpy only; both sides use it.
 Frame: magic, kind, attempt, bytes that follow. A PREDICT or ANSWER frame is a count of tensors,
 each as datatype, rank, bytes of data, dimensions, data; PREDICT begins with the positions of the
 wanted outputs. Text elements are length-prefixed UTF-8. Any other frame is a short UTF-8 text.
+
+ASK is a PREDICT behind a length-prefixed JSON object of what else the caller says. Its answer may
+be the first of many (MORE): the worker asks for each further one with NEXT, or ends them with STOP;
+END says that there is none left. All of these bear the attempt of their ASK.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from typing import Any
 import numpy as np
 
 PREDICT, ANSWER, READY, FAILED, UNFIT = 1, 2, 3, 4, 5
+ASK, NEXT, STOP, MORE, END = 6, 7, 8, 9, 10
 """FAILED: the model raised. UNFIT: what it answered is nothing that travels."""
 MOST_BYTES = 1 << 31
 _MAGIC = 0xFA17
@@ -130,6 +135,21 @@ def wanted(body: memoryview) -> tuple[list[int], list[Any]]:
     except struct.error as error:
         raise BadFrame(f"the frame cannot be read: {error}") from None
     return outputs, unpack(body, 2 + 2 * count)
+
+
+def asking(inputs: Sequence[Any], outputs: Sequence[int], said: bytes) -> list[bytes]:
+    """The body of an ASK frame. said: a JSON object."""
+    return [struct.pack("<I", len(said)), said, *request(inputs, outputs)]
+
+
+def asked(body: memoryview) -> tuple[bytes, memoryview]:
+    """What an ASK frame says in JSON, and the body of a PREDICT frame. Raises BadFrame."""
+    if len(body) < 4:
+        raise BadFrame("the frame is too short")
+    (size,) = struct.unpack_from("<I", body)
+    if 4 + size > len(body):
+        raise BadFrame("a text claims more than the frame holds")
+    return bytes(body[4 : 4 + size]), body[4 + size :]
 
 
 def send(

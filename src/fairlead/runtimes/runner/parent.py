@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -162,13 +162,38 @@ class RunnerModel:
 
         Raises ModelNotReady when the model's process keeps dying.
         """
-        request = frame.request(inputs, outputs)
         runner = self._present()
         self._attempt += 1
+        request = frame.request(inputs, outputs)
+        return self._told_by(runner, request, self._attempt, frame.PREDICT)[1]
+
+    def ask(
+        self, inputs: Sequence[Array], outputs: Sequence[int], said: Mapping[str, Any]
+    ) -> RunnerAnswers:
+        """The answers to a caller who says more than tensors; there may be many, or none."""
+        request = frame.asking(inputs, outputs, json.dumps(said).encode())
+        runner = self._present()
+        self._attempt += 1
+        return RunnerAnswers(self, runner, self._attempt, request)
+
+    def step(
+        self, runner: process.Runner, request: Sequence[bytes], attempt: int, kind: int
+    ) -> tuple[int, list[Array]]:
+        """Asks for one answer of many: (kind of frame, arrays). Raises as `predict` does."""
+        if runner is not self._runner:
+            raise ModelCrashed("the model's process died while it answered this call")
+        return self._told_by(runner, request, attempt, kind)
+
+    def _told_by(
+        self, runner: process.Runner, request: Sequence[bytes], attempt: int, kind: int
+    ) -> tuple[int, list[Array]]:
+        """Kind and arrays of a frame that holds an answer, or ends them."""
         try:
-            kind, body = runner.ask(request, self._attempt, self._budget)
-            if kind == frame.ANSWER:
-                return frame.unpack(body, 0)
+            kind, body = runner.ask(request, attempt, self._budget, kind)
+            if kind in (frame.ANSWER, frame.MORE):
+                return kind, frame.unpack(body, 0)
+            if kind == frame.END:
+                return kind, []
         except TimeoutError:
             self._lost(runner, "hung")
             raise ModelHung(
@@ -280,3 +305,35 @@ class RunnerModel:
                     f"{name} {here}",
                 )
             self._log("version_drift", model=self._where, library=name, packed=wanted, here=here)
+
+
+class RunnerAnswers:
+    """What a runner answers to one call, fetched one by one (core/promises.py: Answers)."""
+
+    def __init__(
+        self, model: RunnerModel, runner: process.Runner, attempt: int, request: Sequence[bytes]
+    ) -> None:
+        self._model = model
+        self._runner = runner
+        self._attempt = attempt
+        self._request: Sequence[bytes] = request
+        self._kind = frame.ASK
+        self._over = False
+
+    def next(self) -> list[Array] | None:
+        """The next answer, None when there is none left."""
+        if self._over:
+            return None
+        request, self._request = self._request, ()
+        kind, self._kind = self._kind, frame.NEXT
+        self._over = True  # also when what follows raises
+        kind, arrays = self._model.step(self._runner, request, self._attempt, kind)
+        self._over = kind != frame.MORE
+        return None if kind == frame.END else arrays
+
+    def close(self) -> None:
+        """Ends the answers before their end; the model is told at its next turn."""
+        if not self._over and self._kind == frame.NEXT:
+            self._over = True
+            self._model.step(self._runner, (), self._attempt, frame.STOP)
+        self._over = True

@@ -51,14 +51,18 @@ class Runner:
         return self._process.poll() is None
 
     def ask(
-        self, request: Sequence[bytes], attempt: int, within_s: float
+        self,
+        request: Sequence[bytes],
+        attempt: int,
+        within_s: float,
+        kind: int = frame.PREDICT,
     ) -> tuple[int, memoryview]:
-        """Kind and body of the answer to a request of frame.request.
+        """Kind and body of the answer to a request: the body of a frame of that kind.
 
         Raises TimeoutError after `within_s`, Closed when the process dies, BadFrame when it
         answers something else; end it then.
         """
-        frame.send(self._channel, frame.PREDICT, attempt, request, within_s)
+        frame.send(self._channel, kind, attempt, request, within_s)
         kind, answered, body = frame.receive(self._channel, within_s)
         if answered != attempt:
             raise frame.BadFrame("the answer belongs to another attempt")

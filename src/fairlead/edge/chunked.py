@@ -1,0 +1,172 @@
+"""Answers that come piece by piece over HTTP/1.1 (core/call.py: Channel).
+
+The head of the answer leaves with its first piece, so that what fails before has its own status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from fairlead.core.access import NOBODY, Caller
+from fairlead.core.call import Call, Channel, Head, Peer, Reply, Route, Stream
+from fairlead.core.clock import now
+from fairlead.core.errors import FairleadError, Internal
+from fairlead.edge.plain import for_page, with_id
+from fairlead.edge.service import HttpService
+
+_MOST_KEPT = 64 << 10
+"""Bytes kept of an answer whose turn on its connection has not come."""
+
+
+class Line(Protocol):
+    """What a stream needs of its connection (http1.py)."""
+
+    peer: Peer
+
+    def write(self, data: bytes) -> bool: ...
+
+    def done(self, call: Any) -> None: ...
+
+
+class Chunked:
+    """One answer, due on a connection among others.
+
+    begun: its head has left, or waits for its turn. payload: None until the answer is whole.
+    """
+
+    usage = -1
+    told = b""
+    tail = ()
+    bare = False
+
+    def __init__(self, service: HttpService, line: Line, head: Head) -> None:
+        self.head = head
+        self.caller: Caller = NOBODY
+        self.keep_alive = head.keep_alive and not service.draining
+        self.reply: Reply | None = None
+        self.payload: bytes | None = None
+        self.begun = False
+        self._service = service
+        self._line = line
+        self._wire: Stream | None = None
+        self._calls: set[Call] = set()
+        self._first = False
+        self._free = True
+        self._kept: list[bytes] = []
+
+    def open(self, begin: Callable[[Channel], Stream], body: bytes, *, first: bool) -> None:
+        """Hands the request to its wire. first: no other answer is due before this one."""
+        self._first = first
+        try:
+            self.caller = self._service.path.admit(self.head, self._line.peer)
+            wire = self._wire = begin(self)
+            wire.message(body)
+            wire.ended()
+        except FairleadError as error:
+            self._service.count_refusal(error)
+            self.end(self.head.route.error(error))
+        except Exception:
+            self.end(self.head.route.error(Internal("the server failed on this request")))
+            raise
+
+    @property
+    def full(self) -> bool:
+        """Whether more is unsent than should be."""
+        return not self._free or sum(map(len, self._kept)) > _MOST_KEPT
+
+    def begin(self, reply: Reply) -> None:
+        """Sends status, media type and headers, once."""
+        if self.begun or self.payload is not None:
+            return
+        self.begun = True
+        reply = with_id(for_page(reply, self.head, self.caller), self.head.request_id)
+        lines = self._service.head_of(reply, 0, not self.keep_alive, self.usage, self.told)
+        coding = b"\r\ntransfer-encoding: chunked\r\n"
+        self._write(lines.replace(b"\r\ncontent-length: 0\r\n", coding, 1))
+
+    def send(self, message: bytes) -> None:
+        """Sends one piece."""
+        if self.payload is None and message:
+            self.begin(Reply(200, b""))
+            self._write(b"%x\r\n%b\r\n" % (len(message), message))
+
+    def end(self, reply: Reply | None = None) -> None:
+        """Ends the answer; `reply` is the whole answer where nothing has left."""
+        if self.payload is not None:
+            return
+        if self.begun:
+            self._write(b"0\r\n\r\n")
+            self.payload = b""
+        else:
+            reply = for_page(reply or Reply(200, b""), self.head, self.caller)
+            self.reply = with_id(reply, self.head.request_id)
+            self.payload = reply.body
+        if self._first or not self.begun:
+            self._line.done(self)
+
+    def predict(
+        self,
+        route: Route,
+        message: bytes,
+        done: Callable[[Call], None],
+        piece: Callable[[Call], None] | None = None,
+    ) -> Call:
+        """Asks for a prediction by a message of the stream."""
+        moment = now()
+
+        def over(call: Call) -> None:
+            self._calls.discard(call)
+            if not call.gone:
+                done(call)
+
+        def told(call: Call, one: Call) -> None:
+            if not self.begun:
+                self.usage, self.told = call.usage, call.told
+            assert piece is not None
+            piece(one)
+
+        call = Call(route, moment, moment + self.head.patience, len(message), True, over)
+        if piece is not None:
+            call.piece, call.full = lambda one: told(call, one), lambda: self.full
+        self._calls.add(call)
+        self._service.path.predict(call, self.head.on(route), message, self._line.peer)
+        return call
+
+    def turn(self) -> None:
+        """The answers before this one have left."""
+        if self._first:
+            return
+        self._first = True
+        kept, self._kept = self._kept, []
+        if kept:
+            self._free = self._line.write(b"".join(kept))
+        if self.payload is not None:
+            self._line.done(self)
+        elif self._free:
+            self.room()
+
+    def room(self) -> None:
+        """The caller takes more."""
+        self._free = True
+        for call in [*self._calls]:
+            if call.resume is not None:
+                call.resume()
+        if self._wire is not None:
+            self._wire.room()
+
+    def leave(self) -> None:
+        """The caller is gone."""
+        self.payload = b""
+        for call in self._calls:
+            call.gone = True
+        self._calls.clear()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.left()
+
+    def _write(self, data: bytes) -> None:
+        if self._first:
+            self._free = self._line.write(data)
+        else:
+            self._kept.append(data)

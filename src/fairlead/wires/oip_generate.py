@@ -1,0 +1,227 @@
+"""Generate: a flat JSON object in, flat objects out, one by one where the model gives many.
+
+The keys of a request that are names of inputs become tensors, all others what the caller says to
+the model. `generate` gives one answer; `generate_stream` and `infer_stream` give server-sent
+events, the former of flat objects, the latter of whole answers of the Open Inference Protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from fairlead.core.call import Call, Channel, Decode, Head, Reply, Route
+from fairlead.core.decision import Verdicts
+from fairlead.core.errors import (
+    BadParameter,
+    DuplicateName,
+    FairleadError,
+    MalformedBody,
+    MissingField,
+    Unsupported,
+)
+from fairlead.core.limits import BodyLimits
+from fairlead.core.signature import TensorSpec
+from fairlead.core.tensor import Array, Tensor, element_count
+from fairlead.inputs.elements import pack
+from fairlead.inputs.rows import listed
+from fairlead.inputs.strict_json import check_unique, parse
+from fairlead.serving.array_json import most_rows, too_large
+from fairlead.serving.disclosing import discreet
+from fairlead.serving.registry import Served
+from fairlead.wires.oip_model import OipModel, Wanted, check_parameters
+
+EVENTS = "text/event-stream; charset=utf-8"
+Errors = Callable[[FairleadError], Reply]
+
+
+class FlatEncoder:
+    """Encodes the answer of one call as a flat object."""
+
+    decides = False
+
+    def __init__(self, model: OipModel, wanted: Wanted) -> None:
+        package, self._most = model.served.package, model.limits.answer
+        self.outputs = wanted.outputs
+        self.specs = [package.signature.outputs[i] for i in wanted.outputs]
+        self.most_rows = most_rows(package.limits.max_rows, self.specs, self._most)
+        self._about = {"model_name": package.name, "model_version": str(package.version)}
+
+    def encode(
+        self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
+    ) -> None:
+        """Sets the payload of every call. Raises AnswerTooLarge."""
+        start = 0
+        for call in calls:
+            part = outputs
+            if len(calls) > 1:
+                part = [array[start : start + call.rows] for array in outputs]
+            start += call.rows
+            told: dict[str, Any] = {"id": call.note} if call.note else {}
+            told |= self._about
+            for spec, array in zip(self.specs, part, strict=True):
+                values: Any = array.reshape(-1).tolist()
+                told[spec.name] = values[0] if len(values) == 1 else values
+            call.payload = orjson.dumps(told)
+            if len(call.payload) > self._most:
+                raise too_large(self._most)
+
+
+class FlatModel(OipModel):
+    """What this codec derives once from a served version."""
+
+    def __init__(self, served: Served, limits: BodyLimits) -> None:
+        super().__init__(served, limits)
+        self.flat: FlatEncoder = self.encoder(FlatEncoder, self.every(False))
+
+
+def flat_decoder(limits: BodyLimits, errors: Errors, *, once: bool) -> Decode:
+    """What decodes requests of generate. once: one answer is given, and more are an error."""
+
+    def derive(served: Served) -> FlatModel:
+        return FlatModel(served, limits)
+
+    def decode(call: Call, head: Head, body: bytes) -> None:
+        model = call.lease.derived("generate", derive)
+        try:
+            _decode(call, body, model)
+        except FairleadError as error:
+            raise discreet(call.lease.private, error) from None
+        if once and call.lease.package.decoupled:
+            _collect(call, errors)
+
+    return decode
+
+
+def _collect(call: Call, errors: Errors) -> None:
+    """Lets the one answer of a model that may give many be the answer of its call."""
+    answers: list[bytes] = []
+    done = call.done
+
+    def piece(one: Call) -> None:
+        if answers:
+            raise Unsupported(
+                "the model gave more than one answer", fix="Ask generate_stream for all of them"
+            )
+        answers.append(one.payload or b"")
+
+    def over(one: Call) -> None:
+        if one.error is None and not answers:
+            one.error = Unsupported(
+                "the model gave no answer to this", fix="Ask generate_stream, which may give none"
+            )
+            one.reply = errors(one.error)
+            one.payload = one.reply.body
+        elif one.error is None:
+            one.payload = answers[0]
+        done(one)
+
+    call.piece, call.done = piece, over
+
+
+def _decode(call: Call, body: bytes, model: FlatModel) -> None:
+    asked = parse(body, model.limits)
+    if asked.__class__ is not dict:
+        raise MalformedBody("the body must be a JSON object")
+    check_unique(body, len(asked))
+    said: dict[str, Any] = {}
+    found: list[tuple[int, Tensor]] = []
+    for key, value in asked.items():
+        if key in model.inputs:
+            found.append(_tensor(*model.inputs[key], value))
+        elif key == "id":
+            if value.__class__ is not str:
+                raise BadParameter("`id` must be text", where="id")
+            call.note = value or None
+        elif key != "parameters":
+            said[key] = value
+    parameters = asked.get("parameters", {})
+    if parameters.__class__ is not dict:
+        raise MalformedBody("`parameters` must be an object", where="parameters")
+    twice = [name for name in parameters if name in said or name in model.inputs]
+    if twice:
+        raise DuplicateName(f"{twice[0][:80]!r} is given twice", where="parameters")
+    check_parameters(call, said | parameters)
+    if not found:
+        raise MissingField("no input is given", fix=f"Inputs: {listed([*model.inputs])}")
+    call.encoder = model.flat
+    model.finish(call, model.gathered(found))
+
+
+def _tensor(position: int, spec: TensorSpec, value: Any) -> tuple[int, Tensor]:
+    """An input from a value or a list of values. Raises what is wrong with it."""
+    data = value if value.__class__ is list else [value]
+    count = len(data) if data and data[0].__class__ is not list else 0
+    inner = element_count([d for d in spec.shape[1:] if d != -1])
+    free = [i for i, d in enumerate(spec.shape) if d == -1]
+    shape = [1 if d == -1 else d for d in spec.shape]
+    if free and inner and count % inner == 0 and count:
+        # One row where the row can be as long as what is given; else as many rows as it makes.
+        shape[free[-1]] = count // inner
+    elif not count:
+        raise MissingField(f"input {spec.name!r} is a value or a list of values", where=spec.name)
+    packed = pack(
+        spec.dtype,
+        shape,
+        element_count(shape),
+        data,
+        booleans=True,
+        missing=spec.missing,
+        where=spec.name,
+    )
+    return position, Tensor(spec.dtype, tuple(shape), packed)
+
+
+class EventStream:
+    """The wire's end of a stream of events. route: the prediction that it asks for."""
+
+    def __init__(self, channel: Channel, route: Route) -> None:
+        self._channel = channel
+        self._route = route
+        self._begun = False
+
+    def message(self, body: bytes) -> None:
+        """The request."""
+        self._channel.predict(self._route, body, self._done, self._send)
+
+    def _send(self, call: Call) -> None:
+        if not self._begun:
+            self._begun = True
+            self._channel.begin(Reply(200, b"", EVENTS))
+        whole = b"".join((call.payload or b"", *call.tail))
+        self._channel.send(b"data: %b\n\n" % whole)
+
+    def _done(self, call: Call) -> None:
+        if call.error is not None:
+            reply = self._route.error(call.error)
+            if self._begun:
+                self._channel.send(b"data: %b\n\n" % reply.body)
+            self._channel.end(reply)
+            return
+        if call.payload or call.tail:
+            self._send(call)
+        if not self._begun:
+            self._channel.begin(Reply(200, b"", EVENTS))
+        self._channel.end()
+
+    def ended(self) -> None:
+        """One request is all."""
+
+    def room(self) -> None:
+        """The next answer is fetched by the call itself."""
+
+    def left(self) -> None:
+        """The call is gone with its caller."""
+
+
+def event_route(predicting: Route) -> Route:
+    """The route that gives the answers of a prediction as events."""
+    return Route(
+        "predict",
+        predicting.error,
+        open=lambda channel: EventStream(channel, predicting),
+        model=predicting.model,
+        version=predicting.version,
+    )

@@ -1,0 +1,218 @@
+"""Generate and streams of answers: functions of people behind one server, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+from textwrap import dedent
+
+import httpx
+import pytest
+
+from fairlead.cli.main import main as command
+
+SOURCE = '''
+    import time
+    from pathlib import Path
+    import numpy as np
+
+    def tokens(count, *, parameters):
+        """As many answers as the row says."""
+        for number in range(int(count[0])):
+            if number == parameters.get("fails_at", -1):
+                raise RuntimeError("out of words")
+            yield {"token": np.array([f"t{number}"]), "number": np.array([number])}
+
+    OPEN = set()
+
+    def endless(count):
+        """Never ends by itself; says how many of it are open."""
+        mine = object()
+        OPEN.add(mine)
+        try:
+            while True:
+                yield {"open": np.array([len(OPEN)]), "fill": np.array(["x" * int(count[0])])}
+        finally:
+            OPEN.discard(mine)
+
+    TOTALS = {}
+
+    def total(count, *, sequence):
+        """The sum of what a sequence was sent."""
+        before = 0 if sequence.start else TOTALS[sequence.id]
+        now = before + float(count.sum())
+        TOTALS[sequence.id] = now
+        return np.full(len(count), now)
+
+    def scaled(count, *, parameters):
+        return count * float(parameters.get("by", 1))
+'''
+
+
+@pytest.fixture(scope="module")
+def client(serving, tmp_path_factory):
+    folder: Path = tmp_path_factory.mktemp("streams")
+    (folder / "model.py").write_text(dedent(SOURCE))
+    (folder / "rows.csv").write_text("count\n3\n1\n2\n")
+    for name in ("tokens", "endless", "total", "scaled"):
+        words = ["pack", f"{folder}/model.py:{name}", "--name", name]
+        words += ["--reference", str(folder / "rows.csv"), "--repository", str(folder / "models")]
+        assert command(words) == 0
+    return serving(folder / "models")
+
+
+def events(answer: httpx.Response) -> list[dict]:
+    blocks = answer.text.split("\n\n")
+    assert blocks.pop() == ""
+    assert all(block.startswith("data: ") for block in blocks)
+    return [json.loads(block.removeprefix("data: ")) for block in blocks]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_a_stream_has_as_many_events_as_the_model_gives_answers(client, count):
+    answer = client.post("/v2/models/tokens/generate_stream", json={"count": count})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert [event["number"] for event in events(answer)] == [*range(count)]
+
+
+def test_one_answer_is_a_flat_object_with_the_callers_id(client):
+    body = {"id": "a", "count": 1}
+    answer = client.post("/v2/models/tokens/generate", json=body)
+    told = {"id": "a", "model_name": "tokens", "model_version": "1", "token": "t0", "number": 0}
+    assert answer.json() == told
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_generate_refuses_what_is_not_one_answer(client, count):
+    answer = client.post("/v2/models/tokens/generate", json={"count": count})
+    assert answer.status_code == 501
+    assert "answer" in answer.json()["error"]
+
+
+def test_a_model_of_many_answers_is_not_asked_for_one_tensor(client):
+    tensor = {"name": "count", "datatype": "INT64", "shape": [1], "data": [1]}
+    answer = client.post("/v2/models/tokens/infer", json={"inputs": [tensor]})
+    assert answer.status_code == 501
+    config = client.get("/v2/models/tokens/config").json()
+    assert config["model_transaction_policy"] == {"decoupled": True}
+
+
+def test_what_fails_before_the_first_answer_has_its_own_status(client):
+    answer = client.post("/v2/models/tokens/generate_stream", json={"cuont": 1})
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/json"
+    body = {"count": 2, "fails_at": 0}
+    answer = client.post("/v2/models/tokens/generate_stream", json=body)
+    assert answer.status_code == 500
+    assert "out of words" in answer.json()["error"]
+
+
+def test_what_fails_later_is_the_last_event(client):
+    body = {"count": 5, "parameters": {"fails_at": 2}}
+    answer = client.post("/v2/models/tokens/generate_stream", json=body)
+    assert answer.status_code == 200
+    *before, last = events(answer)
+    assert [event["number"] for event in before] == [0, 1]
+    assert "out of words" in last["error"]
+
+
+def test_an_input_that_is_given_twice_is_refused(client):
+    body = {"count": 1, "parameters": {"count": 2}}
+    assert client.post("/v2/models/tokens/generate", json=body).status_code == 400
+
+
+def test_infer_stream_gives_whole_answers_of_the_protocol(client):
+    tensor = {"name": "count", "datatype": "INT64", "shape": [1], "data": [2]}
+    answer = client.post("/v2/models/tokens/infer_stream", json={"id": "b", "inputs": [tensor]})
+    told = [{o["name"]: o["data"] for o in event["outputs"]} for event in events(answer)]
+    assert told == [{"token": ["t0"], "number": [0]}, {"token": ["t1"], "number": [1]}]
+
+
+def test_a_request_behind_a_stream_on_one_connection_is_answered_after_it(client):
+    first = b'{"count": 3}'
+    address = (
+        b"POST /v2/models/tokens/generate_stream HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n"
+    )
+    live = b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", client.base_url.port), 10) as line:
+        line.sendall((address % len(first) + first) * 2 + live)
+        said = b"".join(iter(lambda: line.recv(65536), b""))
+    assert said.count(b"data: {") == 6
+    assert said.endswith(b'{"live": true}')
+
+
+def test_a_caller_who_does_not_read_is_not_worked_for_and_holds_up_nobody(client):
+    body = b'{"count": 60000}'
+    with socket.create_connection(("127.0.0.1", client.base_url.port), 10) as line:
+        line.sendall(
+            b"POST /v2/models/endless/generate_stream HTTP/1.1\r\nhost: a\r\n"
+            b"content-length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        assert line.recv(1000)
+        assert opened(client) >= 1
+
+
+def opened(client) -> int:
+    """How many streams of the endless model are open, the asking one left out."""
+    with client.stream("POST", "/v2/models/endless/generate_stream", json={"count": 1}) as answer:
+        first = next(answer.iter_text())
+    return json.loads(first.split("\n\n")[0].removeprefix("data: "))["open"] - 1
+
+
+def test_streams_that_were_left_leave_nothing_in_the_model(client):
+    def leave() -> None:
+        for _ in range(25):
+            opened(client)
+
+    threads = [threading.Thread(target=leave) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    end = time.monotonic() + 10
+    while opened(client) > 1 and time.monotonic() < end:
+        pass
+    assert opened(client) <= 1  # the one that has just been left may not be closed yet
+
+
+def test_a_deadline_ends_a_stream_as_its_last_event(client):
+    body = {"count": 1, "timeout": 300_000}
+    answer = client.post("/v2/models/endless/generate_stream", json=body, timeout=20)
+    assert "deadline" in events(answer)[-1]["error"]
+
+
+def infer(client, model: str, number: float, **parameters) -> httpx.Response:
+    tensor = {"name": "count", "datatype": "INT64", "shape": [1], "data": [number]}
+    body = {"inputs": [tensor], "parameters": parameters}
+    return client.post(f"/v2/models/{model}/infer", json=body)
+
+
+def test_a_function_gets_the_parameters_of_the_request(client):
+    assert infer(client, "scaled", 3, by=2.5).json()["outputs"][0]["data"] == [7.5]
+    assert infer(client, "scaled", 3).json()["outputs"][0]["data"] == [3.0]
+
+
+@pytest.mark.parametrize("name", [7, "seven"], ids=["number", "text"])
+def test_calls_of_a_sequence_belong_together(client, name):
+    def one(number: int, **more: bool) -> float:
+        answer = infer(client, "total", number, sequence_id=name, **more)
+        return answer.json()["outputs"][0]["data"][0]
+
+    assert one(1, sequence_start=True) == 1
+    assert one(2) == 3
+    assert one(3, sequence_end=True) == 6
+    refused = infer(client, "total", 1, sequence_id=name)
+    assert refused.status_code == 400
+    assert refused.json()["id"] == "FRL-1040"
+
+
+def test_a_call_without_a_sequence_stands_alone(client):
+    assert infer(client, "total", 4).json()["outputs"][0]["data"] == [4.0]
+
+
+def test_a_sequence_is_refused_where_the_model_takes_none(client):
+    assert infer(client, "scaled", 1, sequence_id=1).status_code == 400
