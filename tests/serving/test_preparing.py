@@ -76,6 +76,14 @@ def test_files_of_a_form_are_rows(client):
     assert np.allclose(found[0], FLAT, atol=1e-5)
 
 
+def test_a_form_has_few_files_and_is_for_pictures(client):
+    files = [("image", ("a.png", PNG))]
+    assert client.post("/predict/colours", files=files * 16).status_code == 200
+    assert client.post("/predict/colours", files=files * 17).status_code == 413
+    assert client.post("/predict/colours", files={"other": PNG}).status_code == 400
+    assert client.post("/predict/sentences", files={"text": b"calm"}).status_code == 415
+
+
 SENT = {
     "base64": {"rows": [{"image": TEXT64}, {"image": TEXT64}]},
     "data url": {"rows": [{"image": f"data:image/png;base64,{TEXT64}"}] * 2},

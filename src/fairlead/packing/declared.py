@@ -128,6 +128,8 @@ class Declared:
 
         private: with none of the owner's pictures and texts.
         """
+        if not self.preparations:
+            return told
         row: dict[str, Any] = {}
         made = {one.name: one for one in self.preparations}
         tensors = {tensor["name"]: tensor for tensor in told["inputs"]}

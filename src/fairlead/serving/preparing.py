@@ -36,6 +36,9 @@ from fairlead.inputs.text import Texts
 _MOST_BYTES = 512 << 20
 """Of memory that the inputs of one execution may take."""
 
+_MOST_FILES = 16
+"""Of one form; more rows than these are better sent as JSON."""
+
 _B64 = "b64"
 _MULTIPART = "multipart/form-data"
 
@@ -109,7 +112,7 @@ class Preparing:
                 fix="Send rows as JSON",
             )
         if media == _MULTIPART:
-            return [self._of_form(body, media_type)]
+            return [self._of_form(body, media_type)] if self._role == PICTURE else None
         if (self._role == PICTURE) != media.startswith("image/"):
             return None
         return [self._sole([body])]
@@ -119,7 +122,7 @@ class Preparing:
         return self.public.inputs[0].role
 
     def _of_form(self, body: bytes, media_type: str) -> Tensor:
-        found = parts_of(body, media_type, self._most_rows)
+        found = parts_of(body, media_type, min(self._most_rows, _MOST_FILES))
         (name,) = self._roles
         for part in found:
             if part.name not in (name, f"{name}[]", "file", "files"):
@@ -230,7 +233,7 @@ class Preparing:
     def described(self) -> list[dict[str, Any]]:
         """What is taken beside tensors, for people."""
         media = {PICTURE: ["image/png", "image/jpeg", "image/webp", _MULTIPART, "application/json"]}
-        usual = ["text/plain", "text/csv", _MULTIPART, "application/json"]
+        usual = ["text/plain", "text/csv", "application/json"]
         return [
             {"name": name, "is": role, "makes": self._inputs[name], "media": media.get(role, usual)}
             for name, role in self._roles.items()
