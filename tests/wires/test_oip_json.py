@@ -365,3 +365,8 @@ def test_rows_beyond_the_owners_limit_are_refused(server):
     answer = infer(server, "logs", tensor([1] * rows, "FP64", shape=[rows, 1]))
     assert "10000 is the limit" in refused(answer, "TOO_MANY_ROWS", 413)
     assert infer(server, "logs", tensor([1] * 10_000, "FP64", shape=[10_000, 1])).status_code == 200
+
+
+def test_a_shape_of_many_huge_sizes_is_not_multiplied(server):
+    answer = infer(server, "identity_fp32", tensor([0.0], shape=[1 << 62] * 100_000))
+    assert "at most 16" in refused(answer, "SHAPE_INVALID")

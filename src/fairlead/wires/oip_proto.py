@@ -13,6 +13,7 @@ from typing import Any
 from fairlead.core.call import Call, Decode, Head
 from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
+    BadParameter,
     DtypeMismatch,
     FairleadError,
     MalformedBody,
@@ -52,6 +53,9 @@ _FORMS_KEPT = 32
 _MOST_AROUND = 2048
 _ROWS_KEPT = 64
 _COPIED = 64 << 10
+_MOST_PARAMETERS = 64
+_MOST_DIMS = 17
+"""One more than a shape may have: a longer one is not read whole to be refused."""
 
 
 class ProtoModel(OipModel):
@@ -116,6 +120,7 @@ def _decode(call: Call, body: bytes, model: ProtoModel) -> None:
         request: Any = message(_REQUEST).FromString(rest)
     except Exception as error:  # protobuf's own error has no public base class in every version
         raise MalformedBody(f"this is no ModelInferRequest: {type(error).__name__}") from None
+    _check_named(request, model)
     if not request.inputs:
         raise MissingField("a request needs inputs", where="inputs")
     if request.parameters:
@@ -134,6 +139,18 @@ def _decode(call: Call, body: bytes, model: ProtoModel) -> None:
     plain = all(tensor.dtype.plain for tensor in call.inputs)
     if plain and model.fixed and not request.parameters and len(places) == len(call.inputs):
         _learn(call, model, body, places, [i.name for i in request.inputs])
+
+
+def _check_named(request: Any, model: ProtoModel) -> None:
+    """Raises MalformedBody where a request names its model otherwise than at its beginning."""
+    package = model.served.package
+    version = request.model_version
+    if request.model_name != package.name or version not in ("", str(package.version)):
+        raise MalformedBody(
+            "a request names its model and version once, before everything else",
+            where="model_name",
+            fix="Write the fields in the order of their numbers",
+        )
 
 
 def _learn(
@@ -171,6 +188,8 @@ def _split(body: bytes) -> tuple[bytes, list[memoryview], list[tuple[int, int]]]
 
 def parameters(given: Any) -> dict[str, Any]:
     """Parameters as plain values."""
+    if len(given) > _MOST_PARAMETERS:
+        raise BadParameter(f"at most {_MOST_PARAMETERS} parameters are read", where="parameters")
     found: dict[str, Any] = {}
     for key, value in given.items():
         kind = value.WhichOneof("parameter_choice")
@@ -193,7 +212,7 @@ def _tensors(inputs: Any, raws: list[memoryview], model: ProtoModel) -> list[tup
     for given in inputs:
         if "shared_memory_region" in given.parameters:
             raise Unsupported("shared memory is not used here", where=given.name[:80])
-        shape = list(given.shape)
+        shape = given.shape[:_MOST_DIMS]
         position, spec, count = model.input(given.name, given.datatype, shape)
         typed = given.HasField("contents")
         if raws and typed:
@@ -226,12 +245,13 @@ def _contents(contents: Any, spec: TensorSpec, shape: list[int], count: int) -> 
         raise DtypeMismatch(
             f"the elements of {spec.dtype} stand in {wanted}, not in {others[0]}", where=spec.name
         )
-    values: list[Any] = list(getattr(contents, wanted))
-    if len(values) != count:
+    sent = getattr(contents, wanted)
+    if len(sent) != count:
         raise ShapeInvalid(
-            f"input {spec.name!r} has {len(values)} elements, its shape has {count}",
+            f"input {spec.name!r} has {len(sent)} elements, its shape has {count}",
             where=spec.name,
         )
+    values: list[Any] = list(sent)
     if spec.dtype.is_text:
         if spec.role == PICTURE:
             return Tensor(spec.dtype, tuple(shape), values)

@@ -9,6 +9,8 @@ from fairlead.core.errors import MalformedBody
 _BYTES = 2
 _FIXED = {1: 8, 5: 4}
 _LONGEST_VARINT = 10
+MOST_FIELDS = 8192
+"""Fields of one message: two bytes make one, and reading it takes microseconds."""
 
 
 def varint(value: int) -> bytes:
@@ -31,9 +33,9 @@ def field(number: int, content: bytes) -> bytes:
 def fields(body: bytes) -> Iterator[tuple[int, int, int, int]]:
     """The fields of a message: number, where it begins, where its content begins and ends.
 
-    Raises MalformedBody for a message that is cut off, or holds groups.
+    Raises MalformedBody for a message that is cut off, holds groups, or has too many fields.
     """
-    at, size = 0, len(body)
+    at, size, count = 0, len(body), 0
     while at < size:
         whole = at
         tag, at = _varint(body, at)
@@ -50,6 +52,9 @@ def fields(body: bytes) -> Iterator[tuple[int, int, int, int]]:
             raise MalformedBody("the message holds a field of no known kind")
         if end > size:
             raise MalformedBody("a field of the message claims more than there is")
+        count += 1
+        if count > MOST_FIELDS:
+            raise MalformedBody(f"a message has at most {MOST_FIELDS} fields")
         yield tag >> 3, whole, start, end
         at = end
 
