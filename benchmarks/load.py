@@ -6,7 +6,7 @@ import json
 import resource
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -91,11 +91,22 @@ class Cell:
 
 
 def load(
-    url: str, body: Path, session: int, *, connections: int, seconds: int, key: str = ""
+    url: str,
+    body: Path,
+    session: int,
+    *,
+    connections: int,
+    seconds: int,
+    key: str = "",
+    headers: Sequence[str] = (),
 ) -> Cell:
-    """One run of wrk with one thread and keep-alive. key: that is shown with every request."""
+    """One run of wrk with one thread and keep-alive.
+
+    key: that is shown with every request. headers: further header lines of every request.
+    """
     command = [tool("wrk", "wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     command += ["-H", f"Authorization: Bearer {key}"] if key else []
+    command += [word for line in headers for word in ("-H", line)]
     command += ["--timeout", "30s", "-s", str(HERE / "wrk.lua"), url, "--", str(body)]
     watch = Watch(session)
     run = subprocess.run(command, capture_output=True, text=True, check=False)

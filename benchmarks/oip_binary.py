@@ -1,0 +1,213 @@
+"""`python -m benchmarks.oip_binary`: tensors as bytes beside the same as JSON, and 100 MB at once.
+
+The graphs compute next to nothing, so that what is measured is how tensors travel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from benchmarks import machine, models, servers
+from benchmarks.graphs import INPUT, OUTPUT, Builder
+from benchmarks.load import Cell, Patience, load
+from benchmarks.places import BODIES, GRAPHS, PACKED, Missing
+from benchmarks.report import Part, promise, spread, summary, table
+
+HEADER = "Inference-Header-Content-Length"
+IMAGE = (3, 224, 224)
+WIDE, ROWS = 25_000, 1_000
+"""A tensor of 100 MB."""
+_CONNECTIONS = {"row": 64, "image": 4}
+_PIECE = 1 << 20
+
+
+def main() -> int:
+    """0 when every promise is kept, 1 when one is broken, 2 when it could not be measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.oip_binary", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="times each figure is measured")
+    parser.add_argument("--seconds", type=int, default=3, help="length of one load")
+    parser.add_argument("--shared", action="store_true", help="do not wait for others to be quiet")
+    options = parser.parse_args()
+    patience = Patience(0.0, limit=inf) if options.shared else Patience(600.0)
+    print("\n".join(f"{name}: {value}" for name, value in machine.describe().items()))
+    try:
+        if options.shared:
+            machine.Precedence.take()
+        parts = [
+            speed("row", *_of_a_row(), options.rounds, options.seconds, patience, 0.95),
+            speed("image", *_of_an_image(), options.rounds, options.seconds, patience, 5),
+            memory(options.rounds),
+        ]
+    except (Missing, servers.NotStarted) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for part in parts:
+        print("", part.title, "", *part.lines, sep="\n")
+    print("", *summary(parts), sep="\n")
+    return 0 if all(p.kept for part in parts for p in part.promises) else 1
+
+
+def speed(
+    name: str,
+    package: Path,
+    rows: Any,
+    tensor: str,
+    output: str,
+    rounds: int,
+    seconds: int,
+    patience: Patience,
+    limit: float,
+) -> Part:
+    """Both forms of one request in turn, on one server."""
+    plain = models.oip_body(f"{package.parent.name}_wire", rows, "FP32", tensor, output)
+    packed, headers = binary_body(package.parent.name, rows, tensor, output)
+    found: dict[str, list[Cell]] = {"JSON": [], "bytes": []}
+    server = servers.start(servers.fairlead(package, package.parent.name), plain)
+    try:
+        for _ in range(rounds):
+            for form, body, more in (("JSON", plain, ()), ("bytes", packed, headers)):
+                found[form].append(
+                    patience.undisturbed(
+                        lambda body=body, more=more: load(
+                            server.url,
+                            body,
+                            server.session,
+                            connections=_CONNECTIONS[name],
+                            seconds=seconds,
+                            headers=more,
+                        )
+                    )
+                )
+    finally:
+        server.stop()
+    return _compared(name, found, limit)
+
+
+def _compared(name: str, found: dict[str, list[Cell]], limit: float) -> Part:
+    part = Part(f"One {name} as bytes and as JSON over HTTP/1.1, {_CONNECTIONS[name]} connections")
+    part.lines = table(
+        ("form", "requests/s", "p50, us", "errors"),
+        [
+            [
+                form,
+                spread([cell.per_s for cell in cells]),
+                spread([cell.p50_us for cell in cells]),
+                str(sum(cell.errors for cell in cells)),
+            ]
+            for form, cells in found.items()
+        ],
+    )
+    pairs = zip(found["bytes"], found["JSON"], strict=True)
+    ratios = [b.per_s / j.per_s if not b.errors + j.errors else 0.0 for b, j in pairs]
+    part.promises = [promise(f"one {name}: bytes to JSON, requests/s", limit, ratios)]
+    return part
+
+
+def binary_body(name: str, rows: Any, tensor: str, output: str) -> tuple[Path, tuple[str, ...]]:
+    """A file with a request whose tensors, and whose answer's, are bytes; and its header line."""
+    about = {
+        "name": tensor,
+        "shape": list(rows.shape),
+        "datatype": "FP32",
+        "parameters": {"binary_data_size": rows.nbytes},
+    }
+    wanted = {"name": output, "parameters": {"binary_data": True}}
+    text = json.dumps({"inputs": [about], "outputs": [wanted]}).encode()
+    path = BODIES / f"{name}.oip.bin"
+    BODIES.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text + rows.tobytes())
+    return path, (f"{HEADER}: {len(text)}",)
+
+
+def _of_a_row() -> tuple[Path, Any, str, str]:
+    return models.packed(models.BOOSTING), models.data()[0][:1], "X", models.OUTPUT
+
+
+def _of_an_image() -> tuple[Path, Any, str, str]:
+    build, path = Builder(), GRAPHS / "colours.onnx"
+    flow = build.node("Flatten", build.node("GlobalAveragePool", INPUT))
+    build.save(path, flow, "FLOAT", IMAGE, IMAGE[0])
+    pixels = np.random.default_rng(0).standard_normal((1, *IMAGE)).astype(np.float32)
+    return models.packed_graph("colours", path), pixels, INPUT, OUTPUT
+
+
+# --- memory --------------------------------------------------------------------------------
+
+
+def memory(rounds: int) -> Part:
+    """100 MB there and back, on a fresh server each time; what its processes grow by at most."""
+    rows = np.zeros((ROWS, WIDE), np.float32)
+    body, headers = binary_body("wide", rows, INPUT, OUTPUT)
+    small = models.oip_body("wide_small", rows[:1], "FP32", INPUT, OUTPUT)
+    kind = servers.fairlead(_wide(), "wide")
+    kind = replace(kind, environment={"FAIRLEAD_LIMITS__RESPONSE_MIB": "128"})
+    grown: list[float] = []
+    for _ in range(rounds):
+        server = servers.start(kind, small)
+        try:
+            processes = machine.members(server.session)
+            idle = {process: _kib(process, "VmRSS") for process in processes}
+            for process in processes:
+                with suppress(OSError):
+                    Path(f"/proc/{process}/clear_refs").write_text("5")
+            taken = exchange(server.url, body, headers)
+            if taken < rows.nbytes:
+                raise servers.NotStarted(f"the answer has {taken} bytes, not {rows.nbytes}")
+            peak = sum(_kib(process, "VmHWM") - idle[process] for process in processes)
+            grown.append(peak * 1024 / rows.nbytes)
+        finally:
+            server.stop()
+    part = Part("A tensor of 100 MB there and back as bytes, for a model with its own max_body_mib")
+    part.lines = table(("what", "measured"), [["peak growth / tensor", spread(grown, ".2f")]])
+    part.promises = [promise("memory above idle, in tensors", 2.2, grown, most=True)]
+    return part
+
+
+def _wide() -> Path:
+    """The package of a graph that gives back what it is given, with a limit of its own."""
+    path = GRAPHS / "wide.onnx"
+    Builder().save(path, INPUT, "FLOAT", (WIDE,), WIDE)
+    models.packed_graph("wide", path)
+    words = GRAPHS / "wide.toml"
+    words.write_text("[limits]\nmax_body_mib = 128\n")
+    amend = ["amend", "wide", "--repository", str(PACKED), "--model-toml", str(words)]
+    subprocess.run([sys.executable, "-P", "-m", "fairlead", *amend], check=True)
+    return PACKED / "wide" / "2"
+
+
+def _kib(process: int, what: str) -> int:
+    text = Path(f"/proc/{process}/status").read_text()
+    found = re.search(what + r":\s+(\d+) kB", text)
+    return int(found[1]) if found else 0
+
+
+def exchange(url: str, body: Path, headers: tuple[str, ...]) -> int:
+    """Sends a body once; how many bytes the answer has. Raises OSError."""
+    parts = urlsplit(url)
+    size = body.stat().st_size
+    lines = (f"POST {parts.path} HTTP/1.1", "Host: h", f"Content-Length: {size}", *headers)
+    taken = 0
+    with socket.create_connection(("127.0.0.1", parts.port or 80), 60) as line:
+        line.sendall(("\r\n".join((*lines, "Connection: close")) + "\r\n\r\n").encode())
+        with body.open("rb") as file:
+            line.sendfile(file)
+        while piece := line.recv(_PIECE):
+            taken += len(piece)
+    return taken
+
+
+if __name__ == "__main__":
+    sys.exit(main())
