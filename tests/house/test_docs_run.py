@@ -30,7 +30,7 @@ DOCS = ROOT / "docs"
 WALKS = [
     (
         "tutorials/first-service.md", "how-to/call-from-python.md", "how-to/speak-oip.md",
-        "how-to/amend-a-model.md",
+        "how-to/run-in-a-cloud.md", "how-to/amend-a-model.md",
     ),
     ("how-to/pack-each-format.md",),
     ("how-to/move-from-tensorflow-serving.md",),
