@@ -7,9 +7,10 @@ from typing import Any
 import grpc
 import pytest
 from tests.processes import server
-from tests.wires.test_oip_grpc import X, infer, refused, tensor
+from tests.wires.test_oip_grpc import X, ask, infer, refused, tensor
 
 from fairlead.core.errors import MalformedBody
+from fairlead.wires.grpc_health import SERVICE as HEALTH
 from fairlead.wires.oip_grpc import SERVICE
 from fairlead.wires.protos.pool import message
 from fairlead.wires.protos.wire import MOST_FIELDS, field, fields
@@ -64,6 +65,15 @@ def test_elements_that_no_shape_asked_for_are_not_read(channel):
     given = {"inputs": [tensor("INT8", (1, 4), contents=contents)], "raw_input_contents": []}
     error = refused(lambda: infer(channel, "identity_int8", **given), "INVALID_ARGUMENT")
     assert "4000000 elements" in error.details()
+
+
+def test_questions_without_tensors_are_short(channel):
+    long = "x" * (64 << 10)
+    check = channel.unary_unary(f"/{HEALTH}/Check")
+    refused(lambda: check(field(1, long.encode()), timeout=30), "RESOURCE_EXHAUSTED")
+    many = {f"{n:04}": {} for n in range(8000)}
+    refused(lambda: ask(channel, "LogSettings", settings=many), "RESOURCE_EXHAUSTED")
+    refused(lambda: ask(channel, "ModelReady", name=long), "RESOURCE_EXHAUSTED")
 
 
 @pytest.mark.parametrize("late", [field(1, b"total"), field(2, b"7")], ids=["name", "version"])

@@ -9,7 +9,7 @@ from fairlead.core.access import Caller
 from fairlead.core.call import PUBLIC, Channel, Head, Reply, Route
 from fairlead.core.errors import AddressNotFound, FairleadError, MethodNotAllowed
 from fairlead.wires.grpc_status import error_reply, ok
-from fairlead.wires.oip_grpc import parsed
+from fairlead.wires.oip_grpc import question
 from fairlead.wires.protos.pool import methods
 
 SERVICE = "grpc.health.v1.Health"
@@ -64,8 +64,8 @@ class GrpcHealth:
                 watcher.say(self._answer(status))
 
     def begin(self, watcher: _Watcher, body: bytes) -> None:
-        """Somebody watches from now on. Raises MalformedBody."""
-        parsed(self._takes, body)
+        """Somebody watches from now on. Raises BodyTooLarge, MalformedBody."""
+        question(self._takes, body)
         status = self._watching[watcher] = self._status()
         watcher.say(self._answer(status))
 
@@ -74,7 +74,7 @@ class GrpcHealth:
         self._watching.pop(watcher, None)
 
     def _check(self, head: Head, body: bytes, caller: Caller) -> Reply:
-        parsed(self._takes, body)
+        question(self._takes, body)
         return ok(self._gives(status=self._status()))
 
     def _status(self) -> int:

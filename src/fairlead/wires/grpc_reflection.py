@@ -8,7 +8,7 @@ from typing import Any
 from fairlead.core.call import Channel, Reply, Route
 from fairlead.core.errors import AddressNotFound, FairleadError, MalformedBody, MethodNotAllowed
 from fairlead.wires.grpc_status import error_reply
-from fairlead.wires.oip_grpc import parsed
+from fairlead.wires.oip_grpc import question
 from fairlead.wires.protos.pool import compiled, files_with, methods
 
 _SERVICE = "grpc.reflection.v1.ServerReflection"
@@ -58,7 +58,7 @@ class _Reflecting:
 
     def message(self, body: bytes) -> None:
         try:
-            asked = parsed(self._takes, body)
+            asked = question(self._takes, body)
             answer = self._gives(valid_host=asked.host, original_request=asked)
             self._fill(answer, asked)
         except FairleadError as error:

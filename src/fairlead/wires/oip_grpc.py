@@ -13,6 +13,7 @@ from fairlead.core.access import Caller
 from fairlead.core.call import PUBLIC, Head, Peer, Reply, Route
 from fairlead.core.errors import (
     AddressNotFound,
+    BodyTooLarge,
     FairleadError,
     MalformedBody,
     MethodNotAllowed,
@@ -35,6 +36,7 @@ from fairlead.wires.protos.wire import fields
 SERVICE = "inference.GRPCInferenceService"
 _PREFIX = f"/{SERVICE}/"
 _ROUTES_KEPT = 1024
+_LONGEST_QUESTION = 64 << 10
 _NO_MEMORY = "this server shares no memory with its callers"
 
 Told = Callable[[Any, Caller], Mapping[str, Any]]
@@ -131,7 +133,7 @@ class OipGrpc:
         takes, gives = methods(SERVICE)[name]
 
         def answer(head: Head, body: bytes, caller: Caller) -> Reply:
-            return ok(gives(**tell(parsed(takes, body), caller)))
+            return ok(gives(**tell(question(takes, body), caller)))
 
         return Route(operation, error_reply, answer=answer)
 
@@ -140,7 +142,7 @@ class OipGrpc:
         takes, gives = methods(SERVICE)[name]
 
         def resolve(head: Head, body: bytes) -> Route:
-            asked = parsed(takes, body)
+            asked = question(takes, body)
             model, version = _model(asked.name), _version(asked.version)
             return Route(
                 "predict",
@@ -193,7 +195,7 @@ class OipGrpc:
         def ask(
             head: Head, body: bytes, caller: Caller, peer: Peer, later: Callable[[Reply], None]
         ) -> None:
-            asked = parsed(takes, body)
+            asked = question(takes, body)
             # A client of KServe sends the model's name where Triton's send the repository's.
             model = _model(asked.model_name or asked.repository_name)
             if self._control is None or set(asked.parameters) - {"unload_dependents"}:
@@ -218,6 +220,16 @@ def parsed(kind: Any, body: bytes) -> Any:
         return kind.FromString(body)
     except Exception as error:  # protobuf's own error has no public base class in every version
         raise MalformedBody(f"this is no {kind.DESCRIPTOR.name}: {type(error).__name__}") from None
+
+
+def question(kind: Any, body: bytes) -> Any:
+    """A message without tensors from its bytes, few of which suffice.
+
+    A map of a million entries takes seconds to read. Raises BodyTooLarge, MalformedBody.
+    """
+    if len(body) > _LONGEST_QUESTION:
+        raise BodyTooLarge(f"a message without tensors has at most {_LONGEST_QUESTION} bytes")
+    return parsed(kind, body)
 
 
 def _starting(name: str, version: str) -> tuple[bytes, bytes]:
