@@ -114,6 +114,11 @@ def test_amend_changes_what_is_declared_and_keeps_the_graph(tmp_path):
     (tmp_path / "new.txt").write_text("\n".join(models.WORDS))
     package = amend(repository, "sentences", words)
     assert "inputs/new.txt" in package.files
+    words.write_text(models.SENTENCES.replace("inputs.input_ids", "inputs.input_id"))
+    with pytest.raises(PackageInvalid, match="no input 'input_id'") as caught:
+        amend(repository, "sentences", words)
+    assert caught.value.where == str(words)
+    assert caught.value.fix == "Did you mean input_ids?"
     words.write_text(models.SENTENCES.replace("normalize = true", "normalize = false"))
     with pytest.raises(PackageInvalid, match="belongs to the graph"):
         amend(repository, "sentences", words)

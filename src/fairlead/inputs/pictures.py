@@ -114,7 +114,8 @@ class Pictures:
             image = self._image.fromarray(np.clip(values / shift, 0, 255).astype(np.uint8))
         elif image.mode == "P" and "transparency" in image.info:
             image = image.convert("RGBA")
-        return image.convert("L" if self._wanted.color == "grey" else "RGB")
+        mode = "L" if self._wanted.color == "grey" else "RGB"
+        return image if image.mode == mode else image.convert(mode)
 
     def _sized(self, image: Any, row: int) -> Any:
         wanted = self._wanted

@@ -14,7 +14,7 @@ from fairlead.core.package import Package, check_name, parse_version
 from fairlead.core.preparation import FOLDER, Text
 from fairlead.guards.contract import Contract
 from fairlead.guards.files import CONTRACT
-from fairlead.packages.preparations import preparations_of
+from fairlead.packages.preparations import check_preparations, preparations_of
 from fairlead.packages.read import WORDS, guards_of, open_package, read_verified, read_words
 from fairlead.packages.repository import committed
 from fairlead.packing import write
@@ -41,7 +41,7 @@ def amend(
     before = dict(files)
     if words is not None:
         files[FILE] = _read_words(words, package)
-        files |= _tokenizers(words, files)
+        files |= _tokenizers(words, package)
     if contract is not None:
         files[CONTRACT] = _read_contract(contract, package)
         _hide(files, package)
@@ -59,15 +59,21 @@ def amend(
     return write.commit(repository, package.name, None, facts, files)
 
 
-def _tokenizers(words: Path, files: dict[str, bytes | Path]) -> dict[str, bytes | Path]:
-    """The tokenizers that the new words name and the package does not hold."""
+def _tokenizers(words: Path, package: Package) -> dict[str, bytes | Path]:
+    """The tokenizers that the new words name and the package does not hold.
+
+    Raises FileUnreadable, PackageInvalid where the words do not fit the model.
+    """
     sections, _ = read_words(_read(words), str(words))
+    declared = preparations_of(sections, str(words))
     wanted = [
         one
-        for one in preparations_of(sections, str(words))
-        if isinstance(one, Text) and f"{FOLDER}/{one.tokenizer}" not in files
+        for one in declared
+        if isinstance(one, Text) and f"{FOLDER}/{one.tokenizer}" not in package.files
     ]
-    return dict(tokenizers_of(wanted, words.parent))
+    found = tokenizers_of(wanted, words.parent)
+    check_preparations(declared, package.signature, str(words), {*package.files, *found})
+    return dict(found)
 
 
 def _hide(files: dict[str, bytes | Path], package: Package) -> None:
