@@ -272,7 +272,9 @@ def test_a_text_is_a_body(client):
     assert np.allclose(found, models.embedding("calm wind"), atol=1e-6)
 
 
+LARGE = base64.b64encode(encoded("PNG", np.zeros((101, 100, 3), np.uint8))).decode()
 BAD = {
+    "too large": ("colours", {"rows": [{"image": LARGE}]}, 413, "100 x 101 pixels"),
     "no picture": ("colours", {"rows": [{"image": TEXT64}, {"image": "aGk="}]}, 400, "row 1"),
     "no base64": ("colours", {"rows": [{"image": "?"}]}, 400, "row 0"),
     "long text": ("sentences", {"rows": ["x", "y" * 61]}, 413, "row 1"),
