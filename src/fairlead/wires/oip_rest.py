@@ -83,6 +83,7 @@ _OF_A_MODEL = (
     ("POST", "/generate"),
     ("POST", "/generate_stream"),
 )
+_STREAMS = ("infer_stream", "generate_stream")
 _MEMORY = ("systemsharedmemory", "cudasharedmemory")
 
 
@@ -197,7 +198,7 @@ class OipRest:
         if verb in self._decodes:
             decode = self._decodes[verb]
             route = Route("predict", error_reply, decode=decode, model=name, version=version)
-            return {"POST": event_route(route) if verb.endswith("_stream") else route}
+            return {"POST": event_route(route) if verb in _STREAMS else route}
         if rest == ("trace", "setting"):
             return self._setting(self._settings.trace, name, version)
         tells: dict[tuple[str, ...], Callable[[Caller], Any]] = {
