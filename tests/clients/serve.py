@@ -14,11 +14,25 @@ from tests import models
 
 from fairlead.cli.main import main as command
 
+TOKENS = '''
+def tokens(count):
+    """As many answers as the count says, each one number."""
+    for number in range(int(count[0])):
+        yield {"token": count * 0 + number}
+'''
+
 
 def make(folder: Path) -> Path:
-    """A repository with every small model."""
+    """A repository with every small model, and one that answers many times."""
     repository = folder / "models"
     models.all_of_them(repository)
+    source = folder / "tokens.py"
+    source.write_text(TOKENS)
+    rows = folder / "counts.csv"
+    rows.write_text("count\n" + "\n".join(map(str, range(40))) + "\n")
+    words = ["pack", f"{source}:tokens", "--name", "tokens", "--repository", str(repository)]
+    if command([*words, "--reference", str(rows)]) != 0:
+        raise SystemExit("the streaming model could not be packed")
     return repository
 
 

@@ -151,16 +151,18 @@ def test_bodies_made_and_read_apart():
 
 def test_a_stream_over_grpc(served):
     async def asks() -> AsyncIterator[dict[str, Any]]:
-        for number in range(3):
-            given = [tensor(over_grpc, "x", np.full((1, 4), number, np.float32), "FP32")]
-            yield {"model_name": "identity_fp32", "inputs": given, "request_id": str(number)}
+        for count in (2, 0, 3):
+            given = [tensor(over_grpc, "count", np.array([count], np.int64), "INT64")]
+            yield {"model_name": "tokens", "inputs": given, "request_id": str(count)}
 
-    async def test() -> list[tuple[str, float]]:
+    async def test() -> list[tuple[str, int]]:
         async with over_grpc.InferenceServerClient(served.grpc) as triton:
-            found: list[tuple[str, float]] = []
+            found: list[tuple[str, int]] = []
             async for result, error in triton.stream_infer(asks()):
                 assert error is None
-                found.append((result.get_response().id, float(result.as_numpy("y")[0, 0])))
+                told = result.get_response()
+                if told.outputs:
+                    found.append((told.id, int(result.as_numpy("token").ravel()[0])))
             return found
 
-    assert asyncio.run(test()) == [("0", 0.0), ("1", 1.0), ("2", 2.0)]
+    assert sorted(asyncio.run(test())) == [("2", 0), ("2", 1), ("3", 0), ("3", 1), ("3", 2)]

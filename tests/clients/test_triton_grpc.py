@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from queue import Queue
+from threading import Event
 
 import numpy as np
 import pytest
@@ -48,6 +49,7 @@ def test_configuration(triton):
     assert [*config.input[0].dims] == [4]
     assert config.max_batch_size > 0
     assert not config.model_transaction_policy.decoupled
+    assert triton.get_model_config("tokens").config.model_transaction_policy.decoupled
 
 
 def test_repository(triton):
@@ -136,6 +138,27 @@ def test_a_stream_keeps_its_order_and_outlives_an_error(triton):
     assert [found[i][0].get_response().id for i in (0, 2)] == ["0", "2"]
 
 
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_a_model_may_answer_as_often_as_it_likes(triton, count):
+    answers: Queue = Queue()
+    over = Event()
+
+    def heard(result, error):
+        answers.put((result, error))
+        if error or result.get_response().parameters["triton_final_response"].bool_param:
+            over.set()
+
+    triton.start_stream(heard)
+    given = [tensor("count", np.array([count], np.int64), "INT64")]
+    triton.async_stream_infer("tokens", given, enable_empty_final_response=True)
+    assert over.wait(30)
+    triton.stop_stream()
+    found = [*answers.queue]
+    assert [error for _, error in found if error is not None] == []
+    full = [r for r, _ in found if r.get_response().outputs]
+    assert [int(r.as_numpy("token").ravel()[0]) for r in full] == [*range(count)]
+
+
 def test_statistics(triton):
     for _ in range(200):  # another worker's counts are told four times a second
         triton.infer("identity_fp32", [tensor("x", elements("FP32"), "FP32")])
@@ -182,12 +205,14 @@ def test_a_plugin_may_add_metadata(triton):
         ("nobody", elements("FP32"), "FP32", "NOT_FOUND"),
         ("identity_fp32", elements("INT32"), "INT32", "INVALID_ARGUMENT"),
         ("identity_fp32", np.zeros((1, 3), np.float32), "FP32", "INVALID_ARGUMENT"),
+        ("tokens", np.array([3]), "INT64", "UNIMPLEMENTED"),
     ],
-    ids=["model", "datatype", "shape"],
+    ids=["model", "datatype", "shape", "decoupled"],
 )
 def test_what_is_wrong_has_its_status(triton, model, array, datatype, status):
+    name = "count" if model == "tokens" else "x"
     with pytest.raises(InferenceServerException) as refused:
-        triton.infer(model, [tensor("x", array, datatype)])
+        triton.infer(model, [tensor(name, array, datatype)])
     assert refused.value.status() == f"StatusCode.{status}"
 
 
