@@ -29,8 +29,11 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 WALKS = [
     (
-        "tutorials/first-service.md", "how-to/call-from-python.md", "how-to/speak-oip.md",
-        "how-to/run-in-a-cloud.md", "how-to/amend-a-model.md",
+        "tutorials/first-service.md",
+        "how-to/call-from-python.md",
+        "how-to/speak-oip.md",
+        "how-to/run-in-a-cloud.md",
+        "how-to/amend-a-model.md",
     ),
     ("how-to/pack-each-format.md",),
     ("how-to/move-from-tensorflow-serving.md",),

@@ -31,7 +31,7 @@ PLACES = {
     # what packs and converts, and the runners that know one framework each
     "catboost": ["packing/converters/catboost*.py", "runtimes/catboost.py"],
     "lightgbm": ["packing/converters/lightgbm*.py", "runtimes/lightgbm.py"],
-    "onnx": ["packing/converters/*", "packing/pack_onnx.py"],
+    "onnx": ["packing/converters/*", "packing/pack_onnx.py", "packing/pooling.py"],
     "pandas": ["client/answer.py", "packing/converters/samples.py", "runtimes/sklearn.py"],
     "pyarrow": ["client/answer.py", "client/files.py", "packing/row_files.py", "usage/export.py"],
     "skl2onnx": ["packing/converters/*"],

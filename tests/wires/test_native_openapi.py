@@ -46,6 +46,32 @@ def test_a_model_is_described_with_a_request_that_works(server):
     assert not Draft202012Validator(schema).is_valid({"rows": [{"a": 1}]})
 
 
+@pytest.mark.parametrize(
+    "body",
+    [{"columns": {"a": [1, 2], "b": [2, 3], "c": [3, 4]}, "outputs": ["value"]}, {"a": 1}],
+    ids=["columns", "a column too few"],
+)
+def test_a_body_is_valid_as_described_where_it_is_taken(server, body):
+    whole = server.get("/models/total/openapi.json").json()["components"]["schemas"]["rows.total"]
+    taken = server.post("/predict/total", json=body).status_code == 200
+    assert Draft202012Validator(whole).is_valid(body) is taken is ("columns" in body)
+
+
+@pytest.mark.parametrize(("model", "has"), [("total", True), ("mixed", True), ("grid", False)])
+def test_columns_are_declared_where_a_model_has_them(server, described, model, has):
+    kinds = described["components"]["schemas"][f"rows.{model}"]["anyOf"]
+    assert (["columns"] in [kind.get("required") for kind in kinds]) is has
+    refusal = server.post(f"/predict/{model}", json={"columns": {}}).json()
+    assert ("no columns" in refusal["detail"]) is not has
+
+
+def test_headers_of_limits_are_declared(described):
+    answers = described["paths"]["/predict/{model}"]["post"]["responses"]
+    assert {"RateLimit", "RateLimit-Policy"} <= {*answers["200"]["headers"]}
+    assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= {*answers["429"]["headers"]}
+    assert "Retry-After" in answers["503"]["headers"]
+
+
 BAD = [
     ("POST", "/predict/{model}", "/predict/total", b"{"),
     ("POST", "/predict/{model}", "/predict/nobody", b"{}"),

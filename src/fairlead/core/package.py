@@ -182,8 +182,8 @@ class Package:
 
     @property
     def _about(self) -> dict[str, Any]:
-        about: Any = self.environment.get("about")
-        return about if isinstance(about, dict) else {}
+        about: dict[str, Any] | None = self.environment.get("about")
+        return about or {}
 
     @property
     def graph_path(self) -> Path:

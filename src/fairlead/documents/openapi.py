@@ -25,6 +25,12 @@ _JSON: dict[str, Any] = {"schema": {}}
 _ANY = {"application/json": _JSON}
 
 
+_LIMITS: dict[str, Any] = {name: _TEXT for name in ("RateLimit", "RateLimit-Policy")}
+"""What callers with limits are told of them."""
+_LATER: dict[str, Any] = {"Retry-After": {"schema": {"type": "integer", "minimum": 0}}}
+"""Seconds to wait, where it is known how many."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
     """What a document tells of a model.
@@ -121,13 +127,17 @@ def _responses(method: str, path: str) -> dict[str, Any]:
         "One model, without its name": "MlflowError",
     }.get(_protocol(path), "Problem")
     media = "application/problem+json" if error == "Problem" else "application/json"
-    refused = {
+    refused: dict[str, Any] = {
         "description": "What is wrong, where, and how to fix it.",
         "content": {media: {"schema": {"$ref": f"#/components/schemas/{error}"}}},
     }
     statuses = [*_ERRORS, 409] if method != "GET" else list(_ERRORS)
-    made = {str(status): refused for status in sorted(statuses)}
+    made: dict[str, dict[str, Any]] = {str(status): refused for status in sorted(statuses)}
+    made["429"] = refused | {"headers": _LIMITS | _LATER}
+    made["503"] = refused | {"headers": _LATER}
     good: dict[str, Any] = {"description": "The answer.", "content": _answer(path)}
+    if path.startswith("/predict/"):
+        good["headers"] = _LIMITS
     made["202" if path.startswith("/feedback") else "200"] = good
     if path in _READINESS or path.endswith("/models/{model}"):
         made["503"] = {"description": "Not ready.", "content": _answer(path) | {media: _JSON}}
@@ -207,12 +217,33 @@ def _rows(model: ModelFacts) -> dict[str, Any]:
     if model.sent is not None:
         row = {"anyOf": [_row(model.sent), row]}
     rows = {"type": "array", "items": row, "minItems": 1, "maxItems": model.max_rows}
-    made: dict[str, Any] = {
-        "anyOf": [{"type": "object", "required": ["rows"], "properties": {"rows": rows}}, rows, row]
-    }
+    made: dict[str, Any] = {"anyOf": [_asked(rows=rows), rows, row, *_by_columns(model)]}
     if model.example is not None:
         made["examples"] = [{"rows": [model.example]}]
     return made
+
+
+def _asked(**given: dict[str, Any]) -> dict[str, Any]:
+    """A body that names what it gives, and which outputs it asks for."""
+    outputs = {"type": "array", "items": {"type": "string"}}
+    return {"type": "object", "required": [*given], "properties": {**given, "outputs": outputs}}
+
+
+def _by_columns(model: ModelFacts) -> list[dict[str, Any]]:
+    """The same rows column by column, where the model has any."""
+    made: list[dict[str, Any]] = []
+    for given in (model.sent, model.signature if model.signature.columns else None):
+        cells: dict[str, Any] = _row(given)["properties"] if given is not None else {}
+        if cells and "columns" not in cells:
+            lists = {name: _all(cell) for name, cell in cells.items()}
+            made.append(
+                _asked(columns={"type": "object", "required": [*lists], "properties": lists})
+            )
+    return made
+
+
+def _all(cell: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": cell, "minItems": 1}
 
 
 def _row(signature: Signature) -> dict[str, Any]:
