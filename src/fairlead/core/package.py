@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fairlead.core.allowance import Limit
 from fairlead.core.disclosure import DISCLOSURES as DISCLOSURES
@@ -182,8 +182,8 @@ class Package:
 
     @property
     def _about(self) -> dict[str, Any]:
-        about: dict[str, Any] | None = self.environment.get("about")
-        return about or {}
+        about: Any = self.environment.get("about")
+        return cast("dict[str, Any]", about) if isinstance(about, dict) else {}
 
     @property
     def graph_path(self) -> Path:
