@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 
-from benchmarks import forest, heavy, machine, race, start
+from benchmarks import forest, heavy, machine, oip_binary, race, start
+from benchmarks.grpc import __main__ as grpc_part
+from benchmarks.grpc.loading import Broken
 from benchmarks.load import Patience
 from benchmarks.places import RESULTS, Missing
 from benchmarks.report import Part, document, paste, summary
@@ -30,11 +32,14 @@ def main() -> int:
         print(missing, file=sys.stderr)
         return 2
     patience = Patience(0.0, limit=inf) if options.shared else Patience(options.patience)
-    parts: dict[str, Callable[[], Part]] = {
-        "start": lambda: start.run(options.rounds, patience),
-        "forest": lambda: forest.run(options.rounds, patience),
-        "race": lambda: race.run(options.rounds, options.seconds, patience),
-        "heavy": lambda: heavy.run(options.rounds, options.seconds * 2, patience),
+    rounds, seconds = options.rounds, options.seconds
+    parts: dict[str, Callable[[], list[Part]]] = {
+        "start": lambda: [start.run(rounds, patience)],
+        "forest": lambda: [forest.run(rounds, patience)],
+        "race": lambda: [race.run(rounds, seconds, patience)],
+        "heavy": lambda: [heavy.run(rounds, seconds * 2, patience)],
+        "grpc": lambda: [grpc_part.run(rounds, seconds, patience)],
+        "binary": lambda: oip_binary.run(rounds, seconds, patience),
     }
     about = machine.describe()
     print("\n".join(f"{name}: {value}" for name, value in about.items()))
@@ -42,10 +47,10 @@ def main() -> int:
     try:
         for name in options.only or parts:
             print(f"\nmeasuring: {name}", flush=True)
-            part = parts[name]()
-            print(f"\n{part.title}\n", *part.lines, sep="\n", flush=True)
-            done.append(part)
-    except (Missing, NotStarted, race.WrongAnswer) as error:
+            for part in parts[name]():
+                print(f"\n{part.title}\n", *part.lines, sep="\n", flush=True)
+                done.append(part)
+    except (Missing, NotStarted, Broken, race.WrongAnswer) as error:
         print(f"\n{error}", file=sys.stderr)
         return 2
     print("\nPromises\n", *summary(done), sep="\n")
@@ -61,7 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=("start", "forest", "race", "heavy"),
+        choices=("start", "forest", "race", "heavy", "grpc", "binary"),
         help="measure these parts; all otherwise",
     )
     parser.add_argument("--rounds", type=int, default=5, help="times each figure is measured")

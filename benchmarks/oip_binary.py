@@ -46,11 +46,7 @@ def main() -> int:
     try:
         if options.shared:
             machine.Precedence.take()
-        parts = [
-            speed("row", *_of_a_row(), options.rounds, options.seconds, patience, 0.95),
-            speed("image", *_of_an_image(), options.rounds, options.seconds, patience, 5),
-            memory(options.rounds),
-        ]
+        parts = run(options.rounds, options.seconds, patience)
     except (Missing, servers.NotStarted) as error:
         print(error, file=sys.stderr)
         return 2
@@ -58,6 +54,15 @@ def main() -> int:
         print("", part.title, "", *part.lines, sep="\n")
     print("", *summary(parts), sep="\n")
     return 0 if all(p.kept for part in parts for p in part.promises) else 1
+
+
+def run(rounds: int, seconds: int, patience: Patience) -> list[Part]:
+    """One row, one image and 100 MB. Raises Missing, NotStarted."""
+    return [
+        speed("row", *_of_a_row(), rounds, seconds, patience, 0.95),
+        speed("image", *_of_an_image(), rounds, seconds, patience, 5),
+        memory(rounds),
+    ]
 
 
 def speed(

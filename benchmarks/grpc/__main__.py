@@ -223,8 +223,9 @@ def _part(
     part.lines += ["", f"One call after the other, grpcio's client, N = {_ALONE} a round:", ""]
     part.lines += table(("server", "p50 us"), lone)
     for connections, _ in LOADS:
-        text = f"answers/s over grpcio.aio, {connections} x {FLYING // connections}"
-        part.promises.append(promise(text, 5.0, _ratios(cells, FAIRLEAD, AIO, connections)))
+        for name in (FAIRLEAD, FULL):
+            text = f"{name}: answers/s over grpcio.aio, {connections} x {FLYING // connections}"
+            part.promises.append(promise(text, 5.0, _ratios(cells, name, AIO, connections)))
     for name in (FAIRLEAD, FULL):
         waits = [a / b for a, b in zip(alone[name], alone[AIO], strict=True)]
         text = f"{name}: p50 of one call alone over grpcio.aio's"
