@@ -63,6 +63,7 @@ EACH = known(plan('request = "1"\nrow = "0.1"\nabstention = "0.01"\ncompute_seco
         (used(rows=3, withheld=3), "1.03"),
         (used(rows=3, status="abandoned"), "1.3"),
         (used(rows=3, status="failed"), "0"),
+        (used(rows=3, status="interrupted"), "0"),
         (used(rows=0, compute_ns=1), "1.000001"),
         (used(requests=5, rows=0), "5"),
     ],
@@ -308,7 +309,7 @@ def reckoned(stream: list[Used], plans: dict[str, Plan], history: History) -> di
     owed: dict[tuple, Fraction] = {}
     order = ["", *(f"{name}@{number}" for name, number in sorted(TABLES))]
     for event in sorted(stream, key=lambda e: (e.start_ns, order.index(e.price))):
-        if not event.price or event.status == "failed":
+        if not event.price or event.status in ("failed", "interrupted"):
             continue
         table, month = plans[event.price], month_of(history, event.tenant, event.start_ns)
         free = dict(table.free)

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.payloads import payloads_of
 from fairlead.serving.rationing import Rationing
+from fairlead.serving.record import open_stream
 from fairlead.serving.registry import DRAINING, FAILED, READY, UNLOADED, Registry, Served
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.status import StatusPages
@@ -200,7 +202,8 @@ class Worker:
         )
         served.payloads = payloads_of(served.package, served.private, self._state, self._writer)
         if served.package.decoupled:
-            return Streamer(served, loop, self._path.settle, self._path.opened)
+            opened = partial(open_stream, self._journal)
+            return Streamer(served, loop, self._path.settle, opened)
         return Batcher(
             served,
             plan,

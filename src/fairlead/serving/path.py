@@ -14,15 +14,7 @@ from fairlead.core.clock import now
 from fairlead.serving.admission import Admission
 from fairlead.serving.answered import Answered
 from fairlead.serving.rationing import Rationing
-from fairlead.serving.record import (
-    encode,
-    finish,
-    note,
-    open_stream,
-    refuse,
-    too_many_rows,
-    write_down,
-)
+from fairlead.serving.record import encode, finish, note, refuse, too_many_rows, write_down
 from fairlead.serving.registry import Registry, Served
 from fairlead.usage.journal import Journal
 
@@ -57,10 +49,6 @@ class PredictionPath:
             self._rations.charge(call, served.submit)
         except Exception as error:
             refuse(call, error)
-
-    def opened(self, served: Served, call: Call) -> None:
-        """Writes down a call whose first answer of many is about to leave."""
-        open_stream(self._journal, served, call)
 
     def settle(self, served: Served, calls: Sequence[Call], answers: Sequence[Answered]) -> None:
         """Answers executed calls: encoded, counted, written down, and only then sent."""
