@@ -102,6 +102,8 @@ def test_an_interrupt_ends_with_130_and_no_traceback(tmp_path):
             [sys.executable, "-m", "fairlead", "misuse", "list", "--state", str(tmp_path)],
             stderr=subprocess.PIPE,
             text=True,
+            # A shell's background job ignores interrupts, and so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         line, _ = bookkeeper.accept()
         assert line.recv(1)  # its question has come, so it waits for the answer

@@ -236,7 +236,7 @@ def test_a_killed_supervisor_leaves_no_orphan_and_frees_port_and_state(
     assert len(below) == 3
     kill(running.process.pid)
     until(lambda: not any(map(alive, below)), 5, "an orphan lives")
-    assert running.port_is_free()
+    until(running.port_is_free, 5, "the port is held")
     with server(repository, state=tmp_path) as again:
         assert again.works()
 
