@@ -202,11 +202,6 @@ def test_a_body_of_another_kind_is_a_400_in_the_protocols_shape(server):
         error(server.post("/v2/models/total/infer", content=body), 400)
 
 
-@pytest.mark.parametrize("code", list(Code))
-def test_every_code_has_a_status(code):
-    assert 400 <= oip_rest.STATUS[code] <= 599
-
-
 @pytest.mark.parametrize("cls", CATALOGUE.values(), ids=lambda cls: cls.id)
 def test_every_error_has_the_protocols_shape(cls):
     made = cls("GET", ["POST"]) if cls is MethodNotAllowed else cls("what", where="at", fix="do")

@@ -98,6 +98,14 @@ def test_one_value_stands_for_all_and_none_for_zeros(channel):
     assert (back(predict(channel, inputs={"x": none})) == 0).all()
 
 
+def test_a_request_of_very_many_inputs_is_refused_before_it_is_read(channel):
+    many = {str(number): proto(np.ones((1, 4))) for number in range(8193)}
+    said = refused(lambda: predict(channel, inputs=many), "INVALID_ARGUMENT")
+    assert "at most 8192 fields" in said
+    facts = {"model_spec": {"name": "total"}, "metadata_field": ["x" * 70_000]}
+    refused(lambda: ask(channel, "GetModelMetadata", **facts), "RESOURCE_EXHAUSTED")
+
+
 def test_a_few_bytes_do_not_ask_for_gigabytes(channel):
     for rows in (1 << 23, 1 << 60, 1 << 62):
         dims = [{"size": rows}, {"size": 4}]

@@ -7,9 +7,9 @@ from typing import Any
 
 from fairlead.core.access import Caller
 from fairlead.core.call import PUBLIC, Channel, Head, Reply, Route
-from fairlead.core.errors import AddressNotFound, FairleadError, MethodNotAllowed
+from fairlead.core.errors import FairleadError
+from fairlead.wires.grpc_service import GrpcService, question
 from fairlead.wires.grpc_status import error_reply, ok
-from fairlead.wires.oip_grpc import question
 from fairlead.wires.protos.pool import methods
 
 SERVICE = "grpc.health.v1.Health"
@@ -18,7 +18,7 @@ CHECK, WATCH = _PREFIX + "Check", _PREFIX + "Watch"
 _SERVING, _NOT_SERVING = 1, 2
 
 
-class GrpcHealth:
+class GrpcHealth(GrpcService):
     """Whether the server is ready, once or as it changes; every service is as ready as the server.
 
     ready: whether the server takes calls.
@@ -30,28 +30,11 @@ class GrpcHealth:
         self._ready = ready
         self._takes, self._gives = methods(SERVICE)["Check"]
         self._watching: dict[_Watcher, int] = {}
-        self._routes = {
+        routes = {
             CHECK: Route(PUBLIC, error_reply, answer=self._check),
             WATCH: Route(PUBLIC, error_reply, open=lambda channel: _Watcher(self, channel)),
         }
-
-    def owns(self, path: str) -> bool:
-        """The methods of this service."""
-        return path.startswith(_PREFIX)
-
-    def error(self, error: FairleadError) -> Reply:
-        """The wire's error table."""
-        return error_reply(error)
-
-    def route(self, method: str, path: str) -> Route | None:
-        """The route for a method. Raises AddressNotFound, MethodNotAllowed."""
-        if not self.owns(path):
-            return None
-        if method != "POST":
-            raise MethodNotAllowed(method, ["POST"])
-        if path not in self._routes:
-            raise AddressNotFound("this service has no such method")
-        return self._routes[path]
+        super().__init__((_PREFIX,), routes)
 
     def beat(self) -> None:
         """Several times a second: those who watch are told what has changed."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fairlead.core.call import Channel, Reply, Route
-from fairlead.core.errors import AddressNotFound, FairleadError, MalformedBody, MethodNotAllowed
+from fairlead.core.call import Channel, Route
+from fairlead.core.errors import FairleadError, MalformedBody
+from fairlead.wires.grpc_service import GrpcService, question
 from fairlead.wires.grpc_status import error_reply
-from fairlead.wires.oip_grpc import question
 from fairlead.wires.protos.pool import compiled, files_with, methods
 
 _SERVICE = "grpc.reflection.v1.ServerReflection"
@@ -18,34 +18,18 @@ _METHOD = "ServerReflectionInfo"
 _NOT_FOUND = 5
 
 
-class GrpcReflection:
+class GrpcReflection(GrpcService):
     """The services of a listener, described. services: their full names."""
 
     addresses = tuple(f"POST /{service}/{_METHOD}" for service in (_SERVICE, _OLD))
 
     def __init__(self, services: Sequence[str]) -> None:
         self.services = [*services, _SERVICE, _OLD]
-        self._route = Route(
+        asked = Route(
             "predict", error_reply, open=lambda channel: _Reflecting(channel, self.services)
         )
-
-    def owns(self, path: str) -> bool:
-        """The methods of this service, under both of its names."""
-        return path.startswith((f"/{_SERVICE}/", f"/{_OLD}/"))
-
-    def error(self, error: FairleadError) -> Reply:
-        """The wire's error table."""
-        return error_reply(error)
-
-    def route(self, method: str, path: str) -> Route | None:
-        """The route for a method. Raises AddressNotFound, MethodNotAllowed."""
-        if not self.owns(path):
-            return None
-        if method != "POST":
-            raise MethodNotAllowed(method, ["POST"])
-        if not path.endswith("/" + _METHOD):
-            raise AddressNotFound("this service has no such method")
-        return self._route
+        names = (f"/{_SERVICE}/", f"/{_OLD}/")
+        super().__init__(names, {name + _METHOD: asked for name in names})
 
 
 class _Reflecting:

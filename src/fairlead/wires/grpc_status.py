@@ -7,7 +7,7 @@ from typing import Any
 
 from fairlead.core.call import Reply
 from fairlead.core.errors import AddressNotFound, Code, FairleadError
-from fairlead.wires.http_headers import RETRIED
+from fairlead.wires.http_errors import RETRIED, words_of
 from fairlead.wires.protos.pool import message
 
 MEDIA_TYPE = "application/grpc"
@@ -44,14 +44,6 @@ NAMES = {
 def status_of(error: FairleadError) -> int:
     """The status for an error; an address that nobody answers is a method that is not there."""
     return 12 if isinstance(error, AddressNotFound) else STATUS[error.code]
-
-
-def words_of(error: FairleadError) -> str:
-    """What is wrong, where, and what to do, in one text."""
-    text = error.what
-    if error.where:
-        text += f" ({error.where})"
-    return f"{text}. {error.fix}" if error.fix else text
 
 
 def error_reply(error: FairleadError) -> Reply:

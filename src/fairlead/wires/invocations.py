@@ -14,7 +14,6 @@ from fairlead.core.access import Caller
 from fairlead.core.call import PUBLIC, Call, Head, Reply, Route
 from fairlead.core.errors import (
     BadParameter,
-    Code,
     FairleadError,
     MalformedBody,
     MediaTypeUnsupported,
@@ -31,34 +30,12 @@ from fairlead.inputs.rows import rows_of_csv, tensors_of
 from fairlead.inputs.strict_json import loads
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import LATEST, Registry
-from fairlead.wires.grpc_status import words_of
-from fairlead.wires.http_headers import headers_of
+from fairlead.wires.http_errors import headers_of, status_of, words_of
 from fairlead.wires.invocations_answers import CsvEncoder, LinesEncoder, NpyEncoder
 from fairlead.wires.oip_binary import HEADER, VENDOR
 from fairlead.wires.oip_json import infer_decoder
 from fairlead.wires.predictions import PredictionsModel, predictions_model
 
-STATUS: dict[Code, int] = {
-    Code.INVALID_ARGUMENT: 400,
-    Code.OUT_OF_SIZE: 413,
-    Code.UNAUTHENTICATED: 401,
-    Code.PERMISSION_DENIED: 403,
-    Code.NOT_FOUND: 404,
-    Code.METHOD_NOT_ALLOWED: 405,
-    Code.MEDIA_TYPE: 415,
-    Code.CONFLICT: 409,
-    Code.RESOURCE_EXHAUSTED: 429,
-    Code.UNAVAILABLE: 503,
-    Code.DEADLINE_EXCEEDED: 504,
-    Code.UNSUPPORTED: 501,
-    Code.DECLINED: 422,
-    Code.MODEL_FAILED: 500,
-    Code.INTERNAL: 500,
-    Code.SETUP: 500,
-}
-"""Every error code as a status; the body is `{"error_code": ..., "message": ...}`."""
-
-_EXACT = {"FRL-1104": 431, "FRL-1106": 414, "FRL-1602": 408}
 _BODIES = ("dataframe_split", "dataframe_records", "instances", "inputs", "rows")
 _JSON, _CSV, _LINES, _NPY = "json", "csv", "lines", "npy"
 _MEDIA = {
@@ -76,7 +53,7 @@ _TAKEN = "application/json, text/csv, application/jsonlines, application/x-npy"
 
 def error_reply(error: FairleadError) -> Reply:
     """The error as MLflow's clients read it."""
-    status = _EXACT.get(error.id) or STATUS[error.code]
+    status = status_of(error)
     code = "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR"
     body = {"error_code": code, "message": words_of(error), "code": error.name, "id": error.id}
     return Reply(status, json.dumps(body).encode(), headers=headers_of(error))

@@ -24,7 +24,6 @@ from fairlead.wires.native_limits import LeftOf, LimitsPage, nothing_left
 from fairlead.wires.native_openapi import Descriptions
 from fairlead.wires.native_rows import rows_decoder
 from fairlead.wires.native_usage import AskUsage, no_ledger, usage_route
-from fairlead.wires.problem import STATUS as STATUS
 from fairlead.wires.problem import error_reply as error_reply
 
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"

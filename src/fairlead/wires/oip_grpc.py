@@ -12,11 +12,8 @@ from typing import Any
 from fairlead.core.access import Caller
 from fairlead.core.call import PUBLIC, Head, Peer, Reply, Route
 from fairlead.core.errors import (
-    AddressNotFound,
-    BodyTooLarge,
     FairleadError,
     MalformedBody,
-    MethodNotAllowed,
     MissingField,
     ModelNotFound,
     Unsupported,
@@ -26,6 +23,7 @@ from fairlead.core.package import is_name, parse_version
 from fairlead.serving.control import Control
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.wires import oip_facts as facts
+from fairlead.wires.grpc_service import GrpcService, question
 from fairlead.wires.grpc_status import error_reply, ok
 from fairlead.wires.oip_proto import infer_decoder
 from fairlead.wires.oip_settings import OipSettings
@@ -36,14 +34,13 @@ from fairlead.wires.protos.wire import fields
 SERVICE = "inference.GRPCInferenceService"
 _PREFIX = f"/{SERVICE}/"
 _ROUTES_KEPT = 1024
-_LONGEST_QUESTION = 64 << 10
 _NO_MEMORY = "this server shares no memory with its callers"
 
 Told = Callable[[Any, Caller], Mapping[str, Any]]
 """Makes the fields of an answer from a request."""
 
 
-class OipGrpc:
+class OipGrpc(GrpcService):
     """The methods of one service.
 
     control: loads and unloads models; None where that is not done. counts: of all workers.
@@ -64,7 +61,7 @@ class OipGrpc:
         self._control = control
         self._decode = infer_decoder(limits)
         self._infer: dict[bytes, Route] = {}
-        self._routes: dict[str, Route] = {
+        routes: dict[str, Route] = {
             "ServerLive": self._told("ServerLive", lambda asked, by: {"live": True}, PUBLIC),
             "ServerReady": self._told("ServerReady", lambda asked, by: {"ready": ready()}, PUBLIC),
             "ServerMetadata": self._told("ServerMetadata", lambda asked, by: facts.server_facts()),
@@ -102,30 +99,10 @@ class OipGrpc:
         }
         for kind in ("System", "Cuda"):
             name = f"{kind}SharedMemory"
-            self._routes[f"{name}Status"] = self._told(f"{name}Status", lambda asked, by: {})
-            self._routes[f"{name}Unregister"] = self._told(
-                f"{name}Unregister", lambda asked, by: {}
-            )
-            self._routes[f"{name}Register"] = self._told(f"{name}Register", _no_memory)
-
-    def owns(self, path: str) -> bool:
-        """The methods of this service, those that it lacks too."""
-        return path.startswith(_PREFIX)
-
-    def error(self, error: FairleadError) -> Reply:
-        """The wire's error table."""
-        return error_reply(error)
-
-    def route(self, method: str, path: str) -> Route | None:
-        """The route for a method. Raises AddressNotFound, MethodNotAllowed."""
-        if not self.owns(path):
-            return None
-        if method != "POST":
-            raise MethodNotAllowed(method, ["POST"])
-        found = self._routes.get(path[len(_PREFIX) :])
-        if found is None:
-            raise AddressNotFound("this service has no such method")
-        return found
+            routes[f"{name}Status"] = self._told(f"{name}Status", lambda asked, by: {})
+            routes[f"{name}Unregister"] = self._told(f"{name}Unregister", lambda asked, by: {})
+            routes[f"{name}Register"] = self._told(f"{name}Register", _no_memory)
+        super().__init__((_PREFIX,), {_PREFIX + name: route for name, route in routes.items()})
 
     # --- what answers at once -----------------------------------------------------------------
 
@@ -212,24 +189,6 @@ class OipGrpc:
             act(model, told)
 
         return Route("admin:models", error_reply, ask=ask)
-
-
-def parsed(kind: Any, body: bytes) -> Any:
-    """A message from its bytes. Raises MalformedBody."""
-    try:
-        return kind.FromString(body)
-    except Exception as error:  # protobuf's own error has no public base class in every version
-        raise MalformedBody(f"this is no {kind.DESCRIPTOR.name}: {type(error).__name__}") from None
-
-
-def question(kind: Any, body: bytes) -> Any:
-    """A message without tensors from its bytes, few of which suffice.
-
-    A map of a million entries takes seconds to read. Raises BodyTooLarge, MalformedBody.
-    """
-    if len(body) > _LONGEST_QUESTION:
-        raise BodyTooLarge(f"a message without tensors has at most {_LONGEST_QUESTION} bytes")
-    return parsed(kind, body)
 
 
 def _starting(name: str, version: str) -> tuple[bytes, bytes]:

@@ -14,7 +14,6 @@ from urllib.parse import unquote
 from fairlead.core.access import Caller
 from fairlead.core.call import PUBLIC, Answer, Head, Peer, Reply, Route
 from fairlead.core.errors import (
-    Code,
     FairleadError,
     MalformedBody,
     MethodNotAllowed,
@@ -28,45 +27,16 @@ from fairlead.serving.admission import known_models
 from fairlead.serving.control import Control
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.wires import oip_facts as facts
-from fairlead.wires.http_headers import headers_of
+from fairlead.wires.http_errors import headers_of, status_of, words_of
 from fairlead.wires.oip_generate import event_route, flat_decoder
 from fairlead.wires.oip_json import infer_decoder
 from fairlead.wires.oip_settings import OipSettings
 
-STATUS: dict[Code, int] = {
-    Code.INVALID_ARGUMENT: 400,
-    Code.OUT_OF_SIZE: 413,
-    Code.UNAUTHENTICATED: 401,
-    Code.PERMISSION_DENIED: 403,
-    Code.NOT_FOUND: 404,
-    Code.METHOD_NOT_ALLOWED: 405,
-    Code.MEDIA_TYPE: 415,
-    Code.CONFLICT: 409,
-    Code.RESOURCE_EXHAUSTED: 429,
-    Code.UNAVAILABLE: 503,
-    Code.DEADLINE_EXCEEDED: 504,
-    Code.UNSUPPORTED: 501,
-    Code.DECLINED: 422,
-    Code.MODEL_FAILED: 500,
-    Code.INTERNAL: 500,
-    Code.SETUP: 500,
-}
-"""Every error code as this protocol's status; the body is `{"error": text, ...}`."""
-
-_EXACT = {"FRL-1104": 431, "FRL-1106": 414, "FRL-1602": 408}
-"""Errors for which HTTP has a status of its own."""
-
 
 def error_reply(error: FairleadError) -> Reply:
     """The protocol's error shape, with our stable code and id beside it."""
-    text = error.what
-    if error.where:
-        text += f" ({error.where})"
-    if error.fix:
-        text += f". {error.fix}"
-    body = {"error": text, "code": error.name, "id": error.id}
-    status = _EXACT.get(error.id) or STATUS[error.code]
-    return Reply(status, json.dumps(body).encode(), headers=headers_of(error))
+    body = {"error": words_of(error), "code": error.name, "id": error.id}
+    return Reply(status_of(error), json.dumps(body).encode(), headers=headers_of(error))
 
 
 _MODEL = "/v2/models/{model}"

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from fairlead.core.call import Call, Channel, Route
 from fairlead.core.errors import FairleadError
-from fairlead.wires.grpc_status import error_reply, words_of
+from fairlead.wires.grpc_status import error_reply
+from fairlead.wires.http_errors import words_of
 from fairlead.wires.oip_model import EMPTY_FINAL
 from fairlead.wires.protos.wire import field, fields
 

@@ -9,12 +9,10 @@ from fairlead.core.access import Caller
 from fairlead.core.call import Call, Head, Reply, Route
 from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
-    AddressNotFound,
     BadParameter,
     DuplicateName,
     FairleadError,
     MalformedBody,
-    MethodNotAllowed,
     MissingField,
     ModelNotFound,
     SignatureUnknown,
@@ -31,8 +29,8 @@ from fairlead.serving.array_json import most_rows
 from fairlead.serving.control import Control
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import LATEST, Registry, Served
+from fairlead.wires.grpc_service import GrpcService, parsed, question
 from fairlead.wires.grpc_status import error_reply, ok
-from fairlead.wires.oip_grpc import parsed
 from fairlead.wires.predictions import PredictionsModel, predictions_model
 from fairlead.wires.protos.pool import message, methods
 from fairlead.wires.tfs_examples import SCORES, VALUE, examples_output, merged
@@ -44,10 +42,9 @@ MODELS = "tensorflow.serving.ModelService"
 _ROLES = {"Classify": SCORES, "Regress": VALUE}
 _FIELD = "signature_def"
 _TYPES = "type.googleapis.com/"
-_ROUTES_KEPT = 1024
 
 
-class TfsGrpc:
+class TfsGrpc(GrpcService):
     """The methods of both services. control: loads and unloads models; None where none does."""
 
     addresses = tuple(
@@ -61,62 +58,46 @@ class TfsGrpc:
         self._derive = predictions_model(limits)
         self._limits = limits
         predictions, models = f"/{PREDICTIONS}/", f"/{MODELS}/"
-        self._routes: dict[str, Route] = {
-            predictions + "Predict": self._named(PREDICTIONS, "Predict", decode=self._predict),
-            predictions + "Classify": self._named(
-                PREDICTIONS, "Classify", decode=self._of_examples("Classify")
-            ),
-            predictions + "Regress": self._named(
-                PREDICTIONS, "Regress", decode=self._of_examples("Regress")
-            ),
+        routes: dict[str, Route] = {
+            predictions + "Predict": self._predicted("Predict", self._predict),
+            predictions + "Classify": self._predicted("Classify", self._of_examples("Classify")),
+            predictions + "Regress": self._predicted("Regress", self._of_examples("Regress")),
             predictions + "MultiInference": Route("predict", error_reply, resolve=self._first_task),
-            predictions + "GetModelMetadata": self._named(
-                PREDICTIONS, "GetModelMetadata", tell=self._metadata
+            predictions + "GetModelMetadata": self._told(
+                PREDICTIONS, "GetModelMetadata", self._metadata
             ),
-            models + "GetModelStatus": self._named(MODELS, "GetModelStatus", tell=self._status),
+            models + "GetModelStatus": self._told(MODELS, "GetModelStatus", self._status),
             models + "HandleReloadConfigRequest": Route(
                 "admin:models", error_reply, ask=TfsReload(registry, control).ask
             ),
         }
+        super().__init__(("/tensorflow.serving.",), routes)
 
-    def owns(self, path: str) -> bool:
-        """The methods of these services and of those that are not served."""
-        return path.startswith("/tensorflow.serving.")
-
-    def error(self, error: FairleadError) -> Reply:
-        """The wire's error table."""
-        return error_reply(error)
-
-    def route(self, method: str, path: str) -> Route | None:
-        """The route for a method. Raises AddressNotFound, MethodNotAllowed."""
-        if not self.owns(path):
-            return None
-        if method != "POST":
-            raise MethodNotAllowed(method, ["POST"])
-        if path not in self._routes:
-            raise AddressNotFound("there is no such method here")
-        return self._routes[path]
-
-    def _named(
-        self,
-        service: str,
-        name: str,
-        decode: Callable[[Call, Head, bytes], None] | None = None,
-        tell: Callable[[Any, str, int], Any] | None = None,
-    ) -> Route:
-        """A method about the model that its request names."""
-        takes = methods(service)[name][0]
+    def _predicted(self, name: str, fill: Callable[[Call, Any], None]) -> Route:
+        """A prediction of the model that its request names; `fill` makes a call of the request."""
+        takes = methods(PREDICTIONS)[name][0]
 
         def resolve(head: Head, body: bytes) -> Route:
             asked = parsed(takes, body)
             model, version = self._model(asked.model_spec)
-            if decode is not None:
-                return Route("predict", error_reply, decode=decode, model=model, version=version)
-            assert tell is not None
-            told = tell
+
+            def decode(call: Call, head: Head, body: bytes) -> None:
+                fill(call, asked)
+
+            return Route("predict", error_reply, decode=decode, model=model, version=version)
+
+        return Route("predict", error_reply, resolve=resolve)
+
+    def _told(self, service: str, name: str, tell: Callable[[Any, str, int], Any]) -> Route:
+        """What is told of the model that its request names."""
+        takes = methods(service)[name][0]
+
+        def resolve(head: Head, body: bytes) -> Route:
+            asked = question(takes, body)
+            model, version = self._model(asked.model_spec)
 
             def answer(head: Head, body: bytes, caller: Caller) -> Reply:
-                return ok(told(asked, model, version))
+                return ok(tell(asked, model, version))
 
             return Route("predict", error_reply, answer=answer, model=model, version=version)
 
@@ -160,9 +141,8 @@ class TfsGrpc:
 
     # --- predictions --------------------------------------------------------------------------
 
-    def _predict(self, call: Call, head: Head, body: bytes) -> None:
+    def _predict(self, call: Call, asked: Any) -> None:
         model = call.lease.derived("predictions", self._derive)
-        asked = parsed(methods(PREDICTIONS)["Predict"][0], body)
         _check_signature(asked.model_spec)
         try:
             specs = model.specs({n: t.dtype == NUMBERS["BYTES"] for n, t in asked.inputs.items()})
@@ -181,16 +161,13 @@ class TfsGrpc:
         except FairleadError as error:
             raise discreet(call.lease.private, error) from None
 
-    def _of_examples(self, kind: str) -> Callable[[Call, Head, bytes], None]:
-        takes = methods(PREDICTIONS)[kind][0]
+    def _of_examples(self, kind: str) -> Callable[[Call, Any], None]:
+        def fill(call: Call, asked: Any) -> None:
+            self._fill_examples(call, asked.model_spec, asked.input, kind, False)
 
-        def decode(call: Call, head: Head, body: bytes) -> None:
-            asked = parsed(takes, body)
-            self._decode_examples(call, asked.model_spec, asked.input, kind, False)
+        return fill
 
-        return decode
-
-    def _decode_examples(self, call: Call, spec: Any, given: Any, kind: str, many: bool) -> None:
+    def _fill_examples(self, call: Call, spec: Any, given: Any, kind: str, many: bool) -> None:
         """Fills a call from examples. many: it is one of several tasks."""
         _check_signature(spec)
         model = call.lease.derived("predictions", self._derive)
@@ -217,7 +194,7 @@ class TfsGrpc:
         model, version = self._model(task.model_spec)
 
         def decode(call: Call, head: Head, body: bytes) -> None:
-            self._decode_examples(call, task.model_spec, asked.input, kind, True)
+            self._fill_examples(call, task.model_spec, asked.input, kind, True)
 
         return Route("predict", error_reply, decode=decode, model=model, version=version)
 

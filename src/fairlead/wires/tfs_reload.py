@@ -21,8 +21,8 @@ from fairlead.core.errors import (
 from fairlead.core.package import is_name
 from fairlead.serving.control import Control
 from fairlead.serving.registry import DRAINING, FAILED, UNLOADED, Registry
+from fairlead.wires.grpc_service import question
 from fairlead.wires.grpc_status import error_reply, ok
-from fairlead.wires.oip_grpc import parsed
 from fairlead.wires.protos.pool import methods
 from fairlead.wires.tfs_facts import STABLE
 
@@ -45,7 +45,7 @@ class TfsReload:
         Nothing is ended when something cannot be loaded.
         """
         takes, gives = methods(_SERVICE)[_METHOD]
-        names = listed_models(parsed(takes, body))
+        names = listed_models(question(takes, body))
         control = self._control
         if control is None:
             raise Unsupported("models are not loaded while this server runs")

@@ -30,33 +30,13 @@ from fairlead.serving.admission import known_models
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import LATEST, Registry, Served
 from fairlead.wires.cloudevents import EventEncoder, Mode, opened
-from fairlead.wires.grpc_status import words_of
-from fairlead.wires.http_headers import headers_of
+from fairlead.wires.http_errors import headers_of, status_of, words_of
 from fairlead.wires.predictions import Form, PredictionsModel, predictions_model
 from fairlead.wires.tfs_examples import ClassifyEncoder, RegressEncoder, rows_of_examples
 from fairlead.wires.tfs_facts import SIGNATURE, STABLE, signature_def, status_of_model
 
-STATUS: dict[Code, int] = {
-    Code.INVALID_ARGUMENT: 400,
-    Code.OUT_OF_SIZE: 413,
-    Code.UNAUTHENTICATED: 401,
-    Code.PERMISSION_DENIED: 403,
-    Code.NOT_FOUND: 404,
-    Code.METHOD_NOT_ALLOWED: 400,
-    Code.MEDIA_TYPE: 415,
-    Code.CONFLICT: 409,
-    Code.RESOURCE_EXHAUSTED: 429,
-    Code.UNAVAILABLE: 503,
-    Code.DEADLINE_EXCEEDED: 504,
-    Code.UNSUPPORTED: 501,
-    Code.DECLINED: 422,
-    Code.MODEL_FAILED: 500,
-    Code.INTERNAL: 500,
-    Code.SETUP: 500,
-}
-"""Every error code as this protocol's status; the body is `{"error": text}`."""
-
-_EXACT = {"FRL-1104": 431, "FRL-1106": 414, "FRL-1602": 408}
+_NO_METHOD = 400
+"""TensorFlow Serving has no 405."""
 _PATH = re.compile(
     r"/v1/models/([^/:]+)(?:/(versions|labels)/([^/:]+))?(?:/(metadata)|:(\w+))?\Z", re.I
 )
@@ -65,7 +45,7 @@ _MODEL = "/v1/models/{model}"
 
 def error_reply(error: FairleadError) -> Reply:
     """The protocol's error shape."""
-    status = _EXACT.get(error.id) or STATUS[error.code]
+    status = _NO_METHOD if error.code is Code.METHOD_NOT_ALLOWED else status_of(error)
     body = {"error": words_of(error), "code": error.name, "id": error.id}
     return Reply(status, json.dumps(body).encode(), headers=headers_of(error))
 
