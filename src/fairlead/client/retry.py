@@ -11,6 +11,8 @@ import random
 from dataclasses import dataclass
 from threading import Lock
 
+from fairlead.client.talk import Deadline, Refusal
+
 _FIRST_S, _LONGEST_S = 0.1, 10.0
 
 
@@ -58,3 +60,22 @@ class Budget:
                 return False
             self._left -= 1
             return True
+
+
+class Tries:
+    """The tries of one request."""
+
+    def __init__(self, retries: Retries, budget: Budget, deadline: Deadline) -> None:
+        budget.request()
+        self._retries, self._budget, self._deadline = retries, budget, deadline
+        self._made = 0
+
+    def pause_s(self, refusal: Refusal) -> float:
+        """Seconds to wait before the next try. Raises the refusal's error when there is none."""
+        self._made += 1
+        error, after = refusal
+        pause = self._retries.wait_s(self._made, after)
+        hopeless = self._made >= self._retries.attempts or pause > self._deadline.left_s
+        if hopeless or not self._budget.spend():
+            raise error
+        return pause

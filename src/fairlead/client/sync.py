@@ -11,9 +11,8 @@ import httpx
 
 from fairlead.client import talk
 from fairlead.client.answer import Predictions
-from fairlead.client.retry import Budget, Retries
+from fairlead.client.retry import Budget, Retries, Tries
 from fairlead.client.rows import pieces, rows_of
-from fairlead.core.errors import FairleadError, ServerUnreachable
 
 
 class Client:
@@ -115,39 +114,17 @@ class Client:
         self, method: str, path: str, body: bytes | None, deadline: talk.Deadline
     ) -> httpx.Response:
         """An answer, after as many tries as are allowed. Raises ServerUnreachable."""
-        self._budget.request()
-        attempt = 1
+        tries = Tries(self._retries, self._budget, deadline)
         while True:
             left = deadline.left_s
-            headers = {"x-request-timeout": str(max(1, int(left * 1000)))}
-            if body is not None:
-                headers["content-type"] = "application/json"
-            wait = self._attempt(method, path, body, headers, left)
-            if isinstance(wait, httpx.Response):
-                return wait
-            error, after = wait
-            pause = self._retries.wait_s(attempt, after)
-            attempt += 1
-            hopeless = attempt > self._retries.attempts or pause > deadline.left_s
-            if hopeless or not self._budget.spend():
-                raise error
-            time.sleep(pause)
-
-    def _attempt(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str], left: float
-    ) -> httpx.Response | tuple[FairleadError, float | None]:
-        """One try: its answer, or why there is none and how long the server asks to wait.
-
-        Raises what is not tried again.
-        """
-        try:
-            answer = self._http.request(method, path, content=body, headers=headers, timeout=left)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            return ServerUnreachable(f"{self.url} cannot be reached: {error}"), None
-        except httpx.TransportError as error:
-            raise ServerUnreachable(
-                f"the answer of {self.url} did not come: {type(error).__name__}",
-                fix="It may have been made: try again only if that does no harm",
-            ) from None
-        refused = talk.refusal(answer.status_code, answer.headers, answer.content)
-        return answer if refused is None else refused
+            headers = talk.request_headers(body, left)
+            try:
+                answer = self._http.request(
+                    method, path, content=body, headers=headers, timeout=left
+                )
+                refusal = talk.refusal(answer.status_code, answer.headers, answer.content)
+                if refusal is None:
+                    return answer
+            except httpx.TransportError as error:
+                refusal = talk.unanswered(self.url, error)
+            time.sleep(tries.pause_s(refusal))

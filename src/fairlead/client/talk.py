@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
+import httpx
+
 from fairlead.client.answer import Predictions
 from fairlead.core.clock import now
 from fairlead.core.errors import (
@@ -17,10 +19,14 @@ from fairlead.core.errors import (
     DeadlineExceeded,
     FairleadError,
     Internal,
+    ServerUnreachable,
 )
 
 _URL = re.compile(r"https?://[^\s/]+(/[^\s?#]*)?\Z")
 _AGAIN = (429, 503)
+Refusal = tuple[FairleadError, float | None]
+"""Why a request was surely not done, and the seconds that the server asks to wait, if it says."""
+
 USAGE_ID = "fairlead-usage-id"
 ROWS_A_REQUEST = 1000
 """Rows that go into one request unless the model takes fewer."""
@@ -106,13 +112,24 @@ def error_of(status: int, headers: Mapping[str, str], value: Any) -> FairleadErr
     return error
 
 
-def refusal(
-    status: int, headers: Mapping[str, str], body: bytes
-) -> tuple[FairleadError, float | None] | None:
-    """Why a server did not take a request, and the seconds that it asks to wait, if it says.
+def request_headers(body: bytes | None, left_s: float) -> dict[str, str]:
+    """The headers of one try; left_s: seconds that its caller still waits."""
+    headers = {"x-request-timeout": str(max(1, int(left_s * 1000)))}
+    return headers if body is None else headers | {"content-type": "application/json"}
 
-    None for any other answer, which is not asked for again.
-    """
+
+def unanswered(url: str, error: httpx.TransportError) -> Refusal:
+    """Why a try had no answer. Raises ServerUnreachable where it may have been done."""
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+        return ServerUnreachable(f"{url} cannot be reached: {error}"), None
+    raise ServerUnreachable(
+        f"the answer of {url} did not come: {type(error).__name__}",
+        fix="It may have been made: try again only if that does no harm",
+    ) from None
+
+
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal | None:
+    """Why a server did not take a request; None for any other answer, which is the last word."""
     if status not in _AGAIN:
         return None
     try:

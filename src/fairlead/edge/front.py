@@ -15,7 +15,7 @@ from fairlead.core.errors import BadRequestHead
 from fairlead.edge.http1 import Http1
 from fairlead.edge.http2 import Http2
 from fairlead.edge.http2_frames import PREFACE
-from fairlead.edge.service import HttpService
+from fairlead.edge.service import HttpService, peer_of
 
 HTTP2, HTTP1 = "h2", "http/1.1"
 """What the two are called in a TLS handshake."""
@@ -45,8 +45,7 @@ class Front(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self.seen = now()
-        peer: Any = transport.get_extra_info("peername")
-        self.peer = Peer(str(peer[0]) if peer.__class__ is tuple else "")
+        self.peer = peer_of(transport)
         if not self._service.connected(self):
             transport.close()
 

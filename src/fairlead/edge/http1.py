@@ -21,7 +21,7 @@ from fairlead.core.errors import BadRequestHead, BodyTooLarge, FairleadError, Re
 from fairlead.edge.chunked import Chunked
 from fairlead.edge.heads import REQUEST_ID, HeadParts, is_request_id, make_head, read_wishes
 from fairlead.edge.plain import Plain, dress, malformed, with_id
-from fairlead.edge.service import SUBJECT, HttpService
+from fairlead.edge.service import HttpService, peer_of
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MOST_PIPELINED = 128
@@ -60,9 +60,7 @@ class Http1(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self.seen = now()
-        peer: Any = transport.get_extra_info("peername")
-        subject = transport.get_extra_info(SUBJECT, "")
-        self.peer = Peer(str(peer[0]) if peer.__class__ is tuple else "", subject)
+        self.peer = peer_of(transport)
         if not self._service.connected(self):
             transport.close()
 

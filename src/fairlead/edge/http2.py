@@ -21,7 +21,7 @@ from fairlead.edge.http2_reader import MOST_FRAME, FrameReader
 from fairlead.edge.http2_stream import WINDOW, Exchange, GrpcChannel, about
 from fairlead.edge.http2_writer import Writer
 from fairlead.edge.plain import dress, with_id
-from fairlead.edge.service import SUBJECT, HttpService
+from fairlead.edge.service import HttpService, peer_of
 
 _MOST_STREAMS = 256
 _CONNECTION_WINDOW = 16 << 20
@@ -55,9 +55,7 @@ class Http2(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self.seen = now()
-        peer: Any = transport.get_extra_info("peername")
-        subject = transport.get_extra_info(SUBJECT, "")
-        self.peer = Peer(str(peer[0]) if peer.__class__ is tuple else "", subject)
+        self.peer = peer_of(transport)
         self._writer = Writer(transport, self._streams)
         if not self._service.connected(self):
             transport.close()

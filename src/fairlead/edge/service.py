@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 
 from fairlead.core.access import NOBODY, Caller
 from fairlead.core.call import PUBLIC, Call, Head, Peer, Reply, Route
@@ -28,6 +29,13 @@ _LOOPBACK = re.compile(r"127\.|::1\Z|\Z")
 _REASONS = {s.value: s.phrase for s in HTTPStatus}
 SUBJECT = "subject"
 """What a transport is asked for by who wants to know whom a client certificate names."""
+
+
+def peer_of(transport: asyncio.BaseTransport) -> Peer:
+    """Who is at the other end of a connection."""
+    address: Any = transport.get_extra_info("peername")
+    subject: str = transport.get_extra_info(SUBJECT, "")
+    return Peer(str(address[0]) if address.__class__ is tuple else "", subject)
 
 
 class Path(Protocol):

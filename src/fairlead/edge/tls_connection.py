@@ -17,7 +17,7 @@ from fairlead.core.call import Peer
 from fairlead.core.clock import now
 from fairlead.core.errors import HandshakeFailed
 from fairlead.edge.certificates import subject
-from fairlead.edge.service import SUBJECT, HttpService
+from fairlead.edge.service import SUBJECT, HttpService, peer_of
 
 _PIECE = 256 << 10
 _RECORD = 16 << 10
@@ -70,8 +70,7 @@ class TlsConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self.seen = now()
-        peer: Any = transport.get_extra_info("peername")
-        self.peer = Peer(str(peer[0]) if peer.__class__ is tuple else "")
+        self.peer = peer_of(transport)
         if not self._service.connected(self):
             self._transport.abort()
 

@@ -20,7 +20,8 @@ from fairlead.core.errors import (
     ShapeInvalid,
     TextInvalid,
 )
-from fairlead.core.tensor import DType, element_count
+from fairlead.core.signature import TensorSpec
+from fairlead.core.tensor import DType, Tensor, element_count
 
 _REFUSALS = (struct.error, OverflowError, TypeError)
 
@@ -61,6 +62,22 @@ def pack(
         if list in {*map(type, data)}:
             data = _flatten(data, shape, where)
         return _carefully(dtype, shape, data, missing, where)
+
+
+def packed(
+    spec: TensorSpec, shape: Sequence[int], data: list[Any], where: str | None = None
+) -> Tensor:
+    """An input made of JSON values that may be anything, as `pack` says; where: else its name."""
+    content = pack(
+        spec.dtype,
+        shape,
+        element_count(shape),
+        data,
+        booleans=True,
+        missing=spec.missing,
+        where=spec.name if where is None else where,
+    )
+    return Tensor(spec.dtype, tuple(shape), content)
 
 
 def _carefully(

@@ -20,8 +20,8 @@ from fairlead.core.errors import (
     UnknownName,
 )
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import Tensor, element_count
-from fairlead.inputs.elements import pack
+from fairlead.core.tensor import Tensor
+from fairlead.inputs.elements import packed
 from fairlead.inputs.rows import listed, tensors_of
 
 _BINARY = "b64"
@@ -125,16 +125,7 @@ def _tensor(spec: TensorSpec, value: Any) -> Tensor:
     data: list[Any] = value if value.__class__ is list else [value]
     if spec.dtype.is_text:
         data = _texts(data, spec.name)
-    packed = pack(
-        spec.dtype,
-        shape,
-        element_count(shape),
-        data,
-        booleans=True,
-        missing=spec.missing,
-        where=spec.name,
-    )
-    return Tensor(spec.dtype, tuple(shape), packed)
+    return packed(spec, shape, data)
 
 
 def _shape(value: Any) -> list[int]:

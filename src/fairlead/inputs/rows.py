@@ -26,8 +26,8 @@ from fairlead.core.errors import (
     UnknownName,
 )
 from fairlead.core.signature import Column, Signature, TensorSpec
-from fairlead.core.tensor import DType, Tensor, element_count
-from fairlead.inputs.elements import pack
+from fairlead.core.tensor import DType, Tensor
+from fairlead.inputs.elements import pack, packed
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+\Z", re.ASCII)
@@ -174,31 +174,18 @@ def _whole_inputs(rows: Sequence[Any], inputs: Sequence[TensorSpec]) -> list[Ten
         data = [row[spec.name] if row.__class__ is dict else row for row in rows]
         shape = _shape_of(spec, data)
         try:
-            packed = _pack_whole(spec, shape, data)
+            found.append(packed(spec, shape, data, f"input {spec.name!r}"))
         except FairleadError:
             for number, cell in enumerate(data):
                 _check_whole(spec, shape, cell, number)
             raise
-        found.append(Tensor(spec.dtype, shape, packed))
     return found
-
-
-def _pack_whole(spec: TensorSpec, shape: tuple[int, ...], data: list[Any]) -> bytes | list[str]:
-    return pack(
-        spec.dtype,
-        shape,
-        element_count(shape),
-        data,
-        booleans=True,
-        missing=spec.missing,
-        where=f"input {spec.name!r}",
-    )
 
 
 def _check_whole(spec: TensorSpec, shape: tuple[int, ...], cell: Any, row: int) -> None:
     """Raises the error of this row's tensor, if it has one, naming the row."""
     try:
-        _pack_whole(spec, (1, *shape[1:]), [cell])
+        packed(spec, (1, *shape[1:]), [cell], f"input {spec.name!r}")
     except FairleadError as error:
         place = f"row {row}, input {spec.name!r}"
         raise type(error)(

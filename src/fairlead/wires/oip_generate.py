@@ -25,7 +25,7 @@ from fairlead.core.errors import (
 from fairlead.core.limits import BodyLimits
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor, element_count
-from fairlead.inputs.elements import pack
+from fairlead.inputs.elements import packed
 from fairlead.inputs.rows import listed
 from fairlead.inputs.strict_json import check_unique, parse
 from fairlead.serving.array_json import most_rows, too_large
@@ -162,16 +162,7 @@ def _tensor(position: int, spec: TensorSpec, value: Any) -> tuple[int, Tensor]:
         shape[free[-1]] = count // inner
     elif not count:
         raise MissingField(f"input {spec.name!r} is a value or a list of values", where=spec.name)
-    packed = pack(
-        spec.dtype,
-        shape,
-        element_count(shape),
-        data,
-        booleans=True,
-        missing=spec.missing,
-        where=spec.name,
-    )
-    return position, Tensor(spec.dtype, tuple(shape), packed)
+    return position, packed(spec, shape, data)
 
 
 class EventStream:
