@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -99,11 +101,28 @@ def test_grpc_listens_where_that_is_wanted(folder, where):
     )
 
 
+@contextmanager
+def two_ports() -> Iterator[int]:
+    """A port that is taken, the one below it being free.
+
+    Both are below those that are given to whom asks for any, so that no test beside takes them.
+    """
+    for above in random.sample(range(20_001, 30_000), 100):
+        with closing(socket.socket()) as below, closing(socket.socket()) as taken:
+            try:
+                below.bind(("127.0.0.1", above - 1))
+                taken.bind(("127.0.0.1", above))
+            except OSError:
+                continue
+            taken.listen()
+            below.close()
+            yield above
+            return
+    raise AssertionError("no two free ports were found")
+
+
 def test_a_port_beside_ours_that_is_taken_leaves_grpc_to_our_own(folder):
-    with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        above = taken.getsockname()[1]
+    with two_ports() as above:
         words = ["models", "--port", str(above - 1), "--workers", "1", "--admin", "off"]
         server = start(folder, *words)
         assert server.stdout
