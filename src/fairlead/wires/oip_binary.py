@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fairlead.core.call import Call, Reply
@@ -18,11 +18,9 @@ from fairlead.core.preparation import PICTURE
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor
 from fairlead.inputs.raw import packed_texts, raw_tensor
-from fairlead.serving.array_json import flat, most_rows, too_large
-from fairlead.serving.deciding import said
-from fairlead.wires.oip_classes import classified, framed
-from fairlead.wires.oip_decisions import ADDED
+from fairlead.serving.array_json import flat, too_large
 from fairlead.wires.oip_model import OipModel, Wanted
+from fairlead.wires.oip_outputs import OutputsEncoder
 
 HEADER = "inference-header-content-length"
 MEDIA_TYPE = "application/octet-stream"
@@ -32,6 +30,7 @@ VENDOR = re.compile(
 )
 _COPIED = 64 << 10
 """Bytes of an output up to which it is copied into the answer; a larger one is sent as it is."""
+_ROWS_KEPT = 64
 
 
 def json_size(headers: Mapping[str, str], size: int) -> int:
@@ -56,6 +55,7 @@ class Blobs:
     def __init__(self, body: bytes, start: int) -> None:
         self._body = memoryview(body)
         self._at = start
+        self.places: list[tuple[int, int]] = []
 
     def next(self, spec: TensorSpec, shape: tuple[int, ...], count: int, parameters: Any) -> Tensor:
         """The next input. Raises MissingField, Unsupported, MalformedBody, what raw_tensor does."""
@@ -76,6 +76,7 @@ class Blobs:
                 where=spec.name,
             )
         piece = self._body[self._at : self._at + size]
+        self.places.append((self._at, self._at + size))
         self._at += size
         binary = spec.role == PICTURE
         return raw_tensor(spec.dtype, shape, count, piece, spec.name, binary=binary)
@@ -128,76 +129,87 @@ def _fill(shape: list[int], spec: TensorSpec, size: int) -> int:
     return count
 
 
-class BinaryEncoder:
+class BinaryEncoder(OutputsEncoder):
     """Writes answers of which some outputs come as bytes, for one choice of outputs."""
 
     def __init__(self, model: OipModel, wanted: Wanted) -> None:
+        super().__init__(model, wanted)
         package = model.served.package
-        self.outputs = wanted.outputs
-        self.decides = "decision" in wanted.added
-        self.specs = [package.signature.outputs[i] for i in wanted.outputs]
-        self._most = model.limits.answer
-        self.most_rows = most_rows(package.limits.max_rows, self.specs, self._most)
-        self._wanted = wanted
-        self._classes = wanted.classes if any(wanted.classes) else ()
-        self._batched = package.signature.batched
-        written = [*framed(self.specs, wanted.classes), *(ADDED[name] for name in wanted.added)]
-        self._written = written
+        self._binary = wanted.binary
         self._start = (
             f'{{"model_name":"{package.name}","model_version":"{package.version}",'.encode()
         )
         self._heads = [
             f'{{"name":{json.dumps(spec.name)},"datatype":"{spec.dtype}","shape":['.encode()
-            for spec in written
+            for spec in self._written
         ]
+        plain = all(wanted.binary) and all(spec.dtype.itemsize for spec in self._written)
+        self._known: dict[int, bytes] | None = {} if plain and self._fixed else None
 
     def encode(
         self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
     ) -> None:
         """Sets payload, tail and reply of every call. Raises AnswerTooLarge."""
-        if self._classes:
-            outputs = classified(outputs, self.specs, self._classes)
-        if self._wanted.added and verdicts is not None:
-            outputs = [*outputs, *[said(name, verdicts) for name in self._wanted.added]]
+        outputs = self._chosen(outputs, verdicts)
         if len(calls) == 1:
-            self._write(calls[0], outputs)
+            blobs = [raw_bytes(s, a) for s, a in self._sent(outputs)]
+            self._write(calls[0], outputs, blobs)
             return
+        cuts = [cutter(s, a) for s, a in self._sent(outputs)]
         start = 0
         for call in calls:
             stop = start + call.rows
-            self._write(call, [array[start:stop] for array in outputs])
+            blobs = [cut(start, stop) for cut in cuts]
+            self._write(call, [array[start:stop] for array in outputs], blobs)
             start = stop
 
-    def _write(self, call: Call, outputs: Sequence[Array]) -> None:
-        parts: list[bytes] = []
-        blobs: list[bytes | memoryview] = []
-        size = 0
-        for head, spec, array, binary in zip(
-            self._heads, self._written, outputs, self._wanted.binary, strict=True
-        ):
-            shape = ",".join(map(str, array.shape)).encode()
-            if binary:
-                blob = raw_bytes(spec, array)
-                parts.append(
-                    b'%b%b],"parameters":{"binary_data_size":%d}}' % (head, shape, len(blob))
-                )
-                blobs.append(blob)
-                size += len(blob)
-            else:
-                parts.append(b'%b%b],"data":[%b]}' % (head, shape, flat(array, self._most)))
+    def _sent(self, outputs: Sequence[Array]) -> list[tuple[TensorSpec, Array]]:
+        """The outputs that come as bytes."""
+        each = zip(self._written, outputs, self._binary, strict=True)
+        return [(spec, array) for spec, array, binary in each if binary]
+
+    def _write(
+        self, call: Call, outputs: Sequence[Array], blobs: Sequence[bytes | memoryview]
+    ) -> None:
+        size = sum(map(len, blobs))
         identity = b"" if call.note is None else b'"id":%b,' % call.note
-        text = b'%b%b"outputs":[%b]}' % (self._start, identity, b",".join(parts))
+        text = b"%b%b%b" % (self._start, identity, self._about(call.rows, outputs, blobs))
         if size + len(text) > self._most:
             raise too_large(self._most)
         if not size:
             call.payload = text
             return
-        headers = ((HEADER, str(len(text))),)
         if size <= _COPIED:
             call.payload = b"".join((text, *blobs))
         else:
             call.payload, call.tail = text, blobs
-        call.reply = Reply(200, call.payload, MEDIA_TYPE, headers)
+        call.reply = Reply(200, call.payload, MEDIA_TYPE, ((HEADER, str(len(text))),))
+
+    def _about(
+        self, rows: int, outputs: Sequence[Array], blobs: Sequence[bytes | memoryview]
+    ) -> bytes:
+        """What the JSON says of the outputs; where all come as bytes, rows alone decide it."""
+        known = self._known
+        if known is None:
+            return self._described(outputs, blobs)
+        found = known.get(rows)
+        if found is None:
+            if len(known) >= _ROWS_KEPT:
+                known.clear()
+            found = known[rows] = self._described(outputs, blobs)
+        return found
+
+    def _described(self, outputs: Sequence[Array], blobs: Sequence[bytes | memoryview]) -> bytes:
+        parts: list[bytes] = []
+        sizes = iter(map(len, blobs))
+        for head, array, binary in zip(self._heads, outputs, self._binary, strict=True):
+            shape = ",".join(map(str, array.shape)).encode()
+            if binary:
+                about = b'%b%b],"parameters":{"binary_data_size":%d}}'
+                parts.append(about % (head, shape, next(sizes)))
+            else:
+                parts.append(b'%b%b],"data":[%b]}' % (head, shape, flat(array, self._most)))
+        return b'"outputs":[%b]}' % b",".join(parts)
 
 
 def raw_bytes(spec: TensorSpec, array: Array) -> bytes | memoryview:
@@ -208,3 +220,20 @@ def raw_bytes(spec: TensorSpec, array: Array) -> bytes | memoryview:
     if array.nbytes <= _COPIED or not array.flags.c_contiguous:
         return array.tobytes()
     return array.reshape(-1).view("u1").data
+
+
+def cutter(spec: TensorSpec, array: Array) -> Callable[[int, int], bytes | memoryview]:
+    """Cuts the rows of an output out as bytes."""
+    if spec.dtype.is_text:
+
+        def texts(start: int, stop: int) -> bytes | memoryview:
+            return raw_bytes(spec, array[start:stop])
+
+        return texts
+    whole = array.tobytes()
+    size = len(whole) // max(1, len(array))
+
+    def numbers(start: int, stop: int) -> bytes:
+        return whole[start * size : stop * size]
+
+    return numbers

@@ -19,16 +19,15 @@ from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor
 from fairlead.inputs.elements import pack
 from fairlead.inputs.strict_json import check_unique, parse
-from fairlead.serving.array_json import flat, most_rows, too_large
+from fairlead.serving.array_json import flat, too_large
 from fairlead.serving.array_json import rows as text_rows
-from fairlead.serving.deciding import said
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import Served
 from fairlead.wires import oip_binary
-from fairlead.wires.oip_classes import classified, framed
-from fairlead.wires.oip_decisions import ADDED
 from fairlead.wires.oip_known import KnownForms
+from fairlead.wires.oip_known_bytes import KnownBytes
 from fairlead.wires.oip_model import Asked, OipModel, Wanted, check_parameters
+from fairlead.wires.oip_outputs import OutputsEncoder
 
 _NOTHING: dict[str, Any] = {}
 
@@ -38,7 +37,7 @@ class JsonModel(OipModel):
 
     def __init__(self, served: Served, limits: BodyLimits) -> None:
         super().__init__(served, limits)
-        self.known = KnownForms(limits)
+        self.known, self.known_bytes = KnownForms(limits), KnownBytes()
         self.as_json: OipEncoder = self.encoder(OipEncoder, self.every(False))
 
     def chosen(self, wanted: Wanted) -> Any:
@@ -71,9 +70,9 @@ def _decode(call: Call, body: bytes, model: JsonModel, size: int) -> None:
 
     Raises the FairleadError that says what is wrong.
     """
-    text = body if size < 0 else body[:size]
-    if size < 0 and model.known.fill(call, body):
+    if model.known.fill(call, body) if size < 0 else model.known_bytes.fill(call, body, size):
         return
+    text = body if size < 0 else body[:size]
     request = parse(text, model.limits)
     if request.__class__ is not dict:
         raise MalformedBody("the body must be a JSON object with `inputs`")
@@ -91,8 +90,15 @@ def _decode(call: Call, body: bytes, model: JsonModel, size: int) -> None:
     blobs.check_end()
     single = len(found) == 1 and len(model.inputs) == 1
     model.finish(call, [found[0][1]] if single else model.gathered(found))
-    if single and size < 0 and not call.parameters and call.prepare is None:
+    if size < 0 and single and not call.parameters and call.prepare is None:
         model.known.learn(call, model.inputs[inputs[0]["name"]][1], body, request)
+    elif model.fixed and _is_plain(request) and [i["name"] for i in inputs] == [*model.inputs]:
+        model.known_bytes.learn(call, body, blobs.places)
+
+
+def _is_plain(request: dict[str, Any]) -> bool:
+    """Whether a request says nothing that holds for itself alone, as a deadline does."""
+    return not request.get("parameters") or request["parameters"].keys() <= {"binary_data_output"}
 
 
 def _keys(request: dict[str, Any], inputs: list[Any]) -> int:
@@ -168,25 +174,15 @@ def _tensor(
     return position, Tensor(spec.dtype, tuple(shape), packed)
 
 
-class OipEncoder:
+class OipEncoder(OutputsEncoder):
     """Writes the answers of joined calls for one choice of outputs."""
 
     def __init__(self, model: OipModel, wanted: Wanted) -> None:
-        package, most = model.served.package, model.limits.answer
-        self.outputs = wanted.outputs
-        self.decides = "decision" in wanted.added
-        self._added = wanted.added
-        self._classes = wanted.classes if any(wanted.classes) else ()
-        self.specs = [package.signature.outputs[i] for i in wanted.outputs]
-        self.most_rows = most_rows(package.limits.max_rows, self.specs, most)
-        self._most = most
-        written = framed(self.specs, wanted.classes)
-        self._batched = package.signature.batched
-        self._fixed = self._batched and all(-1 not in spec.shape[1:] for spec in written)
+        super().__init__(model, wanted)
+        package = model.served.package
         start = f'{{"model_name":"{package.name}","model_version":"{package.version}",'.encode()
-        written += [ADDED[name] for name in wanted.added]
-        self._frames = len(written)
-        self._template = start + b'%b"outputs":[' + b",".join(map(self._frame, written)) + b"]}"
+        frames = b",".join(map(self._frame, self._written))
+        self._template = start + b'%b"outputs":[' + frames + b"]}"
         self._plain = self._one_row()
 
     def _frame(self, spec: TensorSpec) -> bytes:
@@ -201,17 +197,14 @@ class OipEncoder:
         """The template of an answer with one row and no id, which nearly all are."""
         if not self._fixed:
             return b""
-        return self._template.replace(b"%%", b"%%%%") % (b"", *[b"1", b"%b"] * self._frames)
+        return self._template.replace(b"%%", b"%%%%") % (b"", *[b"1", b"%b"] * len(self._written))
 
     def encode(
         self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
     ) -> None:
         """Sets the payload of every call. Raises AnswerTooLarge."""
         most = self._most
-        if self._classes:
-            outputs = classified(outputs, self.specs, self._classes)
-        if self._added and verdicts is not None:
-            outputs = [*outputs, *[said(name, verdicts) for name in self._added]]
+        outputs = self._chosen(outputs, verdicts)
         if len(calls) == 1:
             self._write(calls[0], [flat(array, most) for array in outputs], outputs)
             return

@@ -7,7 +7,7 @@ together from ready-made pieces.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairlead.core.call import Call, Decode, Head
@@ -28,14 +28,13 @@ from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor
 from fairlead.inputs.elements import pack
 from fairlead.inputs.raw import raw_tensor
-from fairlead.serving.array_json import most_rows, too_large
-from fairlead.serving.deciding import said
+from fairlead.serving.array_json import too_large
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import Served
-from fairlead.wires.oip_binary import raw_bytes
-from fairlead.wires.oip_classes import classified, framed
-from fairlead.wires.oip_decisions import ADDED
+from fairlead.wires.oip_binary import cutter, raw_bytes
+from fairlead.wires.oip_known_bytes import KnownBytes
 from fairlead.wires.oip_model import Asked, OipModel, Wanted, check_parameters
+from fairlead.wires.oip_outputs import OutputsEncoder
 from fairlead.wires.protos.pool import message
 from fairlead.wires.protos.wire import field, fields, varint
 
@@ -49,8 +48,6 @@ _CONTENTS = {
     "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
 }  # fmt: skip
 """Where the typed elements of each datatype stand; the others come as bytes only."""
-_FORMS_KEPT = 32
-_MOST_AROUND = 2048
 _ROWS_KEPT = 64
 _COPIED = 64 << 10
 _MOST_PARAMETERS = 64
@@ -63,35 +60,8 @@ class ProtoModel(OipModel):
 
     def __init__(self, served: Served, limits: BodyLimits) -> None:
         super().__init__(served, limits)
-        self.forms: dict[tuple[int, bytes], Form] = {}
+        self.known = KnownBytes()
         self.plain: ProtoEncoder = self.encoder(ProtoEncoder, self.every(True))
-
-
-class Form:
-    """What requests have in common that differ in the bytes of their tensors only.
-
-    places: (offset, end, what stands before it) of each tensor's bytes.
-    """
-
-    __slots__ = ("_call", "_shapes", "places")
-
-    def __init__(self, call: Call, places: list[tuple[int, int, bytes]]) -> None:
-        self._call = (call.encoder, call.group, call.rows, call.note)
-        self._shapes = [(tensor.dtype, tensor.shape) for tensor in call.inputs]
-        self.places = places
-
-    def fill(self, call: Call, body: bytes) -> bool:
-        """Whether the body is of this form; then `call` is filled from it."""
-        view = memoryview(body)
-        for start, _, before in self.places[1:]:
-            if body[start - len(before) : start] != before:
-                return False
-        call.encoder, call.group, call.rows, call.note = self._call
-        call.inputs = [
-            Tensor(dtype, shape, view[start:end])
-            for (dtype, shape), (start, end, _) in zip(self._shapes, self.places, strict=True)
-        ]
-        return True
 
 
 def infer_decoder(limits: BodyLimits) -> Decode:
@@ -112,9 +82,8 @@ def infer_decoder(limits: BodyLimits) -> Decode:
 
 def _decode(call: Call, body: bytes, model: ProtoModel) -> None:
     """Fills `call` from a request. Raises the FairleadError that says what is wrong."""
-    for (size, start), form in model.forms.items():
-        if size == len(body) and body.startswith(start) and form.fill(call, body):
-            return
+    if model.known.fill(call, body):
+        return
     rest, raws, places = _split(body)
     try:
         request: Any = message(_REQUEST).FromString(rest)
@@ -136,9 +105,12 @@ def _decode(call: Call, body: bytes, model: ProtoModel) -> None:
     else:
         call.encoder = model.plain
     model.finish(call, model.gathered(_tensors(request.inputs, raws, model)))
-    plain = all(tensor.dtype.plain for tensor in call.inputs)
-    if plain and model.fixed and not request.parameters and len(places) == len(call.inputs):
-        _learn(call, model, body, places, [i.name for i in request.inputs])
+    if (
+        model.fixed
+        and not request.parameters
+        and [i.name for i in request.inputs] == [*model.inputs]
+    ):
+        model.known.learn(call, body, places)
 
 
 def _check_named(request: Any, model: ProtoModel) -> None:
@@ -151,24 +123,6 @@ def _check_named(request: Any, model: ProtoModel) -> None:
             where="model_name",
             fix="Write the fields in the order of their numbers",
         )
-
-
-def _learn(
-    call: Call,
-    model: ProtoModel,
-    body: bytes,
-    places: list[tuple[int, int]],
-    names: Sequence[str],
-) -> None:
-    """Keeps the form of a request whose inputs came as bytes, in the order of the signature."""
-    last = places[-1][1]
-    if places[0][0] > _MOST_AROUND or last != len(body) or names != [*model.inputs]:
-        return
-    ends = [0, *(end for _, end in places)]
-    around = [(s, e, body[b:s]) for (s, e), b in zip(places, ends, strict=False)]
-    if len(model.forms) >= _FORMS_KEPT:
-        model.forms.clear()
-    model.forms[len(body), body[: places[0][0]]] = Form(call, around)
 
 
 def _split(body: bytes) -> tuple[bytes, list[memoryview], list[tuple[int, int]]]:
@@ -271,42 +225,29 @@ def _contents(contents: Any, spec: TensorSpec, shape: list[int], count: int) -> 
     return Tensor(spec.dtype, tuple(shape), packed)
 
 
-class ProtoEncoder:
+class ProtoEncoder(OutputsEncoder):
     """Writes ModelInferResponse for one choice of outputs, all of them as bytes."""
 
     def __init__(self, model: OipModel, wanted: Wanted) -> None:
+        super().__init__(model, wanted)
         package = model.served.package
-        self.outputs = wanted.outputs
-        self.decides = "decision" in wanted.added
-        self.specs = [package.signature.outputs[i] for i in wanted.outputs]
-        self._most = model.limits.answer
-        self.most_rows = most_rows(package.limits.max_rows, self.specs, self._most)
-        self._added = wanted.added
-        self._classes = wanted.classes if any(wanted.classes) else ()
-        self._batched = package.signature.batched
-        added = [ADDED[name] for name in wanted.added]
-        self._written = [*framed(self.specs, wanted.classes), *added]
         self._start = field(1, package.name.encode()) + field(2, str(package.version).encode())
         self._heads = [
             field(1, spec.name.encode()) + field(2, spec.dtype.name.encode())
             for spec in self._written
         ]
-        fixed = self._batched and all(-1 not in spec.shape[1:] for spec in self._written)
-        self._known: dict[int, bytes] | None = {} if fixed else None
+        self._known: dict[int, bytes] | None = {} if self._fixed else None
 
     def encode(
         self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
     ) -> None:
         """Sets payload and tail of every call. Raises AnswerTooLarge."""
-        if self._classes:
-            outputs = classified(outputs, self.specs, self._classes)
-        if self._added and verdicts is not None:
-            outputs = [*outputs, *[said(name, verdicts) for name in self._added]]
+        outputs = self._chosen(outputs, verdicts)
         if len(calls) == 1:
             raws = [raw_bytes(s, a) for s, a in zip(self._written, outputs, strict=True)]
             self._write(calls[0], [array.shape for array in outputs], raws)
             return
-        whole = [_rows(s, a) for s, a in zip(self._written, outputs, strict=True)]
+        whole = [cutter(s, a) for s, a in zip(self._written, outputs, strict=True)]
         start = 0
         for call in calls:
             stop = start + call.rows
@@ -352,20 +293,3 @@ class ProtoEncoder:
                 for head, shape in zip(self._heads, shapes, strict=True)
             ]
         )
-
-
-def _rows(spec: TensorSpec, array: Array) -> Callable[[int, int], bytes | memoryview]:
-    """Cuts the rows of an output out as bytes."""
-    if spec.dtype.is_text:
-
-        def texts(start: int, stop: int) -> bytes | memoryview:
-            return raw_bytes(spec, array[start:stop])
-
-        return texts
-    whole = array.tobytes()
-    size = len(whole) // max(1, len(array))
-
-    def numbers(start: int, stop: int) -> bytes:
-        return whole[start * size : stop * size]
-
-    return numbers
