@@ -18,6 +18,7 @@ from fairlead.access.origins import ORIGIN
 from fairlead.core.call import Call, Head, Peer, Reply
 from fairlead.core.clock import now
 from fairlead.core.errors import BadRequestHead, BodyTooLarge, FairleadError, RequestTimeout
+from fairlead.edge.body import Body
 from fairlead.edge.chunked import Chunked
 from fairlead.edge.heads import REQUEST_ID, HeadParts, is_request_id, make_head, read_wishes
 from fairlead.edge.plain import Plain, dress, malformed, with_id
@@ -46,7 +47,7 @@ class Http1(asyncio.Protocol):
         self._parts: HeadParts | None = None
         self._head: Head | None = None
         self._refused = False
-        self._body: list[bytes] = []
+        self._body = Body()
         self._chunks = 0
         self._arrived = 0
         self._fast = b""
@@ -150,7 +151,7 @@ class Http1(asyncio.Protocol):
         self._parts = HeadParts()
         self._head = None
         self._refused = False
-        self._body = []
+        self._body = Body()
         self._chunks = 0
         self._arrived = 0
 
@@ -215,8 +216,7 @@ class Http1(asyncio.Protocol):
         if not head.keep_alive:
             self._over = True
             self.begun = self.seen
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._body = []
+        body = self._body.take()
         if fast and head.length == len(body):
             self._service.remember(fast, head)
         self._begin(head, body, self.seen)

@@ -22,11 +22,13 @@ from fairlead.edge.router import Router
 
 _HEADS_KEPT = 1024
 _HEAD_BYTES_KEPT = 2048
+_BEGINS_KEPT = 64
 _LINGER_S = 1.0
 _QUIET_S = 0.5
 _LOOPBACK = re.compile(r"127\.|::1\Z|\Z")
 """A peer on this machine; one without an address comes over a Unix socket."""
 _REASONS = {s.value: s.phrase for s in HTTPStatus}
+_NOTHING = Reply(200, b"")
 SUBJECT = "subject"
 """What a transport is asked for by who wants to know whom a client certificate names."""
 
@@ -105,21 +107,23 @@ class HttpService:
         self.quiet = True
         self.refusals: dict[str, int] = {}
         self._log = log
-        self._writer = writer
         self._writer_bytes = writer.encode()
         self._connections: set[Connection] = set()
         self._per_peer: dict[str, int] = {}
         self._date = b""
+        self._begins: dict[tuple[Any, ...], bytes] = {}
+        self._usage_line = f"{USAGE_ID}: {writer}-".encode()
         self.ok_head = self.ok_head_told = b""
         self.tick()
 
     def tick(self) -> None:
         """Once a second: the date of the answers, and the clocks of the connections."""
         self._date = formatdate(usegmt=True).encode()
+        self._begins.clear()
         begins = (
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: "
             + self._date
-            + f"\r\n{USAGE_ID}: {self._writer}-".encode()
+            + b"\r\n%b" % self._usage_line
             + b"%x\r\ncontent-length: %d\r\n"
         )
         self.ok_head, self.ok_head_told = begins + b"\r\n", begins + b"%b\r\n"
@@ -318,19 +322,27 @@ class HttpService:
 
         usage: the call's number in the journal. told: further header lines, each with its end.
         """
-        reply = reply or Reply(200, b"")
+        reply = reply or _NOTHING
+        key = (reply.status, reply.media_type, reply.headers)
+        begin = self._begins.get(key)
+        if begin is None:
+            begin = self._begin(reply)
+            if len(self._begins) >= _BEGINS_KEPT:
+                self._begins.clear()
+            self._begins[key] = begin
+        about = b"" if usage < 0 else b"%b%x\r\n" % (self._usage_line, usage)
+        end = b"connection: close\r\n" if closing else b""
+        return b"%bcontent-length: %d\r\n%b%b%b\r\n" % (begin, size, about, end, told)
+
+    def _begin(self, reply: Reply) -> bytes:
+        """What the heads of answers alike have in common until the next tick."""
         lines = [
             f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Error')}",
             f"content-type: {reply.media_type}",
             f"date: {self._date.decode()}",
-            f"content-length: {size}",
             *(f"{name}: {value}" for name, value in reply.headers),
         ]
-        if usage >= 0:
-            lines.append(f"{USAGE_ID}: {self._writer}-{usage:x}")
-        if closing:
-            lines.append("connection: close")
-        return ("\r\n".join(lines) + "\r\n").encode("latin-1") + told + b"\r\n"
+        return ("\r\n".join(lines) + "\r\n").encode("latin-1")
 
 
 def _for_page_later(
