@@ -51,14 +51,10 @@ def execute(
     signature = served.package.signature
     encoder: Encoder = calls[0].encoder
     rows = sum(map(_rows, calls))
-    prepare = calls[0].prepare
-    if prepare is None:
-        inputs = [join([c.inputs[i] for c in calls], rows) for i in served.positions]
-    else:
-        try:
-            inputs = prepare(calls, rows)
-        except FairleadError as error:
-            return _halve(served, calls, begin, error, 0)
+    try:
+        inputs = _joined(served, calls, rows)
+    except FairleadError as error:
+        return _halve(served, calls, begin, error, 0)
     for i in served.finite:
         if not _finite(inputs[i]):
             return _retry_finite(served, calls, begin)
@@ -87,6 +83,14 @@ def execute(
     return [Answered(calls, inputs, outputs, verdicts, predicted)]
 
 
+def _joined(served: Served, calls: Sequence[Call], rows: int) -> list[Array]:
+    """The inputs of calls as the model takes them. Raises what is wrong with pictures and texts."""
+    prepare = calls[0].prepare
+    if prepare is not None:
+        return prepare(calls, rows)
+    return [join([c.inputs[i] for c in calls], rows) for i in served.positions]
+
+
 def _predicted(
     served: Served, calls: Sequence[Call], inputs: list[Array], wanted: tuple[int, ...]
 ) -> list[Array]:
@@ -109,11 +113,7 @@ def checked(served: Served, call: Call) -> tuple[list[Array], Verdicts | None]:
 
     Raises what is wrong with them.
     """
-    prepare = call.prepare
-    if prepare is None:
-        inputs = [join([call.inputs[i]], call.rows) for i in served.positions]
-    else:
-        inputs = prepare([call], call.rows)
+    inputs = _joined(served, [call], call.rows)
     if not all(_finite(inputs[i]) for i in served.finite):
         _retry_finite(served, [call], None)
     guarding, verdicts = served.guarding, None

@@ -27,6 +27,7 @@ from fairlead.usage.records import Settled
 _OK, _FAILED, _ABANDONED, _INTERRUPTED = 0, 1, 2, 3
 # One attribute of many calls: `map` over these makes no frame per list.
 _rows, _bytes_in = attrgetter("rows"), attrgetter("bytes_in")
+_payload, _tail = attrgetter("payload"), attrgetter("tail")
 _compute_ns = attrgetter("compute_ns")
 _decision, _withheld = attrgetter("decision"), attrgetter("withheld")
 _who = attrgetter("caller.who")
@@ -89,10 +90,12 @@ def _as_ours(call: Call, error: Exception) -> FairleadError:
     return Internal("the answer could not be written")
 
 
-def _size(call: Call) -> int:
-    """Bytes of an answer's body."""
-    size = len(call.payload or b"")
-    return size + sum(map(len, call.tail)) if call.tail else size
+def _sizes(calls: Sequence[Call]) -> list[int]:
+    """Bytes of the answers' bodies."""
+    sizes = [*map(len, map(_payload, calls))]
+    if any(map(_tail, calls)):
+        return [n + sum(map(len, c.tail)) for n, c in zip(sizes, calls, strict=True)]
+    return sizes
 
 
 def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
@@ -113,7 +116,7 @@ def write_down(journal: Journal, served: Served, calls: Sequence[Call]) -> None:
     columns = Columns(
         rows=[*map(_rows, calls)],
         bytes_in=[*map(_bytes_in, calls)],
-        bytes_out=[*map(_size, calls)],
+        bytes_out=_sizes(calls),
         compute_ns=[*map(_compute_ns, calls)],
         status=status,
         decision=decision,

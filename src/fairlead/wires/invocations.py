@@ -25,6 +25,7 @@ from fairlead.core.signature import Signature
 from fairlead.core.tensor import Tensor
 from fairlead.core.version import __version__
 from fairlead.inputs.arrays import tensors_of_npy
+from fairlead.inputs.columns import tensors_of_columns
 from fairlead.inputs.instances import of_columns, of_instances
 from fairlead.inputs.rows import rows_of_csv, tensors_of
 from fairlead.inputs.strict_json import loads
@@ -258,10 +259,7 @@ def _of_inputs(given: Any, signature: Signature) -> list[Tensor]:
         inputs = {spec.name for spec in signature.inputs}
         lists = [value.__class__ is list for value in given.values()]
         if given.keys() != inputs and given.keys() <= names and all(lists):
-            if len({len(value) for value in given.values()}) > 1:
-                raise MalformedBody("the columns have different lengths", where="inputs")
-            rows = zip(*given.values(), strict=True)
-            return tensors_of([dict(zip(given, row, strict=True)) for row in rows], signature)
+            return tensors_of_columns(given, signature)
     return of_columns(given, signature)
 
 
