@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 
-from benchmarks import forest, heavy, machine, oip_binary, race, start
-from benchmarks.grpc import __main__ as grpc_part
-from benchmarks.grpc.loading import Broken
+from benchmarks import binary, forest, grpc_race, heavy, machine, race, start
+from benchmarks.grpc_load import Broken
 from benchmarks.load import Patience
 from benchmarks.places import RESULTS, Missing
 from benchmarks.report import Part, document, paste, summary
@@ -38,8 +37,8 @@ def main() -> int:
         "forest": lambda: [forest.run(rounds, patience)],
         "race": lambda: [race.run(rounds, seconds, patience)],
         "heavy": lambda: [heavy.run(rounds, seconds * 2, patience)],
-        "grpc": lambda: [grpc_part.run(rounds, seconds, patience)],
-        "binary": lambda: oip_binary.run(rounds, seconds, patience),
+        "grpc": lambda: [grpc_race.run(rounds, seconds, patience)],
+        "binary": lambda: binary.run(rounds, seconds, patience),
     }
     about = machine.describe()
     print("\n".join(f"{name}: {value}" for name, value in about.items()))

@@ -1,11 +1,10 @@
-"""`python -m benchmarks.oip_binary`: tensors as bytes beside the same as JSON, and 100 MB at once.
+"""Tensors as bytes beside the same as JSON, and 100 MB at once.
 
 The graphs compute next to nothing, so that what is measured is how tensors travel.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import socket
@@ -13,7 +12,6 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
-from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,8 +21,8 @@ import numpy as np
 from benchmarks import machine, models, servers
 from benchmarks.graphs import INPUT, OUTPUT, Builder
 from benchmarks.load import Cell, Patience, load
-from benchmarks.places import BODIES, GRAPHS, PACKED, Missing
-from benchmarks.report import Part, promise, spread, summary, table
+from benchmarks.places import BODIES, GRAPHS, PACKED
+from benchmarks.report import Part, promise, spread, table
 
 HEADER = "Inference-Header-Content-Length"
 IMAGE = (3, 224, 224)
@@ -32,28 +30,6 @@ WIDE, ROWS = 25_000, 1_000
 """A tensor of 100 MB."""
 _CONNECTIONS = {"row": 64, "image": 4}
 _PIECE = 1 << 20
-
-
-def main() -> int:
-    """0 when every promise is kept, 1 when one is broken, 2 when it could not be measured."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.oip_binary", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="times each figure is measured")
-    parser.add_argument("--seconds", type=int, default=3, help="length of one load")
-    parser.add_argument("--shared", action="store_true", help="do not wait for others to be quiet")
-    options = parser.parse_args()
-    patience = Patience(0.0, limit=inf) if options.shared else Patience(600.0)
-    print("\n".join(f"{name}: {value}" for name, value in machine.describe().items()))
-    try:
-        if options.shared:
-            machine.Precedence.take()
-        parts = run(options.rounds, options.seconds, patience)
-    except (Missing, servers.NotStarted) as error:
-        print(error, file=sys.stderr)
-        return 2
-    for part in parts:
-        print("", part.title, "", *part.lines, sep="\n")
-    print("", *summary(parts), sep="\n")
-    return 0 if all(p.kept for part in parts for p in part.promises) else 1
 
 
 def run(rounds: int, seconds: int, patience: Patience) -> list[Part]:
@@ -212,7 +188,3 @@ def exchange(url: str, body: Path, headers: tuple[str, ...]) -> int:
         while piece := line.recv(_PIECE):
             taken += len(piece)
     return taken
-
-
-if __name__ == "__main__":
-    sys.exit(main())

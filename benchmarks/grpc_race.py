@@ -1,4 +1,4 @@
-"""`python -m benchmarks.grpc`: ModelInfer over gRPC, one row, beside grpcio's own servers.
+"""ModelInfer over gRPC, one row, beside grpcio's own servers.
 
 grpcio's servers check, count and keep nothing. Fairlead checks, bounds, counts and journals every
 call; "everything on" adds guards, a key and its limits, as in the race over HTTP.
@@ -9,13 +9,11 @@ many calls under way. How long one call takes alone is measured with grpcio's cl
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,11 +21,11 @@ from urllib.parse import urlsplit
 import grpc
 import numpy as np
 
-from benchmarks import machine, models, servers
-from benchmarks.grpc.loading import Broken, Header, load
+from benchmarks import models, servers
+from benchmarks.grpc_load import Header, load
 from benchmarks.load import Cell, Noisy, Patience
-from benchmarks.places import BODIES, HERE, Missing
-from benchmarks.report import Part, promise, spread, summary, table
+from benchmarks.places import BODIES, HERE
+from benchmarks.report import Part, promise, spread, table
 from fairlead.wires.protos.pool import message
 
 ADDRESS = "/inference.GRPCInferenceService/ModelInfer"
@@ -38,27 +36,6 @@ LOADS = ((1, FLYING), (8, FLYING))
 _ROWS = 64
 _ALONE, _ALONE_WARM = 2000, 300
 _CLOSE = 1e-5
-
-
-def main() -> int:
-    """0 when every promise is kept, 1 when one is broken, 2 when it could not be measured."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.grpc", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="times each figure is measured")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of one load")
-    parser.add_argument("--shared", action="store_true", help="do not wait for others to be quiet")
-    options = parser.parse_args()
-    patience = Patience(0.0, limit=inf) if options.shared else Patience(600.0)
-    print("\n".join(f"{name}: {value}" for name, value in machine.describe().items()))
-    print(f"grpcio: {grpc.__version__}\n")
-    try:
-        if options.shared:
-            machine.Precedence.take()
-        part = run(options.rounds, options.seconds, patience)
-    except (Missing, servers.NotStarted, Broken) as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(part.title, "", *part.lines, "", *summary([part]), sep="\n")
-    return 0 if all(p.kept for p in part.promises) else 1
 
 
 def run(rounds: int, seconds: float, patience: Patience) -> Part:
@@ -240,7 +217,3 @@ def _ratios(
 ) -> list[float]:
     pairs = zip(cells[one, connections], cells[other, connections], strict=True)
     return [a.per_s / b.per_s for a, b in pairs if a and b]
-
-
-if __name__ == "__main__":
-    sys.exit(main())
