@@ -125,6 +125,8 @@ class Client:
                 refusal = talk.refusal(answer.status_code, answer.headers, answer.content)
                 if refusal is None:
                     return answer
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                refusal = talk.unreached(self.url, error)
             except httpx.TransportError as error:
-                refusal = talk.unanswered(self.url, error)
+                raise talk.broken_off(self.url, error) from None
             time.sleep(tries.pause_s(refusal))

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
-import httpx
-
 from fairlead.client.answer import Predictions
 from fairlead.core.clock import now
 from fairlead.core.errors import (
@@ -118,14 +116,17 @@ def request_headers(body: bytes | None, left_s: float) -> dict[str, str]:
     return headers if body is None else headers | {"content-type": "application/json"}
 
 
-def unanswered(url: str, error: httpx.TransportError) -> Refusal:
-    """Why a try had no answer. Raises ServerUnreachable where it may have been done."""
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-        return ServerUnreachable(f"{url} cannot be reached: {error}"), None
-    raise ServerUnreachable(
+def unreached(url: str, error: Exception) -> Refusal:
+    """Why a request never came to the server."""
+    return ServerUnreachable(f"{url} cannot be reached: {error}"), None
+
+
+def broken_off(url: str, error: Exception) -> ServerUnreachable:
+    """Why there is no answer to a request that may have been done."""
+    return ServerUnreachable(
         f"the answer of {url} did not come: {type(error).__name__}",
         fix="It may have been made: try again only if that does no harm",
-    ) from None
+    )
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal | None:
