@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import grpc
 import httpx
 import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+import grpc  # noqa: E402 - it comes with TensorFlow
 from tensorflow.core.framework.tensor_pb2 import TensorProto  # noqa: E402
 from tests.frameworks import tensorflow_models as models  # noqa: E402
 from tests.frameworks.parts import close, unwired, wire  # noqa: E402
