@@ -26,10 +26,6 @@ def test_an_id_that_is_taken_can_stand_in_a_header_and_in_a_log(text):
         assert not set(text) & set("\"'\\<>{}() \t\r\n,;%")
 
 
-def test_without_an_id_there_is_none():
-    assert request_id(None) == ""
-
-
 @given(st.integers(0, 10**18 - 1))
 def test_patience_is_what_is_asked_for_up_to_the_limit(milliseconds):
     assert patience(str(milliseconds), LIMITS) == min(milliseconds / 1000, LIMITS.request_max_s)

@@ -111,7 +111,8 @@ HEADERS = st.sampled_from(
     ["Host: test", "X-Request-Id: a", "x-request-id:b", "X-Request-Id: \xe4", "Connection: close",
      "X-Request-Timeout: 7", "X-Request-Timeout: x", "Connection: keep-alive", "Content-Length: 3",
      "Content-Length: 4", "Transfer-Encoding: chunked", "Expect: 100-continue", "Upgrade: h2c",
-     "Connection: upgrade", "A: b", "a: b", "A: \r\n b", "Accept: */*", "Host: test2"]
+     "Connection: upgrade", "A: b", "a: b", "A: \r\n b", "Accept: */*", "Host: test2",
+     "Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate: a=1"]
 )  # fmt: skip
 LINES = st.sampled_from(
     ["GET /plain HTTP/1.1", "HEAD /plain HTTP/1.1", "POST /echo HTTP/1.1", "POST /shut HTTP/1.1",

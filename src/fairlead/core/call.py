@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from fairlead.core.signature import TensorSpec
     from fairlead.core.tensor import Array, Tensor
 
+Lines = tuple[tuple[str, str], ...]
+"""Header lines: names in lower case, and values."""
+
+
+def known_by(echo: Lines) -> dict[str, str]:
+    """The same for the log, by names of the log's own."""
+    return {name.removeprefix("x-").replace("-", "_"): value for name, value in echo}
+
 
 class Head:
     """A request line and its headers, already under limits.
@@ -30,13 +38,15 @@ class Head:
     keep_alive: whether the connection stays open after the answer.
     route:      the route that answers; its operation decides who may.
     patience:   seconds in which an answer is due.
-    request_id: the caller's own id of this request, for the answer; "" when there is none.
+    echo:       header lines of the answer by which the caller knows its request again: its own id
+                of it, and its trace.
     coding:     how the body is compressed; "" for not at all. accepts: how the answer may be.
     """
 
     __slots__ = (
         "accepts",
         "coding",
+        "echo",
         "headers",
         "keep_alive",
         "length",
@@ -44,7 +54,6 @@ class Head:
         "path",
         "patience",
         "query",
-        "request_id",
         "route",
     )
 
@@ -58,7 +67,7 @@ class Head:
         keep_alive: bool,
         route: Route,
         patience: float,
-        request_id: str = "",
+        echo: Lines = (),
         coding: str = "",
         accepts: str = "",
     ) -> None:
@@ -70,7 +79,7 @@ class Head:
         self.keep_alive = keep_alive
         self.route = route
         self.patience = patience
-        self.request_id = request_id
+        self.echo = echo
         self.coding = coding
         self.accepts = accepts
 
@@ -85,7 +94,7 @@ class Head:
             self.keep_alive,
             route,
             self.patience,
-            self.request_id,
+            self.echo,
             self.coding,
             self.accepts,
         )
@@ -113,8 +122,8 @@ class Reply:
     status: int
     body: bytes
     media_type: str = "application/json"
-    headers: tuple[tuple[str, str], ...] = ()
-    trailers: tuple[tuple[str, str], ...] = ()
+    headers: Lines = ()
+    trailers: Lines = ()
 
 
 PUBLIC = "public"
@@ -212,6 +221,7 @@ class Call:
     grant:    what it has taken of its caller's limits, None where there are none.
     told:     header lines about what is left of them.
     usage:    its number in this worker's journal, the second half of its usage id; -1 without one.
+    echo:     by what its caller knows it, for the log (`Head.echo`).
     """
 
     # Defaults stand on the class: a call is made for every request, and most stay as they are.
@@ -240,6 +250,7 @@ class Call:
     grant: Any = None
     told: bytes = b""
     usage: int = -1
+    echo: Lines = ()
 
     def __init__(
         self,

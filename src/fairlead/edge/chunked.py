@@ -12,7 +12,7 @@ from fairlead.core.access import NOBODY, Caller
 from fairlead.core.call import Call, Channel, Head, Peer, Reply, Route, Stream
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, Internal
-from fairlead.edge.plain import for_page, with_id
+from fairlead.edge.plain import echoing, for_page
 from fairlead.edge.service import HttpService
 
 _MOST_KEPT = 64 << 10
@@ -80,7 +80,7 @@ class Chunked:
         if self.begun or self.payload is not None:
             return
         self.begun = True
-        reply = with_id(for_page(reply, self.head, self.caller), self.head.request_id)
+        reply = echoing(for_page(reply, self.head, self.caller), self.head.echo)
         lines = self._service.head_of(reply, 0, not self.keep_alive, self.usage, self.told)
         coding = b"\r\ntransfer-encoding: chunked\r\n"
         self._write(lines.replace(b"\r\ncontent-length: 0\r\n", coding, 1))
@@ -100,7 +100,7 @@ class Chunked:
             self.payload = b""
         else:
             reply = for_page(reply or Reply(200, b""), self.head, self.caller)
-            self.reply = with_id(reply, self.head.request_id)
+            self.reply = echoing(reply, self.head.echo)
             self.payload = reply.body
         if self._first or not self.begun:
             self._line.done(self)
@@ -127,6 +127,7 @@ class Chunked:
             piece(one)
 
         call = Call(route, moment, moment + self.head.patience, len(message), True, over)
+        call.echo = self.head.echo
         if piece is not None:
             call.piece, call.full = lambda one: told(call, one), lambda: self.full
         self._calls.add(call)

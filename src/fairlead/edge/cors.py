@@ -22,11 +22,12 @@ _ANSWERED = (
     ("access-control-allow-methods", "GET, HEAD, POST, DELETE"),
     (
         "access-control-allow-headers",
-        "authorization, content-type, x-api-key, x-request-id, x-request-timeout",
+        "authorization, content-type, traceparent, tracestate, x-api-key, x-request-id, "
+        "x-request-timeout",
     ),
     ("access-control-max-age", "600"),
 )
-_SHOWN = "fairlead-usage-id, ratelimit, ratelimit-policy, retry-after, x-request-id"
+_SHOWN = "fairlead-usage-id, ratelimit, ratelimit-policy, retry-after, traceparent, x-request-id"
 _VARY = ("vary", "origin")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:]+)(?::[0-9]{1,5})?", re.ASCII)
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - only looked for

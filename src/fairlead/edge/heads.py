@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, cast
 
-from fairlead.core.call import Head
+from fairlead.core.call import Head, Lines
 from fairlead.core.errors import (
     BadParameter,
     BadRequestHead,
@@ -14,6 +14,7 @@ from fairlead.core.errors import (
     UrlTooLong,
 )
 from fairlead.edge.coding import taken, wanted
+from fairlead.edge.trace import TRACEPARENT, TRACESTATE, trace_of
 
 REQUEST_ID, TIMEOUT = "x-request-id", "x-request-timeout"
 USAGE_ID = "fairlead-usage-id"
@@ -32,7 +33,9 @@ _ONCE = frozenset(
 _HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]+\Z", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9._~:/+=@|-]{1,128}\Z", re.ASCII)
 _MILLISECONDS = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
-_MARKS = re.compile(rb"\r\n(x-request-(?:id|timeout)):([^\r\n]*)(?=\r\n)", re.IGNORECASE)
+_MARKS = re.compile(
+    rb"\r\n(x-request-(?:id|timeout)|trace(?:parent|state)):([^\r\n]*)(?=\r\n)", re.IGNORECASE
+)
 """The header lines that may differ from request to request of one caller."""
 
 
@@ -147,9 +150,12 @@ def check_address(target: str, host: str) -> tuple[str, str]:
 
 
 def read_wishes(head: Head, limits: HttpLimits) -> None:
-    """Reads the caller's id and patience. Raises BadParameter, MediaTypeUnsupported."""
+    """Reads the caller's id, trace and patience. Raises BadParameter, MediaTypeUnsupported."""
     headers = head.headers
-    head.request_id = request_id(headers.pop(REQUEST_ID, None))
+    # What stands beside the trace is for who passes the request on, and here it ends.
+    headers.pop(TRACESTATE, None)
+    head.echo = trace = _trace(headers.pop(TRACEPARENT, None))
+    head.echo = (*_id(headers.pop(REQUEST_ID, None)), *trace)
     head.patience = patience(headers.pop(TIMEOUT, None), limits)
     if "content-encoding" in headers:
         head.coding = taken(headers["content-encoding"])
@@ -172,10 +178,10 @@ def is_request_id(text: str) -> bool:
     return bool(_ID.match(text))
 
 
-def request_id(given: str | None) -> str:
-    """The caller's id of a request, "" without one. Raises BadParameter."""
-    if given is None or is_request_id(given):
-        return given or ""
+def request_id(given: str) -> str:
+    """The caller's id of a request. Raises BadParameter."""
+    if is_request_id(given):
+        return given
     raise BadParameter(
         "a request id has 1 to 128 letters, digits and . _ ~ : / + = @ | -", where=REQUEST_ID
     )
@@ -190,8 +196,27 @@ def patience(given: str | None, limits: HttpLimits) -> float:
     raise BadParameter("a timeout is a whole number of milliseconds", where=TIMEOUT)
 
 
+def _id(given: str | None) -> Lines:
+    """The caller's id of a request for its answer. Raises BadParameter."""
+    return () if given is None else ((REQUEST_ID, request_id(given)),)
+
+
+def _trace(given: str | None) -> Lines:
+    """The trace of a request for its answer."""
+    return () if given is None else ((TRACEPARENT, trace_of(given)),)
+
+
+def echo_of_broken(parts: HeadParts | None) -> Lines:
+    """What its caller knows a request by whose head is not whole, as far as it has come."""
+    if parts is None:
+        return ()
+    given = parts.headers.get(REQUEST_ID, "")
+    known = _id(given) if is_request_id(given) else ()
+    return (*known, *_trace(parts.headers.get(TRACEPARENT)))
+
+
 def without_marks(raw: bytes) -> tuple[bytes, dict[str, str]]:
-    """A raw head without request id and timeout, and these; nothing is cut when one comes twice."""
+    """A raw head without request id, timeout and trace, and these; none is cut that comes twice."""
     found = [(n.decode().lower(), v.decode("latin-1")) for n, v in _MARKS.findall(raw)]
     marks = {name: value.strip(" \t") for name, value in found}
     if not marks or len(marks) != len(found):
@@ -210,7 +235,7 @@ def marked(head: Head, marks: dict[str, str], limits: HttpLimits) -> Head:
         head.keep_alive,
         head.route,
         patience(marks.get(TIMEOUT), limits),
-        request_id(marks.get(REQUEST_ID)),
+        (*_id(marks.get(REQUEST_ID)), *_trace(marks.get(TRACEPARENT))),
         head.coding,
         head.accepts,
     )

@@ -20,8 +20,8 @@ from fairlead.core.clock import now
 from fairlead.core.errors import BadRequestHead, BodyTooLarge, FairleadError, RequestTimeout
 from fairlead.edge.body import Body
 from fairlead.edge.chunked import Chunked
-from fairlead.edge.heads import REQUEST_ID, HeadParts, is_request_id, make_head, read_wishes
-from fairlead.edge.plain import Plain, dress, malformed, with_id
+from fairlead.edge.heads import HeadParts, echo_of_broken, make_head, read_wishes
+from fairlead.edge.plain import Plain, dress, echoing, malformed
 from fairlead.edge.service import HttpService, peer_of
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -238,8 +238,8 @@ class Http1(asyncio.Protocol):
             self._begin_plain(head, body)
             return
         call = Call(route, moment, moment + head.patience, len(body), head.keep_alive, self.done)
-        if head.request_id or head.accepts or ORIGIN in head.headers:
-            call.done = partial(self._done_dressed, head)
+        if head.echo or head.accepts or ORIGIN in head.headers:
+            call.done, call.echo = partial(self._done_dressed, head), head.echo
         self._owe(call)
         service.path.predict(call, head, body, self.peer)
 
@@ -250,7 +250,7 @@ class Http1(asyncio.Protocol):
 
         def later(reply: Reply) -> None:
             if owed.payload is None:
-                owed.reply = with_id(reply, head.request_id)
+                owed.reply = echoing(reply, head.echo)
                 owed.payload = reply.body
                 self.done(owed)
 
@@ -291,7 +291,7 @@ class Http1(asyncio.Protocol):
         self.done(call)
 
     def _answer(self, head: Head, reply: Reply) -> None:
-        reply = with_id(reply, head.request_id)
+        reply = echoing(reply, head.echo)
         self._finish(Plain(reply, head.keep_alive, head.method == "HEAD"))
 
     def _finish(self, finished: Plain) -> None:
@@ -349,15 +349,8 @@ class Http1(asyncio.Protocol):
         path = self._parts.path if self._parts is not None else ""
         reply = self._service.router.error(path, error)
         self._service.count_refusal(error)
-        reply = with_id(reply, self._request_id())
-        self._finish(Plain(reply, keep_alive=False, bare=False))
-
-    def _request_id(self) -> str:
-        """The caller's id of the request that is being read, as far as it is known."""
-        if self._head is not None:
-            return self._head.request_id
-        given = self._parts.headers.get(REQUEST_ID) if self._parts is not None else None
-        return given if given is not None and is_request_id(given) else ""
+        echo = echo_of_broken(self._parts) if self._head is None else self._head.echo
+        self._finish(Plain(echoing(reply, echo), keep_alive=False, bare=False))
 
     def check_time(self, moment: float) -> None:
         """Ends a connection that is too slow to send, or idle too long."""

@@ -20,7 +20,7 @@ from fairlead.edge.http2_head import HeadReader, is_grpc
 from fairlead.edge.http2_reader import MOST_FRAME, FrameReader
 from fairlead.edge.http2_stream import WINDOW, Exchange, GrpcChannel, about
 from fairlead.edge.http2_writer import Writer
-from fairlead.edge.plain import dress, with_id
+from fairlead.edge.plain import dress, echoing
 from fairlead.edge.service import HttpService, peer_of
 
 _MOST_STREAMS = 256
@@ -292,7 +292,7 @@ class Http2(asyncio.Protocol):
         if route.decode is not None:
             done = partial(self._done, stream)
             call = Call(route, moment, moment + head.patience, len(body), True, done)
-            stream.call = call
+            stream.call, call.echo = call, head.echo
             service.path.predict(call, head, body, self.peer)
             return
         later = partial(self._reply, stream)
@@ -300,7 +300,7 @@ class Http2(asyncio.Protocol):
             later(known)
 
     def _reply(self, stream: Exchange, reply: Reply) -> None:
-        reply = with_id(reply, stream.head.request_id)
+        reply = echoing(reply, stream.head.echo)
         self._writer.answer(stream, reply, reply.body, self._service.date)
 
     def predict(self, call: Call, head: Head, message: bytes) -> None:

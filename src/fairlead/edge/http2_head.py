@@ -16,6 +16,7 @@ from fairlead.core.errors import BadParameter, BadRequestHead, FairleadError
 from fairlead.edge.grpc import TIMEOUT
 from fairlead.edge.heads import HeadParts, HttpLimits, check_address, read_wishes
 from fairlead.edge.http2_frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ConnectionFault
+from fairlead.edge.trace import TRACEPARENT
 
 _BLOCKS_KEPT = 64
 _BLOCK_BYTES_KEPT = 2048
@@ -49,7 +50,8 @@ class HeadReader:
 
         A block that changed the table is not kept: it must be read every time it comes.
         """
-        if self._changed:
+        if self._changed or any(name == TRACEPARENT for name, _ in head.echo):
+            # What belongs to a trace hardly comes twice; and a broken one is replaced each time.
             return
         if len(block) <= _BLOCK_BYTES_KEPT and "expect" not in head.headers:
             if len(self._known) >= _BLOCKS_KEPT:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from fairlead.core.access import Caller
-from fairlead.core.call import Call, Head, Reply, Route
+from fairlead.core.call import Call, Head, Lines, Reply, Route
 from fairlead.core.call import Stream as WireEnd
 from fairlead.core.clock import now
 from fairlead.core.errors import BadRequestHead, BodyTooLarge
@@ -191,7 +191,10 @@ class GrpcChannel:
         """gRPC has one beginning."""
         if not self._begun:
             self._begun = True
-            self._sender.begin(self._stream, grpc.begin(), last=False)
+            self._sender.begin(self._stream, self._first_lines(), last=False)
+
+    def _first_lines(self) -> bytes:
+        return grpc.begin() + echoed(self.head.echo)
 
     def send(self, message: bytes) -> None:
         """Sends one message, or keeps it until the caller takes it."""
@@ -208,7 +211,7 @@ class GrpcChannel:
         block = grpc.ending(reply or Reply(200, b""))
         if not self._begun:
             self._begun = True
-            self._sender.begin(self._stream, grpc.begin() + block, last=True)
+            self._sender.begin(self._stream, self._first_lines() + block, last=True)
         else:
             self._sender.finish(self._stream, block)
 
@@ -234,6 +237,7 @@ class GrpcChannel:
                 self._asker.read_on(self._stream)
 
         call = Call(route, moment, deadline, len(message), True, over)
+        call.echo = self.head.echo
         if piece is not None:
             call.piece, call.full = piece, lambda: self.full
         self._asked.add(call)
@@ -269,6 +273,11 @@ def http_block(reply: Reply, size: int, date: bytes) -> bytes:
     ]
     lines += [literal(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in reply.headers]
     return b"".join(lines)
+
+
+def echoed(echo: Lines) -> bytes:
+    """The header lines by which the caller knows its request again."""
+    return b"".join([literal(name.encode(), value.encode()) for name, value in echo])
 
 
 _USAGE_ID = literal(USAGE_ID.encode(), b"")[:-1]

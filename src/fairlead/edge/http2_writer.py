@@ -10,10 +10,9 @@ from fairlead.core.call import Reply
 from fairlead.core.clock import now
 from fairlead.edge import grpc
 from fairlead.edge import http2_frames as h2
-from fairlead.edge.heads import REQUEST_ID
 from fairlead.edge.http2_frames import ConnectionFault
 from fairlead.edge.http2_head import is_grpc
-from fairlead.edge.http2_stream import Exchange, http_block
+from fairlead.edge.http2_stream import Exchange, echoed, http_block
 
 _LAST = h2.END_HEADERS | h2.END_STREAM
 _AT_ONCE = 1 << 20
@@ -119,8 +118,8 @@ class Writer:
             return
         head = stream.head
         if stream.frames is not None or is_grpc(head):
-            if head.request_id:
-                lines += h2.literal(REQUEST_ID.encode(), head.request_id.encode())
+            if head.echo:
+                lines += echoed(head.echo)
             if reply is not None and reply.trailers:
                 self.begin(stream, grpc.begin() + lines + grpc.ending(reply), last=True)
                 return

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 from fairlead.access.origins import ORIGIN
 from fairlead.core.access import Caller
-from fairlead.core.call import Call, Head, Reply
+from fairlead.core.call import Call, Head, Lines, Reply
 from fairlead.core.errors import BadRequestHead, FairleadError
 from fairlead.edge.coding import coded
 from fairlead.edge.cors import granted
-from fairlead.edge.heads import REQUEST_ID
 
 
 class Plain:
@@ -28,11 +27,9 @@ class Plain:
         self.bare = bare
 
 
-def with_id(reply: Reply, request_id: str) -> Reply:
-    """The reply with the caller's id of the request, if there is one."""
-    if not request_id:
-        return reply
-    return replace(reply, headers=(*reply.headers, (REQUEST_ID, request_id)))
+def echoing(reply: Reply, echo: Lines) -> Reply:
+    """The reply with what its caller knows the request by, if there is anything."""
+    return replace(reply, headers=(*reply.headers, *echo)) if echo else reply
 
 
 def for_page(reply: Reply, head: Head, caller: Caller) -> Reply:
@@ -56,8 +53,8 @@ def dress(call: Call, head: Head) -> None:
         squeezed = coded(whole, head.accepts, call.tail)
         if squeezed is not None:
             reply, call.payload, call.tail = squeezed, squeezed.body, ()
-    if head.request_id:
-        reply = with_id(reply or Reply(200, b""), head.request_id)
+    if head.echo:
+        reply = echoing(reply or Reply(200, b""), head.echo)
     call.reply = reply
 
 

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from fairlead.core.access import NOBODY, Caller
-from fairlead.core.call import PUBLIC, Call, Head, Peer, Reply, Route
+from fairlead.core.call import PUBLIC, Call, Head, Peer, Reply, Route, known_by
 from fairlead.core.clock import now
 from fairlead.core.errors import BadParameter, BodyTooLarge, FairleadError, Internal, Unsupported
 from fairlead.edge.coding import decoded
@@ -195,6 +195,8 @@ class HttpService:
         if len(self.heads) >= _HEADS_KEPT:
             self.heads.clear()
         plain, marks = without_marks(raw)
+        if head.echo and not marks:
+            return  # What comes twice is not cut out.
         self.heads[plain] = marked(head, {}, self.limits) if marks else head
 
     def recall(self, raw: bytes) -> Head | None:
@@ -265,7 +267,7 @@ class HttpService:
         except FairleadError as error:
             refused = error
         except Exception as error:
-            self._log("route_failed", address=head.path, error=repr(error))
+            self._log("route_failed", address=head.path, error=repr(error), **known_by(head.echo))
             refused = Internal("the server failed on this request")
         self.count_refusal(refused)
         reply = route.error(refused)
@@ -288,7 +290,7 @@ class HttpService:
         except FairleadError as error:
             reply = route.error(error)
         except Exception as error:
-            self._log("route_failed", address=head.path, error=repr(error))
+            self._log("route_failed", address=head.path, error=repr(error), **known_by(head.echo))
             reply = route.error(Internal("the server failed on this request"))
         return for_page(reply, head, caller)
 

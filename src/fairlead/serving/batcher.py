@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from threading import get_ident
 from typing import Any
 
-from fairlead.core.call import Call
+from fairlead.core.call import Call, known_by
 from fairlead.core.clock import now
 from fairlead.core.errors import Internal, Overloaded
 from fairlead.serving.answered import Answered
@@ -198,7 +198,8 @@ class Batcher:
             return execute(self._served, live, begin) if live else []
         except Exception as error:
             # Ours, not the model's. Whatever it is, every call gets an answer.
-            log("execution_failed", model=self._served.key, error=repr(error))
+            known = next((call.echo for call in live if call.echo), ())
+            log("execution_failed", model=self._served.key, error=repr(error), **known_by(known))
             for call in live:
                 call.error = call.error or Internal("the server failed on this request")
             return []

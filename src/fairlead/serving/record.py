@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import attrgetter
 
-from fairlead.core.call import Call, Encoder
+from fairlead.core.call import Call, Encoder, known_by
 from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.core.decision import ABSTAINED, Verdicts
 from fairlead.core.errors import (
@@ -36,7 +36,7 @@ _who = attrgetter("caller.who")
 def refuse(call: Call, error: Exception) -> None:
     """Answers a call that never reached the model; what is no error of ours is our fault."""
     if not isinstance(error, FairleadError):
-        log("call_failed", model=call.route.model, error=repr(error))
+        log("call_failed", model=call.route.model, error=repr(error), **known_by(call.echo))
         error = Internal("the server failed on this request")
     if call.lease is not None:
         call.lease.stats.refuse(error.name)
@@ -86,7 +86,7 @@ def _encode(calls: Sequence[Call], outputs: list[Array], verdicts: Verdicts | No
 def _as_ours(call: Call, error: Exception) -> FairleadError:
     if isinstance(error, FairleadError):
         return error
-    log("encode_failed", model=call.route.model, error=repr(error))
+    log("encode_failed", model=call.route.model, error=repr(error), **known_by(call.echo))
     return Internal("the answer could not be written")
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from time import perf_counter_ns
 from typing import Any, cast
 
-from fairlead.core.call import Call
+from fairlead.core.call import Call, known_by
 from fairlead.core.clock import now
 from fairlead.core.errors import (
     DeadlineExceeded,
@@ -145,11 +145,14 @@ class Streamer:
         except FairleadError as raised:
             error = raised
         except Exception as raised:
-            log("execution_failed", model=self._served.key, error=repr(raised))
+            self._log("execution_failed", stream.call, raised)
             error = Internal("the server failed on this request")
         stream.spent_ns += perf_counter_ns() - started
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._back, stream, found, error)
+
+    def _log(self, event: str, call: Call, error: Exception) -> None:
+        log(event, model=self._served.key, error=repr(error), **known_by(call.echo))
 
     def _next(self, stream: _Stream) -> list[Array] | None:
         call, served = stream.call, self._served
@@ -195,7 +198,7 @@ class Streamer:
             self._finish(stream, error)
             return
         except Exception as error:
-            log("encode_failed", model=self._served.key, error=repr(error))
+            self._log("encode_failed", call, error)
             self._finish(stream, Internal("the answer could not be written"))
             return
         if stream.ending:
