@@ -11,8 +11,10 @@ from textwrap import dedent
 
 import httpx
 import pytest
+from tests.edge.http2_raw import GET, RawHttp2, path
 
 from fairlead.cli.main import main as command
+from fairlead.edge import http2_frames as h2
 
 SOURCE = '''
     import time
@@ -62,6 +64,12 @@ def client(serving, tmp_path_factory):
         words += ["--reference", str(folder / "rows.csv"), "--repository", str(folder / "models")]
         assert command(words) == 0
     return serving(folder / "models")
+
+
+@pytest.fixture(scope="module")
+def http2(client):
+    with httpx.Client(base_url=client.base_url, http1=False, http2=True, timeout=60) as made:
+        yield made
 
 
 def events(answer: httpx.Response) -> list[dict]:
@@ -183,6 +191,79 @@ def test_a_deadline_ends_a_stream_as_its_last_event(client):
     body = {"count": 1, "timeout": 300_000}
     answer = client.post("/v2/models/endless/generate_stream", json=body, timeout=20)
     assert "deadline" in events(answer)[-1]["error"]
+
+
+# --- over HTTP/2 and HTTP/1.0 ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"count": 0},
+        {"count": 5},
+        {"cuont": 1},
+        {"count": 2, "fails_at": 0},
+        {"count": 5, "fails_at": 2},
+    ],
+)
+def test_events_over_http2_are_those_over_http1(client, http2, body):
+    mine = {"x-request-id": "seven"}
+    address = "/v2/models/tokens/generate_stream"
+    one, two = (c.post(address, json=body, headers=mine) for c in (client, http2))
+    assert (one.http_version, two.http_version) == ("HTTP/1.1", "HTTP/2")
+    assert (one.status_code, one.text) == (two.status_code, two.text)
+    for name in ("content-type", "x-request-id"):
+        assert one.headers[name] == two.headers[name]
+    assert ("fairlead-usage-id" in one.headers) == ("fairlead-usage-id" in two.headers)
+
+
+def test_a_stream_over_http2_says_where_it_stands_in_the_journal(http2):
+    address = "/v2/models/tokens/generate_stream"
+    ids = {http2.post(address, json={"count": 2}).headers["fairlead-usage-id"] for _ in range(3)}
+    assert len(ids) == 3
+
+
+def test_many_events_wait_for_who_takes_them_over_http2(http2):
+    body = {"count": 60_000}
+    with http2.stream("POST", "/v2/models/endless/generate_stream", json=body) as answer:
+        taken = 0
+        for piece in answer.iter_bytes():
+            taken += len(piece)
+            if taken > 3 << 20:
+                break
+    assert http2.get("/v2/health/live").json() == {"live": True}
+
+
+def test_streams_over_http2_that_were_given_up_leave_nothing_in_the_model(client):
+    lines = [(n, "POST" if n == ":method" else v) for n, v in GET]
+    with RawHttp2(client.base_url.port) as raw:
+        for _ in range(50):
+            number = raw.ask(path("/v2/models/endless/generate_stream", lines), b'{"count": 1}')
+            while (one := raw.frame())[0] != h2.DATA or one[2] != number:
+                pass
+            raw.send(h2.frame(h2.RST_STREAM, 0, number, h2.number(8)))
+    end = time.monotonic() + 10
+    while opened(client) > 1 and time.monotonic() < end:
+        pass
+    assert opened(client) <= 1
+
+
+@pytest.mark.parametrize("kept", [b"", b"connection: keep-alive\r\n"])
+def test_an_old_caller_has_its_events_without_chunks_until_the_end(client, kept):
+    body = b'{"count": 3}'
+    with socket.create_connection(("127.0.0.1", client.base_url.port), 10) as line:
+        line.sendall(
+            b"POST /v2/models/tokens/generate_stream HTTP/1.0\r\n%bcontent-length: %d\r\n\r\n%b"
+            % (kept, len(body), body)
+        )
+        said = b"".join(iter(lambda: line.recv(65536), b""))
+    head, _, rest = said.partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert b"content-length" not in head
+    assert b"connection: close" in head
+    assert rest.startswith(b"data: {")
+    assert rest.endswith(b"}\n\n")
+    assert rest.count(b"data: {") == 3
 
 
 def infer(client, model: str, number: float, **parameters) -> httpx.Response:

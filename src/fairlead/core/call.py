@@ -40,6 +40,7 @@ class Head:
     patience:   seconds in which an answer is due.
     echo:       header lines of the answer by which the caller knows its request again: its own id
                 of it, and its trace.
+    old:        whether it is of HTTP/1.0, which knows no answers in chunks.
     coding:     how the body is compressed; "" for not at all. accepts: how the answer may be.
     """
 
@@ -51,6 +52,7 @@ class Head:
         "keep_alive",
         "length",
         "method",
+        "old",
         "path",
         "patience",
         "query",
@@ -70,6 +72,7 @@ class Head:
         echo: Lines = (),
         coding: str = "",
         accepts: str = "",
+        old: bool = False,
     ) -> None:
         self.method = method
         self.path = path
@@ -82,6 +85,7 @@ class Head:
         self.echo = echo
         self.coding = coding
         self.accepts = accepts
+        self.old = old
 
     def on(self, route: Route) -> Head:
         """The same head with another route: the one that the body has named."""
@@ -97,6 +101,7 @@ class Head:
             self.echo,
             self.coding,
             self.accepts,
+            self.old,
         )
 
 

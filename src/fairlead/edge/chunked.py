@@ -1,6 +1,7 @@
 """Answers that come piece by piece over HTTP/1.1 (core/call.py: Channel).
 
 The head of the answer leaves with its first piece, so that what fails before has its own status.
+A caller of HTTP/1.0 knows no chunks: its answer ends with its connection.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Chunked:
     def __init__(self, service: HttpService, line: Line, head: Head) -> None:
         self.head = head
         self.caller: Caller = NOBODY
-        self.keep_alive = head.keep_alive and not service.draining
+        self.keep_alive = head.keep_alive and not head.old and not service.draining
         self.reply: Reply | None = None
         self.payload: bytes | None = None
         self.begun = False
@@ -82,21 +83,23 @@ class Chunked:
         self.begun = True
         reply = echoing(for_page(reply, self.head, self.caller), self.head.echo)
         lines = self._service.head_of(reply, 0, not self.keep_alive, self.usage, self.told)
-        coding = b"\r\ntransfer-encoding: chunked\r\n"
+        coding = b"\r\n" if self.head.old else b"\r\ntransfer-encoding: chunked\r\n"
         self._write(lines.replace(b"\r\ncontent-length: 0\r\n", coding, 1))
 
     def send(self, message: bytes) -> None:
         """Sends one piece."""
         if self.payload is None and message:
             self.begin(Reply(200, b""))
-            self._write(b"%x\r\n%b\r\n" % (len(message), message))
+            chunk = b"%x\r\n%b\r\n" % (len(message), message)
+            self._write(message if self.head.old else chunk)
 
     def end(self, reply: Reply | None = None) -> None:
         """Ends the answer; `reply` is the whole answer where nothing has left."""
         if self.payload is not None:
             return
         if self.begun:
-            self._write(b"0\r\n\r\n")
+            if not self.head.old:
+                self._write(b"0\r\n\r\n")
             self.payload = b""
         else:
             reply = for_page(reply or Reply(200, b""), self.head, self.caller)

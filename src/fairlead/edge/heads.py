@@ -136,6 +136,7 @@ def make_head(parts: HeadParts, parser: Any, limits: HttpLimits) -> Head:
         bool(parser.should_keep_alive()),
         cast("Any", None),
         limits.request_s,
+        old=version == "1.0",
     )
 
 
@@ -238,4 +239,5 @@ def marked(head: Head, marks: dict[str, str], limits: HttpLimits) -> Head:
         (*_id(marks.get(REQUEST_ID)), *_trace(marks.get(TRACEPARENT))),
         head.coding,
         head.accepts,
+        head.old,
     )

@@ -15,10 +15,11 @@ from fairlead.core.clock import now
 from fairlead.core.errors import BadRequestHead, DeadlineExceeded, FairleadError
 from fairlead.edge import grpc
 from fairlead.edge import http2_frames as h2
+from fairlead.edge.http2_events import open_events, open_stream
 from fairlead.edge.http2_frames import ConnectionFault
 from fairlead.edge.http2_head import HeadReader, is_grpc
 from fairlead.edge.http2_reader import MOST_FRAME, FrameReader
-from fairlead.edge.http2_stream import WINDOW, Exchange, GrpcChannel, about
+from fairlead.edge.http2_stream import WINDOW, Exchange, about
 from fairlead.edge.http2_writer import Writer
 from fairlead.edge.plain import dress, echoing
 from fairlead.edge.service import HttpService, peer_of
@@ -203,13 +204,8 @@ class Http2(asyncio.Protocol):
 
     def _open_channel(self, stream: Exchange) -> None:
         """A stream of messages begins."""
-        head = stream.head
-        assert head.route.open is not None
         try:
-            caller = self._service.path.admit(head, self.peer)
-            deadline = now() + head.patience if grpc.TIMEOUT in head.headers else 0.0
-            channel = stream.channel = GrpcChannel(self._writer, self, stream, caller, deadline)
-            channel.wire = head.route.open(channel)
+            open_stream(self._writer, self, stream, self._service, self.peer)
         except FairleadError as error:
             self._refuse(stream, error)
 
@@ -294,6 +290,10 @@ class Http2(asyncio.Protocol):
             call = Call(route, moment, moment + head.patience, len(body), True, done)
             stream.call, call.echo = call, head.echo
             service.path.predict(call, head, body, self.peer)
+            return
+        if route.open is not None:
+            stream.head = head
+            open_events(self._writer, self, stream, body, service, self.peer)
             return
         later = partial(self._reply, stream)
         if (known := service.plain(head, body, self.peer, later)) is not None:

@@ -263,14 +263,15 @@ class GrpcChannel:
             wire.left()
 
 
-def http_block(reply: Reply, size: int, date: bytes) -> bytes:
-    """The header lines of a plain HTTP answer with a body of so many bytes."""
+def http_block(reply: Reply, size: int | None, date: bytes) -> bytes:
+    """The header lines of a plain HTTP answer with a body of so many bytes; None: not known yet."""
     lines = [
         status(reply.status),
         literal(b"content-type", reply.media_type.encode("latin-1")),
-        literal(b"content-length", str(size).encode()),
         literal(b"date", date),
     ]
+    if size is not None:
+        lines.append(literal(b"content-length", str(size).encode()))
     lines += [literal(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in reply.headers]
     return b"".join(lines)
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from fairlead.core.access import NOBODY, Caller
 from fairlead.core.call import PUBLIC, Call, Head, Peer, Reply, Route, known_by
 from fairlead.core.clock import now
-from fairlead.core.errors import BadParameter, BodyTooLarge, FairleadError, Internal, Unsupported
+from fairlead.core.errors import BadParameter, BodyTooLarge, FairleadError, Internal
 from fairlead.edge.coding import decoded
 from fairlead.edge.cors import OwnNames, is_preflight, preflight
 from fairlead.edge.forwarded import TrustedProxies
@@ -284,8 +284,7 @@ class HttpService:
             if route.ask is not None:
                 route.ask(head, body, caller, peer, _for_page_later(head, caller, later))
                 return None
-            if route.answer is None:
-                raise Unsupported("streams of events come over HTTP/1.1", fix="Ask over HTTP/1.1")
+            assert route.answer is not None
             reply = route.answer(head, body, caller)
         except FairleadError as error:
             reply = route.error(error)
