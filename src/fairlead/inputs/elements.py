@@ -8,9 +8,11 @@ and it too finds the culprit by packing halves, not by looking at each element.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from fairlead.core.errors import (
     DtypeMismatch,
@@ -62,6 +64,19 @@ def pack(
         if list in {*map(type, data)}:
             data = _flatten(data, shape, where)
         return _carefully(dtype, shape, data, missing, where)
+
+
+def numbers(sent: Iterable[Any], spec: TensorSpec, shape: Sequence[int], count: int) -> memoryview:
+    """So many numbers of a message, packed without a list of them. Raises DtypeRange."""
+    kind = spec.dtype.numpy
+    if kind.itemsize >= 4 or kind.kind == "b":
+        return np.fromiter(sent, kind, count).data.cast("B")
+    wide = np.fromiter(sent, np.int64, count)
+    low, high = np.iinfo(kind).min, np.iinfo(kind).max
+    if wide.min() < low or wide.max() > high:
+        data = wide.tolist()
+        raise _wrong(spec.dtype, shape, data[at := _first_bad(spec.dtype, data)], at, spec.name)
+    return wide.astype(kind).data.cast("B")
 
 
 def packed(

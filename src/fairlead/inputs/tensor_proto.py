@@ -86,7 +86,7 @@ def tensor_of(proto: Any, spec: TensorSpec, most: int = STANDARD.parsed) -> Tens
 
 
 def _shape(proto: Any, spec: TensorSpec) -> tuple[int, ...]:
-    dims = [dim.size for dim in proto.tensor_shape.dim]
+    dims = [dim.size for dim in proto.tensor_shape.dim[: _MOST_DIMS + 1]]
     wanted = spec.shape
     if len(dims) == len(wanted) - 1 and wanted[-1] == 1:
         dims.append(1)
@@ -113,13 +113,13 @@ def _numbers(proto: Any, spec: TensorSpec, count: int) -> bytes:
         )
     kind = spec.dtype.numpy
     if field == "half_val":
-        given = np.array(values, np.int64)
+        given = np.fromiter(values, np.int64, len(values))
         if given.size and (given.min() < 0 or given.max() > 0xFFFF):
             raise DtypeRange(f"input {spec.name!r} holds no 16-bit numbers", where=spec.name)
         made: Array = given.astype(np.uint16).view(np.float16)
     else:
         wide = np.int64 if field == "int_val" else kind
-        given = np.array(values, wide)
+        given = np.fromiter(values, wide, len(values))
         if field == "int_val" and given.size and kind != np.int32:
             limits = np.iinfo(kind)
             if given.min() < limits.min or given.max() > limits.max:

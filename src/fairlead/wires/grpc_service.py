@@ -13,7 +13,9 @@ from fairlead.core.errors import (
     MalformedBody,
     MethodNotAllowed,
 )
+from fairlead.core.limits import STANDARD
 from fairlead.wires.grpc_status import error_reply
+from fairlead.wires.protos.weight import check_weight
 from fairlead.wires.protos.wire import fields
 
 _LONGEST_QUESTION = 64 << 10
@@ -50,10 +52,14 @@ class GrpcService:
         return found
 
 
-def parsed(kind: Any, body: bytes) -> Any:
-    """A message from its bytes. Raises MalformedBody, also for one of very many fields."""
+def parsed(kind: Any, body: bytes, most: int = STANDARD.parsed) -> Any:
+    """A message from its bytes. most: bytes that it may take in memory, beside its texts.
+
+    Raises MalformedBody, also for one of very many fields, and BodyTooLarge.
+    """
     for _ in fields(body):
         pass
+    check_weight(body, kind, most)
     try:
         return kind.FromString(body)
     except Exception as error:  # protobuf's own error has no public base class in every version

@@ -26,7 +26,7 @@ from fairlead.core.limits import BodyLimits
 from fairlead.core.preparation import PICTURE
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor
-from fairlead.inputs.elements import pack
+from fairlead.inputs.elements import numbers
 from fairlead.inputs.raw import raw_tensor
 from fairlead.serving.array_json import too_large
 from fairlead.serving.disclosing import discreet
@@ -36,6 +36,7 @@ from fairlead.wires.oip_known_bytes import KnownBytes
 from fairlead.wires.oip_model import Asked, OipModel, Wanted, check_parameters
 from fairlead.wires.oip_outputs import OutputsEncoder
 from fairlead.wires.protos.pool import message
+from fairlead.wires.protos.weight import check_weight
 from fairlead.wires.protos.wire import field, fields, varint
 
 _REQUEST = "inference.ModelInferRequest"
@@ -85,8 +86,10 @@ def _decode(call: Call, body: bytes, model: ProtoModel) -> None:
     if model.known.fill(call, body):
         return
     rest, raws, places = _split(body)
+    kind = message(_REQUEST)
+    check_weight(rest, kind, model.limits.parsed)
     try:
-        request: Any = message(_REQUEST).FromString(rest)
+        request: Any = kind.FromString(rest)
     except Exception as error:  # protobuf's own error has no public base class in every version
         raise MalformedBody(f"this is no ModelInferRequest: {type(error).__name__}") from None
     _check_named(request, model)
@@ -128,7 +131,7 @@ def _check_named(request: Any, model: ProtoModel) -> None:
 def _split(body: bytes) -> tuple[bytes, list[memoryview], list[tuple[int, int]]]:
     """A message without the bytes of its tensors, these, and where they stand."""
     view = memoryview(body)
-    kept: list[bytes] = []
+    kept: list[memoryview] = []
     raws: list[memoryview] = []
     places: list[tuple[int, int]] = []
     for number, whole, start, end in fields(body):
@@ -136,8 +139,8 @@ def _split(body: bytes) -> tuple[bytes, list[memoryview], list[tuple[int, int]]]
             raws.append(view[start:end])
             places.append((start, end))
         else:
-            kept.append(body[whole:end])
-    return b"".join(kept), raws, places
+            kept.append(view[whole:end])
+    return b"".join(kept) if raws else body, raws, places
 
 
 def parameters(given: Any) -> dict[str, Any]:
@@ -205,24 +208,15 @@ def _contents(contents: Any, spec: TensorSpec, shape: list[int], count: int) -> 
             f"input {spec.name!r} has {len(sent)} elements, its shape has {count}",
             where=spec.name,
         )
-    values: list[Any] = list(sent)
     if spec.dtype.is_text:
+        values: list[Any] = list(sent)
         if spec.role == PICTURE:
             return Tensor(spec.dtype, tuple(shape), values)
         try:
             return Tensor(spec.dtype, tuple(shape), [value.decode() for value in values])
         except UnicodeDecodeError:
             raise TextInvalid("an element is not UTF-8", where=spec.name) from None
-    packed = pack(
-        spec.dtype,
-        shape,
-        count,
-        values,
-        booleans=spec.dtype.name == "BOOL",
-        missing=spec.missing,
-        where=spec.name,
-    )
-    return Tensor(spec.dtype, tuple(shape), packed)
+    return Tensor(spec.dtype, tuple(shape), numbers(sent, spec, shape, count))
 
 
 class ProtoEncoder(OutputsEncoder):

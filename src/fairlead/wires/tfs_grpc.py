@@ -78,7 +78,7 @@ class TfsGrpc(GrpcService):
         takes = methods(PREDICTIONS)[name][0]
 
         def resolve(head: Head, body: bytes) -> Route:
-            asked = parsed(takes, body)
+            asked = parsed(takes, body, self._limits.parsed)
             model, version = self._model(asked.model_spec)
 
             def decode(call: Call, head: Head, body: bytes) -> None:
@@ -183,7 +183,7 @@ class TfsGrpc(GrpcService):
 
     def _first_task(self, head: Head, body: bytes) -> Route:
         """Several questions about the same examples: here, of one model and one question."""
-        asked = parsed(methods(PREDICTIONS)["MultiInference"][0], body)
+        asked = parsed(methods(PREDICTIONS)["MultiInference"][0], body, self._limits.parsed)
         if len(asked.tasks) != 1:
             raise Unsupported("one task a request is answered", where="tasks")
         task = asked.tasks[0]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from fairlead.core.errors import MalformedBody
 
-_BYTES = 2
+BYTES = 2
+"""The kind of a field of bytes, text, a message, or packed numbers."""
 _FIXED = {1: 8, 5: 4}
 _LONGEST_VARINT = 10
 MOST_FIELDS = 8192
@@ -27,35 +28,38 @@ def varint(value: int) -> bytes:
 
 def field(number: int, content: bytes) -> bytes:
     """A field of bytes, text or a message; `number` is below 16."""
-    return bytes((number << 3 | _BYTES,)) + varint(len(content)) + content
+    return bytes((number << 3 | BYTES,)) + varint(len(content)) + content
 
 
-def fields(body: bytes) -> Iterator[tuple[int, int, int, int]]:
+def fields(
+    body: bytes, start: int = 0, stop: int | None = None, *, most: int = MOST_FIELDS
+) -> Iterator[tuple[int, int, int, int]]:
     """The fields of a message: number, where it begins, where its content begins and ends.
 
+    start, stop: where the message stands in `body`. most: fields that it may have.
     Raises MalformedBody for a message that is cut off, holds groups, or has too many fields.
     """
-    at, size, count = 0, len(body), 0
+    at, size, count = start, len(body) if stop is None else stop, 0
     while at < size:
         whole = at
         tag, at = _varint(body, at)
         kind = tag & 7
-        if kind == _BYTES:
+        if kind == BYTES:
             length, at = _varint(body, at)
-            start, end = at, at + length
+            begin, end = at, at + length
         elif kind == 0:
-            start = at
+            begin = at
             _, end = _varint(body, at)
         elif kind in _FIXED:
-            start, end = at, at + _FIXED[kind]
+            begin, end = at, at + _FIXED[kind]
         else:
             raise MalformedBody("the message holds a field of no known kind")
         if end > size:
             raise MalformedBody("a field of the message claims more than there is")
         count += 1
-        if count > MOST_FIELDS:
-            raise MalformedBody(f"a message has at most {MOST_FIELDS} fields")
-        yield tag >> 3, whole, start, end
+        if count > most:
+            raise MalformedBody(f"a message has at most {most} fields")
+        yield tag >> 3, whole, begin, end
         at = end
 
 
