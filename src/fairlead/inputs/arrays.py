@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from fairlead.core.errors import DtypeMismatch, MalformedBody, ShapeInvalid
+from fairlead.core.errors import (
+    BodyTooLarge,
+    DtypeMismatch,
+    MalformedBody,
+    ShapeInvalid,
+    TooManyRows,
+)
+from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array, Tensor, element_count
 from fairlead.inputs.rows import tensors_of
@@ -15,10 +22,14 @@ from fairlead.inputs.rows import tensors_of
 _MOST_ELEMENTS = 1 << 28
 
 
-def tensors_of_npy(body: bytes, signature: Signature) -> list[Tensor]:
+def tensors_of_npy(
+    body: bytes, signature: Signature, most: int, limits: BodyLimits = STANDARD
+) -> list[Tensor]:
     """The tensors of an array: the only input itself, or a table with the model's columns.
 
-    Raises MalformedBody, DtypeMismatch, ShapeInvalid, and what `tensors_of` does for a table.
+    most: rows of a table that are read.
+    Raises MalformedBody, DtypeMismatch, ShapeInvalid, TooManyRows, BodyTooLarge for elements that
+    take too much memory in the model's datatype, and what `tensors_of` does for a table.
     """
     array = _loaded(body)
     specs = signature.inputs
@@ -35,11 +46,15 @@ def tensors_of_npy(body: bytes, signature: Signature) -> list[Tensor]:
                 where="body",
             )
         kind = spec.dtype.numpy
+        if array.size * kind.itemsize > limits.parsed:
+            raise BodyTooLarge(f"as {spec.dtype} the array is larger than {limits.parsed} bytes")
         if not np.can_cast(array.dtype, kind, "same_kind") or _changes(array, kind):
             raise DtypeMismatch(f"the array is {array.dtype}, not {spec.dtype}", where="body")
         return [Tensor(spec.dtype, shape, np.ascontiguousarray(array, kind).tobytes())]
-    if array.ndim != 2 or not signature.columns:
+    if array.ndim != 2 or array.shape[1] != len(signature.columns):
         raise ShapeInvalid("the array must be a table with the model's columns", where="body")
+    if len(array) > most:
+        raise TooManyRows(f"{len(array)} rows in one request; {most} is the limit")
     return tensors_of(array.tolist(), signature)
 
 

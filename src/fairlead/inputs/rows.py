@@ -14,6 +14,7 @@ from math import inf
 from typing import Any
 
 from fairlead.core.errors import (
+    BodyTooLarge,
     DtypeMismatch,
     DuplicateName,
     FairleadError,
@@ -210,6 +211,10 @@ def _shape_of(spec: TensorSpec, data: list[Any]) -> tuple[int, ...]:
     return tuple(shape)
 
 
+_MOST_CELLS = 2 << 20
+"""Cells of a CSV that are read: one byte each, and a hundred in memory."""
+
+
 def rows_of_csv(body: bytes, signature: Signature, most: int) -> list[dict[str, Any]]:
     """The rows of a CSV body whose first line names the columns; `most` may be read.
 
@@ -221,6 +226,10 @@ def rows_of_csv(body: bytes, signature: Signature, most: int) -> list[dict[str, 
         raise MalformedBody("this model has no columns, so it takes no CSV", fix="Send JSON")
     if b"\0" in body:
         raise TextInvalid("the CSV holds a NUL character")
+    if body.count(b",") > _MOST_CELLS:
+        raise BodyTooLarge(
+            f"the CSV has more than {_MOST_CELLS} cells", fix="Send fewer rows per request"
+        )
     lines = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")
     reader: Any = csv.reader(lines, strict=True)
     rows: list[dict[str, Any]] = []

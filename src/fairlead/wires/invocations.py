@@ -19,6 +19,7 @@ from fairlead.core.errors import (
     MediaTypeUnsupported,
     MethodNotAllowed,
     MissingField,
+    TooManyRows,
 )
 from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.signature import Signature
@@ -28,7 +29,7 @@ from fairlead.inputs.arrays import tensors_of_npy
 from fairlead.inputs.columns import tensors_of_columns
 from fairlead.inputs.instances import of_columns, of_instances
 from fairlead.inputs.rows import rows_of_csv, tensors_of
-from fairlead.inputs.strict_json import loads
+from fairlead.inputs.strict_json import check_memory, loads
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.wires.http_errors import headers_of, status_of, words_of
@@ -161,12 +162,12 @@ class Invocations:
                     return
                 tensors = _of_json(call, value, model)
             elif kind == _LINES:
-                rows = [loads(line, self._limits) for line in body.splitlines() if line.strip()]
-                tensors = _of_rows(rows, model)
+                tensors = _of_rows(_lines_of(body, model, self._limits), model)
             elif kind == _CSV:
                 tensors = _of_csv(body, model)
             else:
-                tensors = tensors_of_npy(body, model.signature)
+                most = model.served.package.limits.max_rows
+                tensors = tensors_of_npy(body, model.signature, most, self._limits)
             model.fill(call, tensors, _encoder(call, model, kind, head.headers.get("accept", "")))
         except FairleadError as error:
             raise discreet(call.lease.private, error) from None
@@ -236,6 +237,16 @@ def _of_rows(rows: list[Any], model: PredictionsModel) -> list[Tensor]:
     return of_instances(rows, signature, whole=True)
 
 
+def _lines_of(body: bytes, model: PredictionsModel, limits: BodyLimits) -> list[Any]:
+    """The value of each line. Raises TooManyRows, and what `loads` does for the whole body."""
+    most = model.served.package.limits.max_rows
+    lines = body.split(b"\n", most + 1)
+    if len(lines) > most + 1:
+        raise TooManyRows(f"more than {most} lines in one request")
+    check_memory(body, limits)
+    return [loads(line, limits) for line in lines if line.strip()]
+
+
 def _rows_of_split(given: Any) -> list[Any]:
     """The rows of `{"columns": [...], "data": [[...], ...]}`. Raises MalformedBody."""
     columns: Any = given.get("columns") if given.__class__ is dict else None
@@ -263,11 +274,16 @@ def _of_inputs(given: Any, signature: Signature) -> list[Tensor]:
     return of_columns(given, signature)
 
 
+_LONGEST_NAMES = 64 << 10
+"""Bytes of a first line in which the name of a column is looked for."""
+
+
 def _of_csv(body: bytes, model: PredictionsModel) -> list[Tensor]:
     """The tensors of lines, whose first may name the columns."""
     signature, most = model.signature, model.served.package.limits.max_rows
     names = [column.name for column in signature.columns]
-    first = body[: body.find(b"\n") + 1 or len(body)].decode("utf-8", "replace").strip()
+    end = min(body.find(b"\n") + 1 or len(body), _LONGEST_NAMES)
+    first = body[:end].decode("utf-8", "replace").strip()
     cells = {cell.strip().strip('"') for cell in first.removeprefix("\ufeff").split(",")}
     if not cells & {*names}:
         quoted = ",".join('"' + name.replace('"', '""') + '"' for name in names)
