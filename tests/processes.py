@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 _STEP_S = 0.01
+UNDER = ("unshare", "--user")
+"""How a process gets another number, where the kernel lets it."""
 
 
 def until(true: Callable[[], T], seconds: float = 30.0, says: str = "it never came to be") -> T:
@@ -29,6 +31,13 @@ def until(true: Callable[[], T], seconds: float = 30.0, says: str = "it never ca
             return found
         assert time.perf_counter() < end, says
         time.sleep(_STEP_S)
+
+
+def free_port() -> int:
+    """A port that nobody had a moment ago."""
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def alive(process: int) -> bool:
@@ -64,10 +73,20 @@ def _facts(process: int) -> tuple[str, int]:
 class Running:
     """A server started by `fairlead serve`, as from a shell."""
 
-    def __init__(self, *arguments: str | Path, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str | Path,
+        environ: dict[str, str] | None = None,
+        user: int | None = None,
+    ) -> None:
+        """user: the number under which it runs, in group 0 and without rights; None: the caller's.
+
+        The kernel maps it to the caller's own number, so that it reaches the same files.
+        """
         command = [sys.executable, "-P", "-m", "fairlead", "serve", *map(str, arguments)]
+        mapped = () if user is None else (*UNDER, f"--map-user={user}", "--map-group=0")
         self.process = subprocess.Popen(
-            command,
+            [*mapped, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -39,7 +39,8 @@ from fairlead.serving.supervisor import Orders
 from fairlead.usage.stores.keys import FILE as KEYS
 from fairlead.usage.stores.keys import open_keys
 
-_GRACE_S = 30.0
+_GRACE_S = 25.0
+"""Seconds in which what was begun may end; platforms kill a container after 30."""
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 _PATIENCE_S, _STEP_S = 1.0, 0.02
 

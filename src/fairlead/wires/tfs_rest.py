@@ -41,6 +41,8 @@ _PATH = re.compile(
     r"/v1/models/([^/:]+)(?:/(versions|labels)/([^/:]+))?(?:/(metadata)|:(\w+))?\Z", re.I
 )
 _MODEL = "/v1/models/{model}"
+_Tell = Callable[[str, int], tuple[Any, FairleadError | None]]
+"""What is told of a version, and why it cannot be asked, if it cannot."""
 
 
 def error_reply(error: FairleadError) -> Reply:
@@ -129,10 +131,11 @@ class TfsRest:
             raise BadParameter(f"Unrecognized servable version label: {which[:80]}")
         return LATEST
 
-    def _told(self, name: str, version: int, tell: Callable[[str, int], tuple[Any, int]]) -> Route:
+    def _told(self, name: str, version: int, tell: _Tell) -> Route:
         def answer(head: Head, body: bytes, caller: Caller) -> Reply:
-            value, status = tell(name, version)
-            return Reply(status, json.dumps(value).encode())
+            value, absence = tell(name, version)
+            text = json.dumps(value).encode()
+            return Reply(503, text, headers=headers_of(absence)) if absence else Reply(200, text)
 
         made: Answer = answer
         return Route("predict", error_reply, answer=made, model=name, version=version)
@@ -141,15 +144,16 @@ class TfsRest:
         names = known_models(self._registry, caller)
         return Reply(200, json.dumps({"models": names}).encode())
 
-    def _status(self, name: str, version: int) -> tuple[Any, int]:
+    def _status(self, name: str, version: int) -> tuple[Any, FairleadError | None]:
         states = status_of_model(self._registry, name, version)
         ready = self._registry.get(name, version) is not None
         told: dict[str, Any] = {"model_version_status": states, "name": name, "ready": ready}
-        if not ready:
-            told["error"] = words_of(self._registry.absence(name, version))
-        return told, 200 if ready else 503
+        if ready:
+            return told, None
+        absence = self._registry.absence(name, version)
+        return told | {"error": words_of(absence)}, absence
 
-    def _metadata(self, name: str, version: int) -> tuple[Any, int]:
+    def _metadata(self, name: str, version: int) -> tuple[Any, None]:
         served = self._registry.get(name, version)
         if served is None:
             raise self._registry.absence(name, version)
@@ -158,7 +162,7 @@ class TfsRest:
         return {
             "model_spec": spec,
             "metadata": {"signature_def": {"signature_def": signatures}},
-        }, 200
+        }, None
 
     # --- predictions --------------------------------------------------------------------------
 
