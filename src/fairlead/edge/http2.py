@@ -12,7 +12,7 @@ from typing import Any
 
 from fairlead.core.call import Call, Head, Peer, Reply
 from fairlead.core.clock import now
-from fairlead.core.errors import BadRequestHead, DeadlineExceeded, FairleadError
+from fairlead.core.errors import BadRequestHead, FairleadError
 from fairlead.edge import grpc
 from fairlead.edge import http2_frames as h2
 from fairlead.edge.http2_events import open_events, open_stream
@@ -374,8 +374,8 @@ class Http2(asyncio.Protocol):
     def _check_stream(self, stream: Exchange, moment: float) -> None:
         channel = stream.channel
         if channel is not None:
-            if channel.deadline and channel.deadline < moment:
-                self._refuse(stream, DeadlineExceeded("the stream's deadline has passed"))
+            if (why := channel.over(moment, self._service.draining)) is not None:
+                self._refuse(stream, why)
         elif stream.late(moment, self._limits.head_s):
             self._cut(stream, h2.CANCEL)
 

@@ -11,7 +11,13 @@ from fairlead.core.access import Caller
 from fairlead.core.call import Call, Head, Lines, Reply, Route
 from fairlead.core.call import Stream as WireEnd
 from fairlead.core.clock import now
-from fairlead.core.errors import BadRequestHead, BodyTooLarge
+from fairlead.core.errors import (
+    BadRequestHead,
+    BodyTooLarge,
+    DeadlineExceeded,
+    Draining,
+    FairleadError,
+)
 from fairlead.edge import grpc
 from fairlead.edge.grpc import Unframer
 from fairlead.edge.heads import USAGE_ID
@@ -173,7 +179,7 @@ class GrpcChannel:
         self._sender = sender
         self._asker = asker
         self._stream = stream
-        self._begun = self._ended = False
+        self._begun = self._ended = self._warned = False
         self._asked: set[Call] = set()
         self.wire: WireEnd | None = None
 
@@ -186,6 +192,20 @@ class GrpcChannel:
     def busy(self) -> bool:
         """Whether so much is under way that no more is read."""
         return len(self._asked) >= MOST_ASKED
+
+    def over(self, moment: float, draining: bool) -> FairleadError | None:
+        """Once a second: why the stream cannot go on, if it cannot.
+
+        While the server drains, a stream on which nothing is under way ends one second later: who
+        listens may have been told something by its last beat.
+        """
+        if self.deadline and self.deadline < moment:
+            return DeadlineExceeded("the stream's deadline has passed")
+        if draining and not self._asked and not self._stream.unsent:
+            if self._warned:
+                return Draining("the server is ending", fix="Go on with another one")
+            self._warned = True
+        return None
 
     def begin(self, reply: Reply) -> None:
         """gRPC has one beginning."""
