@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import struct
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fairlead.runtimes.runner import frame
+from fairlead.runtimes.runner import child, frame
 
 NUMBERS = [t for t in frame._TYPES if t != "O"]
 
@@ -283,3 +284,84 @@ def test_a_frame_beyond_the_bound_is_not_sent(pair, monkeypatch):
     theirs.setblocking(False)
     with pytest.raises(BlockingIOError):
         theirs.recv(1)
+
+
+# --- what is said beside the tensors, and answers one by one --------------------------------
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 65_535), max_size=4), st.lists(arrays))
+def test_what_is_asked_arrives_with_what_is_said(said, outputs, inputs):
+    found, rest = frame.asked(body(frame.asking(inputs, outputs, said)))
+    assert found == said
+    positions, values = frame.wanted(rest)
+    assert positions == outputs
+    assert len(values) == len(inputs)
+    assert all(map(same, values, inputs))
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_question_or_refused(raw):
+    try:
+        said, rest = frame.asked(memoryview(raw))
+        frame.wanted(rest)
+    except frame.BadFrame:
+        return
+    assert len(said) + 4 + len(rest) == len(raw)
+
+
+KINDS = [frame.ASK, frame.PREDICT, frame.NEXT, frame.STOP]
+COUNT = 3
+steps = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 3)), max_size=30)
+
+
+class Model:
+    """Answers an ASK with as many answers as its input says, and a PREDICT with one."""
+
+    def __init__(self) -> None:
+        self.open = 0
+
+    def __call__(self, inputs: Any, outputs: Any, said: Any = None) -> Any:
+        return [inputs[0]] if said is None else self._many(int(inputs[0][0]))
+
+    def _many(self, count: int) -> Any:
+        self.open += 1
+        try:
+            for number in range(count):
+                yield [np.array([number])]
+        finally:
+            self.open -= 1
+
+
+@given(steps)
+def test_whatever_is_asked_in_whatever_order_each_frame_has_one_answer_of_its_attempt(given):
+    """Against the state that the worker would keep: how far each attempt has come."""
+    model, known = Model(), dict[int, int]()
+    open_ones: dict[int, Any] = {}
+    question = frame.request([np.array([COUNT])], [0])
+    for kind, attempt in given:
+        if kind == frame.ASK:
+            pieces = frame.asking([np.array([COUNT])], [0], b"{}")
+        else:
+            pieces = question if kind == frame.PREDICT else []
+        if kind == frame.NEXT and attempt not in known:
+            with pytest.raises(KeyError):  # it is said to the worker as FAILED
+                child._step(model, open_ones, kind, attempt, body(pieces))
+            continue
+        answered, told = child._step(model, open_ones, kind, attempt, body(pieces))
+        if kind == frame.PREDICT:
+            assert answered == frame.ANSWER
+            continue
+        if kind == frame.STOP:
+            known.pop(attempt, None)
+            assert (answered, told) == (frame.END, [])
+            continue
+        number = known[attempt] = 0 if kind == frame.ASK else known[attempt] + 1
+        if number < COUNT:
+            assert answered == frame.MORE
+            assert frame.unpack(body(told), 0)[0].tolist() == [number]
+        else:
+            assert answered == frame.END
+            del known[attempt]
+    assert set(open_ones) == set(known)
+    gc.collect()
+    assert model.open == len(known), "what was ended or asked anew is closed"
