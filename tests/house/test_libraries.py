@@ -33,7 +33,10 @@ PLACES = {
     "lightgbm": ["packing/converters/lightgbm*.py", "runtimes/lightgbm.py"],
     "onnx": ["packing/converters/*", "packing/pack_onnx.py", "packing/pooling.py"],
     "pandas": ["client/answer.py", "packing/converters/samples.py", "runtimes/sklearn.py"],
-    "pyarrow": ["client/answer.py", "client/files.py", "packing/row_files.py", "usage/export.py"],
+    "pyarrow": [
+        "client/answer.py", "client/files.py", "inputs/parquet.py", "packing/row_files.py",
+        "usage/export.py",
+    ],
     "skl2onnx": ["packing/converters/*"],
     "sklearn": ["packing/airlock/*", "packing/converters/*"],
     "skops": ["runtimes/sklearn.py"],

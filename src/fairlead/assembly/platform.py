@@ -22,11 +22,14 @@ _FOLDERS = ("/opt/ml/model", "/mnt/models")
 class Platform:
     """The choices of a platform.
 
-    health, predict: addresses beside the usual ones, "" for none.
+    health, predict: addresses beside the usual ones, "" for none. accept: the media type of answers
+    for callers who accept any. many: the platform loads and ends models below /models.
     """
 
     health: str = ""
     predict: str = ""
+    accept: str = ""
+    many: bool = False
 
 
 NO_PLATFORM = Platform()
@@ -38,7 +41,13 @@ def platform_of(environ: Mapping[str, str]) -> Platform:
     for route in (health, predict):
         if route and not (route.startswith("/") and route.isascii() and " " not in route):
             raise BadUsage(f"{route[:80]!r} is no address", fix="It must begin with /")
-    return Platform(health, predict)
+    accept = environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "").strip().lower()
+    return Platform(health, predict, accept, loads_models(environ))
+
+
+def loads_models(environ: Mapping[str, str]) -> bool:
+    """Whether the platform says while the server runs which models are served, none at first."""
+    return environ.get("SAGEMAKER_MULTI_MODEL", "").strip().lower() == "true"
 
 
 def port_of(environ: Mapping[str, str]) -> tuple[str, str] | None:

@@ -55,7 +55,14 @@ class Protocols:
         )
         cloud = known.platform
         alone = Invocations(
-            known.registry, known.ready, known.limits, known.default, cloud.health, cloud.predict
+            known.registry,
+            known.ready,
+            known.limits,
+            known.default,
+            cloud.health,
+            cloud.predict,
+            cloud.accept,
+            oip.route,
         )
         public = {*PUBLIC_ADDRESSES, cloud.health} if cloud.health else PUBLIC_ADDRESSES
         predictions = TfsRest(known.registry, known.limits, known.kserve_inputs)

@@ -1,17 +1,18 @@
-"""Answers of `/invocations` that are no JSON object: lines of CSV, lines of JSON, a NumPy array."""
+"""Answers of `/invocations` that are no JSON object: lines, arrays, bare bytes."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fairlead.core.call import Call, Reply
 from fairlead.core.decision import Verdicts
 from fairlead.core.errors import BadParameter
 from fairlead.core.tensor import Array
-from fairlead.inputs.arrays import npy_of
+from fairlead.inputs.arrays import npy_of, npz_of
 from fairlead.serving.registry import Served
+from fairlead.wires.oip_binary import raw_bytes
 from fairlead.wires.predictions import row_objects
 
 _MOST = 64 << 20
@@ -80,3 +81,35 @@ class NpyEncoder(_Encoder):
     def body(self, outputs: Sequence[Array]) -> bytes:
         """The file of the array."""
         return npy_of(outputs[0])
+
+
+class NpzEncoder(_Encoder):
+    """Every output as an array by its name."""
+
+    media = "application/x-npz"
+
+    def body(self, outputs: Sequence[Array]) -> bytes:
+        """The archive of the arrays."""
+        return npz_of([spec.name for spec in self.specs], outputs)
+
+
+class RawEncoder(_Encoder):
+    """The elements of every output, one output behind the other."""
+
+    media = "application/octet-stream"
+
+    def body(self, outputs: Sequence[Array]) -> bytes:
+        """The bytes."""
+        pairs = zip(self.specs, outputs, strict=True)
+        return b"".join([bytes(raw_bytes(spec, array)) for spec, array in pairs])
+
+
+ENCODERS: Mapping[str, Callable[[Served], _Encoder]] = {
+    "text/csv": CsvEncoder,
+    "application/jsonlines": LinesEncoder,
+    "application/jsonl": LinesEncoder,
+    "application/x-npy": NpyEncoder,
+    "application/x-npz": NpzEncoder,
+    "application/octet-stream": RawEncoder,
+}
+"""By the media type that a caller accepts; any other is answered in JSON."""

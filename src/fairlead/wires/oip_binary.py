@@ -98,8 +98,20 @@ def take_bare(call: Call, model: OipModel, body: bytes) -> None:
             "a body of bytes alone is for a model with one input", fix="Say how much of it is JSON"
         )
     [(_, spec)] = model.inputs.values()
+    tensor = bare_tensor(spec, model.batched, body)
+    call.encoder = model.encoder(BinaryEncoder, model.every(True))
+    model.finish(call, [tensor])
+
+
+def bare_tensor(spec: TensorSpec, alone: bool, body: bytes) -> Tensor:
+    """The tensor that a whole body is; a text comes without its length.
+
+    alone: the first dimension is 1, whatever the signature says of it.
+
+    Raises Unsupported where its shape does not follow from its size, and what raw_tensor does.
+    """
     shape = list(spec.shape)
-    if model.batched:
+    if alone:
         shape[0] = 1
     if spec.dtype.is_text:
         if any(dim not in (-1, 1) for dim in shape):
@@ -110,9 +122,7 @@ def take_bare(call: Call, model: OipModel, body: bytes) -> None:
     else:
         data = memoryview(body)
         count = _fill(shape, spec, len(body))
-    tensor = raw_tensor(spec.dtype, tuple(shape), count, data, spec.name)
-    call.encoder = model.encoder(BinaryEncoder, model.every(True))
-    model.finish(call, [tensor])
+    return raw_tensor(spec.dtype, tuple(shape), count, data, spec.name)
 
 
 def _fill(shape: list[int], spec: TensorSpec, size: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from fairlead.core.call import Call, Channel, Decode, Head, Reply, Route
+from fairlead.core.call import Call, Decode, Head, Reply
 from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
     BadParameter,
@@ -33,7 +33,6 @@ from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import Served
 from fairlead.wires.oip_model import OipModel, Wanted, check_parameters
 
-EVENTS = "text/event-stream; charset=utf-8"
 Errors = Callable[[FairleadError], Reply]
 
 
@@ -163,56 +162,3 @@ def _tensor(position: int, spec: TensorSpec, value: Any) -> tuple[int, Tensor]:
     elif not count:
         raise MissingField(f"input {spec.name!r} is a value or a list of values", where=spec.name)
     return position, packed(spec, shape, data)
-
-
-class EventStream:
-    """The wire's end of a stream of events. route: the prediction that it asks for."""
-
-    def __init__(self, channel: Channel, route: Route) -> None:
-        self._channel = channel
-        self._route = route
-        self._begun = False
-
-    def message(self, body: bytes) -> None:
-        """The request."""
-        self._channel.predict(self._route, body, self._done, self._send)
-
-    def _send(self, call: Call) -> None:
-        if not self._begun:
-            self._begun = True
-            self._channel.begin(Reply(200, b"", EVENTS))
-        whole = b"".join((call.payload or b"", *call.tail))
-        self._channel.send(b"data: %b\n\n" % whole)
-
-    def _done(self, call: Call) -> None:
-        if call.error is not None:
-            reply = self._route.error(call.error)
-            if self._begun:
-                self._channel.send(b"data: %b\n\n" % reply.body)
-            self._channel.end(reply)
-            return
-        if call.payload or call.tail:
-            self._send(call)
-        if not self._begun:
-            self._channel.begin(Reply(200, b"", EVENTS))
-        self._channel.end()
-
-    def ended(self) -> None:
-        """One request is all."""
-
-    def room(self) -> None:
-        """The next answer is fetched by the call itself."""
-
-    def left(self) -> None:
-        """The call is gone with its caller."""
-
-
-def event_route(predicting: Route) -> Route:
-    """The route that gives the answers of a prediction as events."""
-    return Route(
-        "predict",
-        predicting.error,
-        open=lambda channel: EventStream(channel, predicting),
-        model=predicting.model,
-        version=predicting.version,
-    )

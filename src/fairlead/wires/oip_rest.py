@@ -27,8 +27,9 @@ from fairlead.serving.admission import known_models
 from fairlead.serving.control import Control
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.wires import oip_facts as facts
+from fairlead.wires.answers_stream import stream_route
 from fairlead.wires.http_errors import headers_of, status_of, words_of
-from fairlead.wires.oip_generate import event_route, flat_decoder
+from fairlead.wires.oip_generate import flat_decoder
 from fairlead.wires.oip_json import infer_decoder
 from fairlead.wires.oip_settings import OipSettings
 
@@ -168,7 +169,7 @@ class OipRest:
         if verb in self._decodes:
             decode = self._decodes[verb]
             route = Route("predict", error_reply, decode=decode, model=name, version=version)
-            return {"POST": event_route(route) if verb in _STREAMS else route}
+            return {"POST": stream_route(route) if verb in _STREAMS else route}
         if rest == ("trace", "setting"):
             return self._setting(self._settings.trace, name, version)
         tells: dict[tuple[str, ...], Callable[[Caller], Any]] = {
