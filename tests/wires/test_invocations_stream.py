@@ -64,4 +64,5 @@ def test_what_fails_first_has_its_status_and_what_fails_later_is_the_last_line(c
     answer = client.post("/invocations", json={"instances": [101]})
     assert answer.status_code == 200
     last = json.loads(answer.text.splitlines()[-1])
-    assert "error_code" in last and "out of words" in last["message"]
+    assert "error_code" in last
+    assert "out of words" in last["message"]
