@@ -266,7 +266,7 @@ def supervise(worker: str) -> subprocess.Popen[str]:
             bookkeeper=[sys.executable, "-c", "import time; time.sleep(1000)"],
             workers=1,
             status=create(1),
-            listener=listener.fileno(),
+            listeners=[listener.fileno()],
             inherited=[],
             grace_s=1.0,
             log=("info", "json"),
@@ -275,7 +275,7 @@ def supervise(worker: str) -> subprocess.Popen[str]:
         told = anonymous_file(json.dumps(asdict(orders)).encode())
         process = subprocess.Popen(
             [sys.executable, "-m", supervising.__name__, str(told)],
-            pass_fds=[told, orders.status, orders.listener],
+            pass_fds=[told, orders.status, *orders.listeners],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -325,7 +325,7 @@ def watching():
     with open(os.devnull) as listener:
         command = [sys.executable, "-c", "import time; time.sleep(1000)"]
         orders = Orders(
-            command, command, 1, create(1), listener.fileno(), [], 1.0, ("info", "json"), []
+            command, command, 1, create(1), [listener.fileno()], [], 1.0, ("info", "json"), []
         )
         supervisor = supervising.Supervisor(orders)
         yield supervisor

@@ -25,6 +25,13 @@ FILE = "fairlead.toml"
 FORMAT = 1
 """Of the file, which may say so: `format = 1`."""
 
+ALSO_SPELT = {
+    "server.port": ("--http_port",),
+    "server.grpc_port": ("--grpc_port",),
+    "server.name": ("--model_name",),
+}
+"""How KServe spells the flags of a container that serves a model."""
+
 _PREFIX = "FAIRLEAD_"
 _MOST_BYTES = 1 << 20
 
@@ -87,6 +94,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             continue
         parser.add_argument(
             known.flag,
+            *ALSO_SPELT.get(known.name, ()),
             dest=known.name,
             metavar=known.key.upper(),
             help=f"{known.meaning} Default: {known.default or 'none'}.",

@@ -17,8 +17,8 @@ _ABOVE = 2
 """The port of the administration, above that of the service."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises BindRefused saying why and what to do."""
+def listen(host: str, port: int, flag: str = "--port") -> socket.socket:
+    """A listening socket. flag: what chose the port. Raises BindRefused saying what to do."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -29,7 +29,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise BindRefused(
             f"port {port} on {host} cannot be used: {error.strerror}",
-            fix="Choose another with --port (0 takes a free one)",
+            fix=f"Choose another with {flag}"
+            + (" (0 takes a free one)" if flag == "--port" else ""),
         ) from error
     return listener
 

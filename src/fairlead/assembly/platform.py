@@ -14,6 +14,8 @@ from fairlead.core.errors import BadUsage
 
 _PORTS = ("SAGEMAKER_BIND_TO_PORT", "AIP_HTTP_PORT", "PORT")
 """Where a port may stand; the first that is there counts."""
+BUCKET = "gs://"
+"""How an address in Google Cloud Storage begins."""
 _FOLDERS = ("/opt/ml/model", "/mnt/models")
 """Where SageMaker and KServe put a model."""
 
@@ -58,9 +60,14 @@ def port_of(environ: Mapping[str, str]) -> tuple[str, str] | None:
     return None
 
 
-def model_folder(environ: Mapping[str, str]) -> str:
-    """Where the model lies when the command line names none. Raises BadUsage."""
+def model_place(environ: Mapping[str, str]) -> str:
+    """Where the model lies when the command line names none: a folder, or an address of a bucket.
+
+    Raises BadUsage.
+    """
     storage = environ.get("AIP_STORAGE_URI", "")
+    if storage.startswith(BUCKET):
+        return storage
     if storage and "://" not in storage.removeprefix("file://"):
         return storage.removeprefix("file://")
     if storage:

@@ -19,11 +19,12 @@ from time import sleep
 from typing import NoReturn
 
 from fairlead.assembly.doors import admin_host, check_doors
+from fairlead.assembly.downloads import downloaded
 from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.listening import above, listen, listen_for_admin, listen_for_grpc
 from fairlead.assembly.meters import check_meter_store
 from fairlead.assembly.places import check_database, database_of
-from fairlead.assembly.platform import model_folder, platform_of
+from fairlead.assembly.platform import BUCKET, loads_models, model_place, platform_of
 from fairlead.assembly.restore import check_whole
 from fairlead.assembly.rooms import check_room
 from fairlead.assembly.settings import Settings
@@ -65,11 +66,22 @@ class Prepared:
     admin: int = -1
     admin_address: str = ""
     identities: str = ""
+    also: tuple[int, ...] = ()
 
 
-def served_by_platform() -> str:
-    """The folder in which a cloud platform has put its model. Raises BadUsage for none."""
-    return model_folder(os.environ)  # noqa: TID251 - this is assembly
+def served_by_platform(settings: Settings) -> list[str]:
+    """The path of the model that a cloud platform gives, downloaded where it must be.
+
+    None where the platform names its models while the server runs.
+    Raises BadUsage when no platform has put a model anywhere, and what `downloaded` does.
+    """
+    environ = os.environ  # noqa: TID251 - this is assembly
+    if loads_models(environ):
+        return []
+    place = model_place(environ)
+    if place.startswith(BUCKET):
+        return [str(downloaded(place, Path(settings.server.state)))]
+    return [place]
 
 
 def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
@@ -90,20 +102,23 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     check_whole(Path(settings.server.state))
     check_room(Path(settings.server.state), database_of(settings))
     versions = find_versions(paths, settings)
-    listener = listen(settings.server.host, settings.server.port)
-    port = listener.getsockname()[1]
     host = settings.server.host
+    listener = listen(host, settings.server.port)
+    port = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if settings.server.tls_cert else "http"
     inside = is_loopback(admin_host(settings))
     grpc: socket | None = None
+    also: list[socket] = []
     try:
+        for further in settings.server.also_bind:
+            also.append(listen(host, further, "--also-bind"))
         grpc = listen_for_grpc(settings.server.grpc_port, host, settings.server.port)
         admin = listen_for_admin(
             settings.server.admin, settings.server.port, "http" if inside else scheme
         )
     except BaseException:
-        for taken in (listener, grpc):
+        for taken in (listener, grpc, *also):
             if taken is not None:
                 taken.close()
         raise
@@ -118,6 +133,7 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
         admin=-1 if admin is None else _handed_on(admin[0]),
         admin_address="" if admin is None else admin[1],
         identities=identities,
+        also=tuple(map(_handed_on, also)),
     )
 
 
@@ -145,6 +161,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
         status=pages,
         grace_s=_GRACE_S,
         identities=prepared.identities,
+        also=prepared.also,
     )
     told = anonymous_file(json.dumps(spec.to_json()).encode())
     python = [sys.executable, "-P", "-m"]
@@ -154,8 +171,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
         bookkeeper=[*python, "fairlead.assembly.bookkeeper", str(told), "{pipe}"],
         workers=count,
         status=pages,
-        listener=prepared.listener,
-        grpc=prepared.grpc,
+        listeners=[n for n in (prepared.listener, prepared.grpc, *prepared.also) if n >= 0],
         admin=prepared.admin,
         inherited=[pages, told, prepared.lock],
         grace_s=_GRACE_S,
@@ -185,6 +201,9 @@ def _greeting(prepared: Prepared) -> list[str]:
     elif prepared.settings.server.grpc_port == "auto":
         taken = above(prepared.settings.server.port)
         lines.append(f"  gRPC at {prepared.grpc_address} (port {taken} is taken)")
+    if prepared.also:
+        ports = ", ".join(map(str, prepared.settings.server.also_bind))
+        lines.append(f"  HTTP and gRPC at port {ports} too")
     if prepared.admin_address:
         lines.append(f"  administration at {prepared.admin_address}, for keys with an admin scope")
     served = {found.name for found in prepared.versions}

@@ -6,102 +6,32 @@ One frozen dataclass per section of `fairlead.toml`. The reference page and the 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
+
+from fairlead.assembly.kinds import (
+    ADMIN,
+    FILE,
+    GRPC_PORT,
+    HOST,
+    LIMITS,
+    MODELS,
+    NAME,
+    NETWORKS,
+    OBJECTS,
+    PATH,
+    PORT,
+    PORTS,
+    TRUTH,
+    WORKERS,
+    Kind,
+    one_of,
+    seconds,
+    whole,
+)
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What values a setting takes.
-
-    words:     completes "it must be ...".
-    from_text: the value that a flag or an environment variable spells; raises ValueError.
-    accepts:   whether a value, as TOML gives it, may be used.
-    make:      the accepted value in the type of the field.
-    """
-
-    words: str
-    from_text: Callable[[str], object]
-    accepts: Callable[[Any], bool]
-    make: Callable[[Any], object]
-
-
-def _text(words: str, pattern: str) -> Kind:
-    shape = re.compile(pattern)
-    return Kind(words, str, lambda v: isinstance(v, str) and bool(shape.fullmatch(v)), str)
-
-
-def _one_of(*names: str) -> Kind:
-    return Kind(" or ".join(f'"{n}"' for n in names), str, lambda v: v in names, str)
-
-
-def _whole(low: int, high: int) -> Kind:
-    return Kind(
-        f"a whole number from {low} to {high}",
-        int,
-        lambda v: type(v) is int and low <= v <= high,
-        int,
-    )
-
-
-def _seconds(high: float) -> Kind:
-    return Kind(
-        f"a number of seconds above 0 and up to {high:g}",
-        float,
-        lambda v: type(v) in (int, float) and 0 < v <= high,
-        float,
-    )
-
-
-def _list_of(words: str, pattern: str) -> Kind:
-    shape = re.compile(pattern)
-
-    def accepts(value: Any) -> bool:
-        return isinstance(value, list | tuple) and all(
-            isinstance(item, str) and bool(shape.fullmatch(item))
-            for item in cast("list[Any]", value)
-        )
-
-    return Kind(
-        f"a list of {words}",
-        lambda text: [part.strip() for part in text.split(",") if part.strip()],
-        accepts,
-        tuple,
-    )
-
-
-_HOST = _text("a host name or an IP address", r"[^\s/]+")
-_PORT = _whole(0, 65535)
-_GRPC_PORT = Kind(
-    '"auto", "off" or a whole number from 0 to 65535',
-    lambda text: text if text in ("auto", "off") else int(text),
-    lambda v: v in ("auto", "off") or (type(v) is int and 0 <= v <= 65535),
-    lambda v: v,
-)
-_ADMIN = _text('HOST:PORT, "unix:PATH", "auto" or "off"', r"auto|off|unix:[^\s\0]+|[^\s/]+:\d{1,5}")
-_PATH = _text("a path", r"[^\0]+")
-_FILE = _text("a path", r"[^\0]*")
-_NETWORKS = _list_of("networks such as 10.0.0.0/8", r"[0-9a-fA-F.:]+(/[0-9]{1,3})?")
-_NAME = _text("a name", r"[^\0\r\n]{0,128}")
-_WORKERS = Kind(
-    '"auto" or a whole number from 1 to 256',
-    lambda text: text if text == "auto" else int(text),
-    lambda v: v == "auto" or (type(v) is int and 1 <= v <= 256),
-    lambda v: v,
-)
-_TRUTH = Kind(
-    "true or false",
-    lambda text: {"true": True, "false": False}.get(text, text),
-    lambda v: type(v) is bool,
-    bool,
-)
-_MODELS = _list_of("model names", r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_LIMITS = _list_of("limits such as requests=1000/second", r"[a-z_]+=[0-9a-z/:]+")
-_OBJECTS = _list_of("exact names such as sklearn.svm.SVC", r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def _setting(default: _T, kind: Kind, meaning: str, flag: str = "") -> _T:
@@ -113,83 +43,90 @@ class Server:
     """Where the server listens, who authenticates its callers, and where it keeps its state."""
 
     host: str = _setting(
-        "127.0.0.1", _HOST, "The address on which callers are served.", flag="--host"
+        "127.0.0.1", HOST, "The address on which callers are served.", flag="--host"
     )
     port: int = _setting(
-        8080, _PORT, "The HTTP port for callers; 0 takes a free one.", flag="--port"
+        8080, PORT, "The HTTP port for callers; 0 takes a free one.", flag="--port"
     )
     grpc_port: int | str = _setting(
         "auto",
-        _GRPC_PORT,
+        GRPC_PORT,
         "The gRPC port for callers; 0 takes a free one, off none, and auto the one above the "
         "service's, which speaks gRPC too.",
         flag="--grpc-port",
     )
+    also_bind: tuple[int, ...] = _setting(
+        (),
+        PORTS,
+        "Further ports for callers, each for HTTP and gRPC alike, where clients expect other ones: "
+        "8000,8001 for Triton's, 8500,8501 for TensorFlow Serving's.",
+        flag="--also-bind",
+    )
     admin: str = _setting(
         "auto",
-        _ADMIN,
+        ADMIN,
         "Where the administration listens: HOST:PORT, unix:PATH, off, or auto, which is 127.0.0.1 "
         "and the port two above the service's.",
         flag="--admin",
     )
     workers: int | Literal["auto"] = _setting(
-        "auto", _WORKERS, "Worker processes; auto takes one per usable core.", flag="--workers"
+        "auto", WORKERS, "Worker processes; auto takes one per usable core.", flag="--workers"
     )
     auth: str = _setting(
         "keys",
-        _one_of("keys", "platform"),
+        one_of("keys", "platform"),
         "Who authenticates callers: our own keys, or the platform in front of the server. Without "
         'keys, only "platform" allows an address that other machines can reach.',
         flag="--auth",
     )
     tls_cert: str = _setting(
         "",
-        _FILE,
+        FILE,
         "The PEM file of the certificate and of those between it and its authority.",
         flag="--tls-cert",
     )
     tls_key: str = _setting(
-        "", _FILE, "The PEM file of the certificate's key, unencrypted.", flag="--tls-key"
+        "", FILE, "The PEM file of the certificate's key, unencrypted.", flag="--tls-key"
     )
     client_ca: str = _setting(
         "",
-        _FILE,
+        FILE,
         "The PEM file of the authorities whose client certificates are accepted.",
         flag="--client-ca",
     )
     client_cert: str = _setting(
         "required",
-        _one_of("required", "optional"),
+        one_of("required", "optional"),
         "Whether callers must show a client certificate where there is a client_ca.",
         flag="--client-cert",
     )
     tls_elsewhere: bool = _setting(
         False,
-        _TRUTH,
+        TRUTH,
         "Something in front of the server speaks TLS, so an address that other machines can reach "
         "may be served without.",
         flag="--tls-elsewhere",
     )
     trusted_proxy: tuple[str, ...] = _setting(
         (),
-        _NETWORKS,
+        NETWORKS,
         "Networks of proxies whose X-Forwarded-For is believed.",
         flag="--trusted-proxy",
     )
     forwarded_certificates: bool = _setting(
         False,
-        _TRUTH,
+        TRUTH,
         "Believe the X-Forwarded-Client-Cert of trusted proxies too; they must set or remove it in "
         "every request.",
     )
     state: str = _setting(
         "./.fairlead",
-        _PATH,
+        PATH,
         "The folder of the journal and of everything else that outlives a restart.",
         flag="--state",
     )
     name: str = _setting(
-        "", _NAME, "The name under which a single package or trained file is served.", flag="--name"
+        "", NAME, "The name under which a single package or trained file is served.", flag="--name"
     )
 
 
@@ -197,38 +134,38 @@ class Server:
 class Limits:
     """What one request, one connection and one model's queue may use."""
 
-    body_mib: int = _setting(64, _whole(1, 2047), "The largest request body, in MiB.")
-    head_kib: int = _setting(32, _whole(1, 1024), "The largest request head, in KiB.")
-    headers: int = _setting(100, _whole(1, 1000), "The most headers of one request.")
-    url_kib: int = _setting(8, _whole(1, 64), "The longest address of a request, in KiB.")
-    connections: int = _setting(4096, _whole(1, 1_000_000), "Connections open at once, per worker.")
+    body_mib: int = _setting(64, whole(1, 2047), "The largest request body, in MiB.")
+    head_kib: int = _setting(32, whole(1, 1024), "The largest request head, in KiB.")
+    headers: int = _setting(100, whole(1, 1000), "The most headers of one request.")
+    url_kib: int = _setting(8, whole(1, 64), "The longest address of a request, in KiB.")
+    connections: int = _setting(4096, whole(1, 1_000_000), "Connections open at once, per worker.")
     connections_per_ip: int = _setting(
         256,
-        _whole(1, 1_000_000),
+        whole(1, 1_000_000),
         "Connections open at once from one IP address, per worker; loopback is exempt.",
     )
     head_timeout_s: float = _setting(
-        10.0, _seconds(3600), "Seconds in which the head of a request must have arrived."
+        10.0, seconds(3600), "Seconds in which the head of a request must have arrived."
     )
     idle_timeout_s: float = _setting(
-        75.0, _seconds(86400), "Seconds after which a connection without a request is closed."
+        75.0, seconds(86400), "Seconds after which a connection without a request is closed."
     )
     queue_calls: int = _setting(
-        1024, _whole(1, 1_000_000), "Calls that may wait for one model, per worker."
+        1024, whole(1, 1_000_000), "Calls that may wait for one model, per worker."
     )
     queue_wait_s: float = _setting(
-        1.0, _seconds(3600), "Seconds that a call may wait in its model's queue."
+        1.0, seconds(3600), "Seconds that a call may wait in its model's queue."
     )
     request_timeout_s: float = _setting(
-        30.0, _seconds(86400), "Seconds in which an answer is due when the caller does not say."
+        30.0, seconds(86400), "Seconds in which an answer is due when the caller does not say."
     )
     request_timeout_max_s: float = _setting(
-        300.0, _seconds(86400), "The most seconds that a caller may ask for."
+        300.0, seconds(86400), "The most seconds that a caller may ask for."
     )
-    response_mib: int = _setting(64, _whole(1, 2047), "The largest answer, in MiB.")
+    response_mib: int = _setting(64, whole(1, 2047), "The largest answer, in MiB.")
     usage: tuple[str, ...] = _setting(
         (),
-        _LIMITS,
+        LIMITS,
         "What all callers of the server together may use, such as requests=1000/second.",
     )
     shared: str = _setting(
@@ -238,7 +175,7 @@ class Limits:
         "PostgreSQL or Redis: file:/PATH (of a file for its owner alone) or env:NAME. Without it "
         "each host counts for itself.",
     )
-    json_depth: int = _setting(100, _whole(4, 500), "The deepest nesting of JSON in a request.")
+    json_depth: int = _setting(100, whole(4, 500), "The deepest nesting of JSON in a request.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +184,7 @@ class Access:
 
     identities: str = _setting(
         "",
-        _FILE,
+        FILE,
         "The file of issuers whose tokens, and of client certificates whose callers, are known.",
         flag="--identities",
     )
@@ -258,16 +195,16 @@ class Models:
     """Which versions are served, and how."""
 
     versions: str = _setting(
-        "latest", _one_of("latest", "all"), "Which versions of each model are served."
+        "latest", one_of("latest", "all"), "Which versions of each model are served."
     )
     default: str = _setting(
-        "", _NAME, "The model that is asked where an address names none, such as /invocations."
+        "", NAME, "The model that is asked where an address names none, such as /invocations."
     )
     isolate: tuple[str, ...] = _setting(
-        (), _MODELS, "Models that run in a runner process of their own although they need not."
+        (), MODELS, "Models that run in a runner process of their own although they need not."
     )
     kserve_inputs: tuple[str, ...] = _setting(
-        (), _MODELS, "Models for which `inputs` below /v1 means `instances`, as KServe says."
+        (), MODELS, "Models for which `inputs` below /v1 means `instances`, as KServe says."
     )
 
 
@@ -276,11 +213,11 @@ class Airlock:
     """What a trained file may hold beyond the built-in allow-list."""
 
     allow: tuple[str, ...] = _setting(
-        (), _OBJECTS, "Further objects that a pickle may name, each by its exact module and name."
+        (), OBJECTS, "Further objects that a pickle may name, each by its exact module and name."
     )
     weak: bool = _setting(
         False,
-        _TRUTH,
+        TRUTH,
         "Read trained files also where this machine cannot cut the airlock's network.",
     )
 
@@ -298,7 +235,7 @@ class State:
     )
     stale_max_s: float = _setting(
         3600.0,
-        _seconds(30 * 86_400),
+        seconds(30 * 86_400),
         "Seconds for which callers are known by the keys in memory while the database of keys "
         "cannot be read; then they get 503.",
     )
@@ -310,18 +247,18 @@ class Usage:
 
     durability: str = _setting(
         "process",
-        _one_of("process", "power"),
+        one_of("process", "power"),
         "What a record survives once its call is answered: the end of the process, or a power cut "
         "too. For that the disk has it before the answer leaves, which makes every answer slower.",
     )
     keep_segments_mib: int = _setting(
         256,
-        _whole(16, 1_000_000),
+        whole(16, 1_000_000),
         "Journal files of which everything is in the ledger are kept up to so many MiB.",
     )
     keep_days: int = _setting(
         0,
-        _whole(0, 36_500),
+        whole(0, 36_500),
         "Usage of months (UTC) that ended more days ago is dropped; 0 keeps it for ever.",
     )
 
@@ -332,11 +269,11 @@ class Log:
 
     level: str = _setting(
         "info",
-        _one_of("debug", "info", "warning", "error"),
+        one_of("debug", "info", "warning", "error"),
         "The least severe event that is written.",
     )
     format: str = _setting(
-        "json", _one_of("json", "text"), "One JSON object or one line of text per event."
+        "json", one_of("json", "text"), "One JSON object or one line of text per event."
     )
 
 

@@ -20,6 +20,7 @@ class ServerSpec:
     versions: (model name, version, package folder) of everything that is known.
     listener, grpc, admin, status: inherited descriptors of the sockets of the service, of gRPC
               and of the administration (-1 for none), and of the status pages.
+    also:     those of further ports of the service.
     identities: what the file of issuers and certificates holds.
     """
 
@@ -31,6 +32,7 @@ class ServerSpec:
     grace_s: float
     grpc: int = -1
     admin: int = -1
+    also: tuple[int, ...] = ()
     identities: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -49,6 +51,7 @@ class ServerSpec:
         }
         rest = {k: v for k, v in data.items() if k != "settings"}
         rest["versions"] = [(name, version, folder) for name, version, folder in data["versions"]]
+        rest["also"] = tuple(data["also"])
         return cls(settings=Settings(**sections, origins={}), **rest)
 
 

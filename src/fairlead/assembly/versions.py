@@ -1,18 +1,19 @@
 """Which versions the paths of a command line hold; trained files and SavedModels are packed first.
 
 A folder may be laid out as TensorFlow Serving lays it out: `base/<version>/` with a SavedModel in
-each, or several such bases beside each other.
+each, or several such bases beside each other; or it may hold one trained file, as clouds do.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead.assembly.settings import Settings
-from fairlead.core.errors import BadUsage, FileUnreadable
+from fairlead.core.errors import BadUsage, FairleadError, FileUnreadable
 from fairlead.core.package import check_name, is_name
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed, is_package
@@ -20,6 +21,7 @@ from fairlead.packages.repository import Found, committed, is_package
 _CACHE = "cache"
 _SAVED_MODEL = "saved_model.pb"
 _DIGITS = 18
+_MOST_LOOKED_AT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ def _folder(folder: Path, settings: Settings) -> list[Found]:
     """The packages of a repository, and SavedModels as TensorFlow Serving lays them out."""
     name = settings.server.name
     saved = saved_versions(folder, name)
+    held = [] if saved or (not name and committed(folder)) else trained_files(folder)
+    if len(held) == 1:
+        return [_trained(str(held[0]), settings, name)]
     if name and not saved:
         raise BadUsage(
             "--name is for a single package, trained file or SavedModel",
@@ -73,6 +78,12 @@ def _folder(folder: Path, settings: Settings) -> list[Found]:
         )
     found = [] if name else committed(folder)
     if not found and not saved:
+        if held:
+            raise BadUsage(
+                f"the folder holds several trained files: {', '.join(f.name for f in held[:9])}",
+                where=str(folder),
+                fix="Name one of them",
+            )
         raise FileUnreadable(
             "there is no finished version in this repository",
             where=str(folder),
@@ -120,6 +131,27 @@ def _numbered(base: Path) -> list[tuple[int, Path]]:
         if inner.name.isascii() and inner.name.isdigit() and len(inner.name) <= _DIGITS
     ]
     return sorted((n, inner) for n, inner in found if (inner / _SAVED_MODEL).is_file())
+
+
+def trained_files(folder: Path) -> list[Path]:
+    """The files in a folder that are trained models by their content.
+
+    Source files are passed over: which of their functions is meant, a folder does not say.
+    """
+    from fairlead.packing.formats import detect
+
+    found: list[Path] = []
+    try:
+        inner = sorted(Path(one.path) for one in os.scandir(folder) if one.is_file())
+    except OSError:
+        return []
+    for file in inner[:_MOST_LOOKED_AT]:
+        if file.name.startswith(".") or file.suffix == ".py":
+            continue
+        with suppress(FairleadError):
+            detect(str(file))
+            found.append(file)
+    return found
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -151,14 +151,13 @@ class Worker:
         self._renew(loop)
         await self._others_answer()
         await self._callers_known()
-        listener = socket.socket(fileno=os.dup(self._spec.listener))
-        server = await loop.create_server(self._door.connection, sock=listener, backlog=_BACKLOG)
-        servers = [server, *await self._listen_for_grpc(loop)]
+        servers = [*await self._listen(loop), *await self._listen_for_grpc(loop)]
         self._accepting = True
         await self._over.wait()
         for one in servers:
             one.close()
-        os.close(self._spec.listener)
+        for handle in (self._spec.listener, *self._spec.also):
+            os.close(handle)
         await self._drain()
         self._leases.close()
         self._reporting.close()
@@ -181,6 +180,15 @@ class Worker:
             lambda given, done: self._reporting.ask({"kind": "usage", "given": given}, done),
             lambda: self._protocols.addresses,
         )
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
+        """The listeners that speak HTTP and gRPC alike."""
+        made: list[asyncio.Server] = []
+        for handle in (self._spec.listener, *self._spec.also):
+            listener = socket.socket(fileno=os.dup(handle))
+            door = self._door.connection
+            made.append(await loop.create_server(door, sock=listener, backlog=_BACKLOG))
+        return made
 
     async def _listen_for_grpc(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
         """The listener that speaks gRPC alone, if there is one."""

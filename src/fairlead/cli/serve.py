@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a repository, a package or a trained file (which is packed into a cache first); "
         "without one, the folder in which a cloud platform puts its model",
     )
+    parser.add_argument(
+        "--model_dir", metavar="PATH", help="one more path, as KServe names the folder of a model"
+    )
     add_flags(parser)
 
 
@@ -27,5 +30,5 @@ def run(args: argparse.Namespace) -> int:
     from fairlead.assembly.server import become, prepare, served_by_platform
 
     settings = read(flags_of(args), args.config)
-    paths = args.paths or [served_by_platform()]
-    become(prepare(paths, settings), [])
+    paths = [*args.paths, *([args.model_dir] if args.model_dir else [])]
+    become(prepare(paths or served_by_platform(settings), settings), [])

@@ -34,7 +34,7 @@ class Orders:
     """What to run; written by assembly, read once.
 
     worker, bookkeeper: command lines; the arguments {index} and {pipe} are filled in.
-    listener, grpc, admin: descriptors of the listening sockets: two for the workers, and one for
+    listeners, admin:   descriptors of the listening sockets: those of the workers, and the one of
                         the bookkeeper (-1 for none).
     inherited:          further descriptors that the children keep (status pages, settings, lock).
     grace_s:            seconds between SIGTERM and the end.
@@ -46,12 +46,11 @@ class Orders:
     bookkeeper: list[str]
     workers: int
     status: int
-    listener: int
+    listeners: list[int]
     inherited: list[int]
     grace_s: float
     log: tuple[str, str]
     greeting: list[str]
-    grpc: int = -1
     admin: int = -1
 
 
@@ -126,12 +125,9 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         told = {"{index}": str(child.index), "{pipe}": str(self._life)}
         command = [told.get(argument, argument) for argument in child.command]
-        handles = [*self._orders.inherited, self._life]
         orders = self._orders
-        listeners = (orders.listener, orders.grpc) if child.index >= 0 else (orders.admin,)
-        for listener in listeners:
-            if listener >= 0:
-                handles.append(listener)
+        own = orders.listeners if child.index >= 0 else [n for n in (orders.admin,) if n >= 0]
+        handles = [*orders.inherited, self._life, *own]
         child.started, child.ending = now(), False
         try:
             child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=handles)
@@ -165,9 +161,8 @@ class Supervisor:
         """Drains the workers, then the bookkeeper; whoever outstays the grace is killed."""
         log("draining", grace_s=self._orders.grace_s)
         # With the workers' own closed too, new callers are refused at once and go elsewhere.
-        for listener in (self._orders.listener, self._orders.grpc):
-            if listener >= 0:
-                os.close(listener)
+        for listener in self._orders.listeners:
+            os.close(listener)
         clean = True
         for children in (self._workers, [self._bookkeeper]):
             running = [c.process for c in children if c.process is not None]
