@@ -41,6 +41,7 @@ class RawHttp2:
 
     def __init__(self, port: int, greet: bool = True) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), 20)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.encoder = hpack.Encoder()
         self.decoder = hpack.Decoder()
         self.rest = b""

@@ -73,6 +73,15 @@ def test_texts_may_be_empty_and_hold_a_nul_as_bytes(server):
     assert read(infer(server, "identity_bytes", request, raw))[1]["y"] == ["", "a\0b", "grün", "x"]
 
 
+@pytest.mark.parametrize(
+    ("priority", "status"), [(0, 200), (1, 200), (7, 200), (-1, 400), ("1", 400), (1.5, 400)]
+)
+def test_a_priority_is_a_count_and_changes_no_answer(server, priority, status):
+    given = np.ones((1, 4), np.float32)
+    request = {"inputs": [tensor(given)], "parameters": {"priority": priority}}
+    assert infer(server, "identity_fp32", request, given).status_code == status
+
+
 def empty(running: Any, address: str) -> tuple[int, Any]:
     """The answer to a POST without a byte of body."""
     with Raw(running.port) as raw:

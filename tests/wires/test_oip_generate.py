@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from pathlib import Path
 from textwrap import dedent
 
 import httpx
 import pytest
 from tests.edge.http2_raw import GET, RawHttp2, path
+from tests.processes import until
 
 from fairlead.cli.main import main as command
 from fairlead.edge import http2_frames as h2
@@ -181,10 +181,7 @@ def test_streams_that_were_left_leave_nothing_in_the_model(client):
         thread.start()
     for thread in threads:
         thread.join()
-    end = time.monotonic() + 10
-    while opened(client) > 1 and time.monotonic() < end:
-        pass
-    assert opened(client) <= 1  # the one that has just been left may not be closed yet
+    until(lambda: opened(client) <= 1)  # the one that has just been left may not be closed yet
 
 
 def test_a_deadline_ends_a_stream_as_its_last_event(client):
@@ -242,10 +239,7 @@ def test_streams_over_http2_that_were_given_up_leave_nothing_in_the_model(client
             while (one := raw.frame())[0] != h2.DATA or one[2] != number:
                 pass
             raw.send(h2.frame(h2.RST_STREAM, 0, number, h2.number(8)))
-    end = time.monotonic() + 10
-    while opened(client) > 1 and time.monotonic() < end:
-        pass
-    assert opened(client) <= 1
+    until(lambda: opened(client) <= 1)
 
 
 @pytest.mark.parametrize("kept", [b"", b"connection: keep-alive\r\n"])
