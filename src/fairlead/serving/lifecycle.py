@@ -21,7 +21,7 @@ from typing import Any
 
 from fairlead.core.errors import FairleadError, LoadFailed, ModelNotFound
 from fairlead.core.package import Package
-from fairlead.core.promises import Runtime
+from fairlead.core.promises import LoadedModel, Runtime
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found, committed
 from fairlead.serving.batcher import Batcher, Plan
@@ -135,7 +135,7 @@ class Manager:
         for batcher in self.batchers:
             batcher.close()
         for served in self._registry.served():
-            served.model.close()
+            served.close()
 
     def _work(self) -> None:
         with suppress(RuntimeError):  # the loop has ended, and the worker with it
@@ -174,7 +174,7 @@ class Manager:
 
     def _end_when_free(self, ending: list[Served], done: Callable[[], None]) -> None:
         """Closes versions once no call holds them any more."""
-        if any(served.leases for served in ending):
+        if any(served.held for served in ending):
             self._loop.call_later(_LOOK_S, self._end_when_free, ending, done)
             return
         for served in ending:
@@ -186,7 +186,7 @@ class Manager:
 
     def _close(self, ending: list[Served], done: Callable[[], None]) -> None:
         for served in ending:
-            served.model.close()
+            served.close()
             package = served.package
             self._loop.call_soon_threadsafe(
                 self._registry.mark, package.name, package.version, UNLOADED
@@ -219,28 +219,49 @@ class Manager:
         package = replace(open_package(found.folder), name=found.name, version=found.version)
         if package.name in self._isolate:
             package = replace(package, isolated=True)
+        preparing = preparing_of(package, lambda relative: read_verified(package, relative))
+        model = self._loaded(package)
+        self._tell(found, WARMING)
+        served: Served | None = None
+        try:
+            served = Served(package, model, read_example(package), read_guards(package))
+            served.preparing = preparing
+            plan = warm(package, model, served.example)
+            plans = [plan, *self._load_further(served)]
+        except BaseException:
+            (served or model).close()
+            raise
+        self._loop.call_soon_threadsafe(self._ready, served, plans)
+
+    def _loaded(self, package: Package) -> LoadedModel:
+        """A package by its runtime. Raises LoadFailed."""
         apart = APART if package.isolated and package.runtime == "onnx" else package.runtime
         runtime = self._runtimes.get(apart)
         if runtime is None:
             raise LoadFailed(
                 f"no runtime {package.runtime!r} is known here",
-                where=f"{found.name} version {found.version}",
+                where=f"{package.name} version {package.version}",
                 fix=f"Known: {', '.join(sorted(self._runtimes))}",
             )
-        preparing = preparing_of(package, lambda relative: read_verified(package, relative))
-        model = runtime.load(package, lambda relative: read_verified(package, relative))
-        self._tell(found, WARMING)
-        try:
-            served = Served(package, model, read_example(package), read_guards(package))
-            served.preparing = preparing
-            plan = warm(package, model, served.example)
-        except BaseException:
-            model.close()
-            raise
-        self._loop.call_soon_threadsafe(self._ready, served, plan)
+        return runtime.load(package, lambda relative: read_verified(package, relative))
 
-    def _ready(self, served: Served, plan: Plan) -> None:
-        self.batchers.append(self._make_batcher(served, plan))
+    def _load_further(self, served: Served) -> list[Plan]:
+        """Loads the further signatures of a version; the plan of each, in their order."""
+        plans: list[Plan] = []
+        own = served.package
+        for name, listed in own.signatures.items():
+            if listed is None:
+                continue
+            apart = listed.isolated or own.isolated
+            package = replace(listed, name=own.name, version=own.version, isolated=apart)
+            served.add(name, Served(package, self._loaded(package), {}))
+            plans.append(warm(package, served.further[name].model, {}))
+        return plans
+
+    def _ready(self, served: Served, plans: Sequence[Plan]) -> None:
+        each = zip((served, *served.further.values()), plans, strict=True)
+        self.batchers += [self._make_batcher(one, plan) for one, plan in each]
+        plan = plans[0]
         package = served.package
         self._registry.versions[package.name][package.version].package = package
         self._registry.publish(served)

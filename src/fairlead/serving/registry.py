@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
+from fairlead.core.call import Call
 from fairlead.core.errors import FairleadError, ModelNotFound, ModelNotReady
 from fairlead.core.package import Package
 from fairlead.core.promises import LoadedModel
@@ -38,15 +39,19 @@ class Served:
     outcomes: what it predicts, kept for true labels; payloads: a sample of what it is sent; each
     None unless the owner wants it. preparing: makes its inputs of pictures and texts, None where
     they are tensors only.
+    further: its other signatures by name; `main` is, of such a one, the version that it belongs to,
+    which knows who may be told what.
     """
 
     __slots__ = (
         "_derived",
         "example",
         "finite",
+        "further",
         "guarding",
         "key",
         "leases",
+        "main",
         "model",
         "outcomes",
         "package",
@@ -79,6 +84,8 @@ class Served:
         self.outcomes: Outcomes | None = None
         self.payloads: Payloads | None = None
         self.preparing: Preparing | None = None
+        self.further: dict[str, Served] = {}
+        self.main: Served | None = None
         self.submit: Callable[[Any], None] = _not_ready
         self._derived: dict[str, Any] = {}
 
@@ -92,12 +99,29 @@ class Served:
     @property
     def suspects(self) -> Mapping[str, Any]:
         """The callers that are suspected of misuse."""
-        return self.watch.suspects if self.watch is not None else {}
+        watch = self.watch if self.main is None else self.main.watch
+        return watch.suspects if watch is not None else {}
 
     @property
     def private(self) -> Collection[str]:
         """Columns whose values are told to nobody."""
-        return self.guarding.private if self.guarding is not None else ()
+        guarding = self.guarding if self.main is None else self.main.guarding
+        return guarding.private if guarding is not None else ()
+
+    @property
+    def held(self) -> bool:
+        """Whether a call holds it, or one of its further signatures."""
+        return self.leases > 0 or any(one.leases for one in self.further.values())
+
+    def add(self, name: str, further: Served) -> None:
+        """Adds a further signature, which is counted with this one."""
+        further.main, further.stats = self, self.stats
+        self.further[name] = further
+
+    def close(self) -> None:
+        """Gives the memory of the model and of its further signatures back."""
+        for one in (self, *self.further.values()):
+            one.model.close()
 
     def derived(self, name: str, make: Callable[[Served], _T]) -> _T:
         """What a wire computed once from this version, made at first use."""
@@ -222,3 +246,10 @@ class Registry:
 def release(served: Served) -> None:
     """Gives a lease back."""
     served.leases -= 1
+
+
+def exchange(call: Call, further: Served) -> None:
+    """Gives a call the lease of a further signature of its version for the one that it has."""
+    release(call.lease)
+    further.leases += 1
+    call.lease = further

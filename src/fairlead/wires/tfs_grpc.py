@@ -15,7 +15,6 @@ from fairlead.core.errors import (
     MalformedBody,
     MissingField,
     ModelNotFound,
-    SignatureUnknown,
     TextInvalid,
     UnknownName,
     Unsupported,
@@ -33,9 +32,10 @@ from fairlead.wires.grpc_service import GrpcService, parsed, question
 from fairlead.wires.grpc_status import error_reply, ok
 from fairlead.wires.predictions import PredictionsModel, predictions_model
 from fairlead.wires.protos.pool import message, methods
-from fairlead.wires.tfs_examples import SCORES, VALUE, examples_output, merged
-from fairlead.wires.tfs_facts import SIGNATURE, STABLE, signature_def, status_of_model
+from fairlead.wires.tfs_examples import SCORES, VALUE, examples_outputs, labels_of, merged
+from fairlead.wires.tfs_facts import STABLE, status_of_model
 from fairlead.wires.tfs_reload import TfsReload
+from fairlead.wires.tfs_signatures import SIGNATURE, of_signature, signature_defs
 
 PREDICTIONS = "tensorflow.serving.PredictionService"
 MODELS = "tensorflow.serving.ModelService"
@@ -124,13 +124,10 @@ class TfsGrpc(GrpcService):
         served = self._registry.get(name, version)
         if served is None:
             raise self._registry.absence(name, version)
-        answer = methods(PREDICTIONS)["GetModelMetadata"][1](model_spec=_spec(served))
-        facts = signature_def(served)
-        for infos in (facts["inputs"], facts["outputs"]):
-            for info in infos.values():
-                for dim in info["tensor_shape"]["dim"]:
-                    dim["size"] = int(dim["size"])
-        signatures = message("tensorflow.serving.SignatureDefMap")(signature_def={SIGNATURE: facts})
+        answer = methods(PREDICTIONS)["GetModelMetadata"][1](model_spec=_spec(served, SIGNATURE))
+        signatures = message("tensorflow.serving.SignatureDefMap")(
+            signature_def=signature_defs(served, int)
+        )
         answer.metadata[_FIELD].Pack(signatures, type_url_prefix=_TYPES)
         return answer
 
@@ -142,8 +139,8 @@ class TfsGrpc(GrpcService):
     # --- predictions --------------------------------------------------------------------------
 
     def _predict(self, call: Call, asked: Any) -> None:
+        name = of_signature(call, asked.model_spec.signature_name)
         model = call.lease.derived("predictions", self._derive)
-        _check_signature(asked.model_spec)
         try:
             specs = model.specs({n: t.dtype == NUMBERS["BYTES"] for n, t in asked.inputs.items()})
             extra = set(asked.inputs) - {spec.name for spec in specs}
@@ -156,7 +153,7 @@ class TfsGrpc(GrpcService):
                 if spec.name not in asked.inputs:
                     raise MissingField(f"input {spec.name!r} is missing", where=spec.name)
             tensors = tensors_of(asked.inputs, specs, self._limits.parsed)
-            encoder = _encoder(model, tuple(asked.output_filter), self._limits)
+            encoder = _encoder(model, tuple(asked.output_filter), self._limits, name)
             model.fill(call, tensors, encoder)
         except FairleadError as error:
             raise discreet(call.lease.private, error) from None
@@ -169,13 +166,13 @@ class TfsGrpc(GrpcService):
 
     def _fill_examples(self, call: Call, spec: Any, given: Any, kind: str, many: bool) -> None:
         """Fills a call from examples. many: it is one of several tasks."""
-        _check_signature(spec)
+        name = of_signature(call, spec.signature_name)
         model = call.lease.derived("predictions", self._derive)
 
         def derive(served: Served) -> ExamplesEncoder:
-            return ExamplesEncoder(served, kind, many)
+            return ExamplesEncoder(served, kind, many, name)
 
-        encoder = call.lease.derived(f"tfs-{kind}-{many}", derive)
+        encoder = call.lease.derived(f"tfs-{kind}-{many}-{name}", derive)
         try:
             model.fill(call, _examples(given, model), encoder)
         except FairleadError as error:
@@ -199,28 +196,18 @@ class TfsGrpc(GrpcService):
         return Route("predict", error_reply, decode=decode, model=model, version=version)
 
 
-def _check_signature(spec: Any) -> None:
-    name = spec.signature_name or SIGNATURE
-    if name != SIGNATURE:
-        raise SignatureUnknown(
-            f'Serving signature name: "{name[:80]}" not found in signature def',
-            where="signature_name",
-            fix=f"Known: {SIGNATURE}",
-        )
-
-
-def _spec(served: Served) -> dict[str, Any]:
+def _spec(served: Served, signature: str) -> dict[str, Any]:
     """A ModelSpec that names what answered."""
     package = served.package
     return {
         "name": package.name,
         "version": {"value": package.version},
-        "signature_name": SIGNATURE,
+        "signature_name": signature,
     }
 
 
 def _encoder(
-    model: PredictionsModel, outputs: tuple[str, ...], limits: BodyLimits
+    model: PredictionsModel, outputs: tuple[str, ...], limits: BodyLimits, signature: str
 ) -> TensorsEncoder:
     """The encoder of a choice of outputs, one each."""
     names = [spec.name for spec in model.signature.outputs]
@@ -232,8 +219,10 @@ def _encoder(
     if len({*outputs}) != len(outputs):
         raise DuplicateName("an output is asked for twice", where="output_filter")
     chosen = tuple(sorted(names.index(name) for name in outputs)) or tuple(range(len(names)))
-    key = "tfs-" + ",".join(map(str, chosen))
-    return model.served.derived(key, lambda served: TensorsEncoder(served, chosen, limits))
+    key = f"tfs-{','.join(map(str, chosen))}-{signature}"
+    return model.served.derived(
+        key, lambda served: TensorsEncoder(served, chosen, limits, signature)
+    )
 
 
 class TensorsEncoder:
@@ -241,14 +230,16 @@ class TensorsEncoder:
 
     decides = False
 
-    def __init__(self, served: Served, outputs: tuple[int, ...], limits: BodyLimits) -> None:
+    def __init__(
+        self, served: Served, outputs: tuple[int, ...], limits: BodyLimits, signature: str
+    ) -> None:
         package = served.package
         self.outputs = outputs
         self.specs = [package.signature.outputs[i] for i in outputs]
         self.most_rows = most_rows(package.limits.max_rows, self.specs, limits.answer)
         self._batched = package.signature.batched
         self._kind = methods(PREDICTIONS)["Predict"][1]
-        self._spec = _spec(served)
+        self._spec = _spec(served, signature)
 
     def encode(
         self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
@@ -269,15 +260,14 @@ class ExamplesEncoder:
 
     decides = False
 
-    def __init__(self, served: Served, kind: str, many: bool) -> None:
+    def __init__(self, served: Served, kind: str, many: bool, signature: str) -> None:
         package = served.package
-        found = examples_output(served, _ROLES[kind])
-        self.outputs = (found,)
-        self.specs = [package.signature.outputs[found]]
+        self.outputs = examples_outputs(served, _ROLES[kind])
+        self.specs = [package.signature.outputs[i] for i in self.outputs]
         self.most_rows = package.limits.max_rows
         self._classify = kind == "Classify"
         self._many = many
-        self._spec = _spec(served)
+        self._spec = _spec(served, signature)
 
     def encode(
         self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
@@ -286,16 +276,15 @@ class ExamplesEncoder:
         start = 0
         for call in calls:
             stop = start + call.rows
-            call.payload = self._answer(outputs[0][start:stop]).SerializeToString()
+            call.payload = self._answer([a[start:stop] for a in outputs]).SerializeToString()
             start = stop
 
-    def _answer(self, rows: Array) -> Any:
-        values: list[Any] = rows.reshape(len(rows), -1).tolist()
+    def _answer(self, outputs: Sequence[Array]) -> Any:
+        values: list[Any] = outputs[0].reshape(len(outputs[0]), -1).tolist()
         if self._classify:
-            labels = self.specs[0].classes or [str(n) for n in range(len(values[0]))]
             each = [
-                {"classes": [{"label": n, "score": v} for n, v in zip(labels, row, strict=True)]}
-                for row in values
+                {"classes": [{"label": n, "score": v} for n, v in zip(names, row, strict=True)]}
+                for names, row in zip(labels_of(self.specs[0], outputs), values, strict=True)
             ]
             result: dict[str, Any] = {"classifications": each}
             name, kind = "classification_result", "Classify"
