@@ -14,8 +14,9 @@ from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed
 from fairlead.packing import onnx_file
 from fairlead.packing.airlock.process import Airlock
+from fairlead.packing.faithful import Say, Wanted, silent
 from fairlead.packing.formats import FRAMEWORKS, ONNX, PYTHON, TORCHSCRIPT, TrainedFile, detect
-from fairlead.packing.pack import Say, Wanted, pack_converted, silent
+from fairlead.packing.pack import pack_converted
 from fairlead.packing.pack_onnx import pack_onnx
 from fairlead.packing.python_file import look
 
