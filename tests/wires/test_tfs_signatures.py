@@ -12,7 +12,8 @@ from tests import models
 from tests.processes import server
 from tests.wires.test_tfs_grpc import ask, back, proto, refused
 
-from fairlead.wires.protos.pool import message
+from fairlead.wires.protos.pool import message, methods
+from fairlead.wires.tfs_grpc import PREDICTIONS
 
 ABC = {"instances": [[1.0, 2.0, 3.5], [0.0, 0.0, 1.0]]}
 
@@ -129,4 +130,85 @@ def test_calls_of_all_signatures_are_counted_with_the_version(client):
     before = counted()
     rest(client, "predict", signature_name="negative", **ABC)
     rest(client, "predict", **ABC)
+    assert counted() == before + 4
+
+
+CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
+
+
+def task(signature: str, method: str, name: str = "several") -> dict[str, Any]:
+    return {"model_spec": {"name": name, "signature_name": signature}, "method_name": method}
+
+
+def example(**values: float) -> dict[str, Any]:
+    feature = {name: {"float_list": {"value": [value]}} for name, value in values.items()}
+    return {"features": {"feature": feature}}
+
+
+EXAMPLES = {"example_list": {"examples": [example(a=1, b=2, c=3.5), example(a=0, b=0, c=1)]}}
+
+
+def test_several_questions_are_answered_in_the_order_of_the_tasks(channel):
+    tasks = [task("negative", REGRESS), task("shares", CLASSIFY), task("", REGRESS)]
+    answer = ask(channel, "MultiInference", tasks=tasks, input=EXAMPLES)
+    first, second, third = answer.results
+    assert [r.value for r in first.regression_result.regressions] == [-6.5, -1.0]
+    classes = second.classification_result.classifications[0].classes
+    assert [(c.label, c.score) for c in classes] == [("red", 1.0), ("green", 2.0), ("blue", 3.5)]
+    assert [r.value for r in third.regression_result.regressions] == [6.5, 1.0]
+    named = [r.model_spec.signature_name for r in answer.results]
+    assert named == ["negative", "shares", "serving_default"]
+    assert {r.model_spec.version.value for r in answer.results} == {1}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "status", "words"),
+    [
+        ([task("", REGRESS), task("none", REGRESS)], "FAILED_PRECONDITION", "none"),
+        ([task("none", REGRESS), task("", CLASSIFY)], "FAILED_PRECONDITION", "none"),
+        ([task("", CLASSIFY), task("none", REGRESS)], "INVALID_ARGUMENT", "classification"),
+        ([task("", REGRESS), task("", CLASSIFY)], "INVALID_ARGUMENT", "Duplicate evaluation"),
+        ([task("", REGRESS), task("sum", REGRESS, "other")], "INVALID_ARGUMENT", "same model"),
+        ([task("", REGRESS), task("sum", "predict")], "UNIMPLEMENTED", "predict"),
+        ([task("", REGRESS, "other")], "NOT_FOUND", "other"),
+        ([task("", REGRESS, "")], "INVALID_ARGUMENT", "ModelSpec"),
+        ([task(str(n), REGRESS) for n in range(65)], "INVALID_ARGUMENT", "65 tasks"),
+        ([], "INVALID_ARGUMENT", "ModelSpec"),
+    ],
+    ids=[
+        "signature", "first", "in order", "twice", "models", "method", "model", "name", "many",
+        "none",
+    ],
+)  # fmt: skip
+def test_one_task_that_cannot_be_answered_fails_all(channel, tasks, status, words):
+    given = {"tasks": tasks, "input": EXAMPLES}
+    assert words in refused(lambda: ask(channel, "MultiInference", **given), status)
+
+
+def test_examples_that_do_not_fit_fail_all_tasks(channel):
+    tasks = [task("", REGRESS), task("shares", CLASSIFY)]
+    short = {"example_list": {"examples": [example(a=1.0)]}}
+    refused(lambda: ask(channel, "MultiInference", tasks=tasks, input=short), "INVALID_ARGUMENT")
+    refused(lambda: ask(channel, "MultiInference", tasks=tasks), "INVALID_ARGUMENT")
+
+
+def test_several_messages_are_no_request(channel):
+    takes, gives = methods(PREDICTIONS)["MultiInference"]
+    call = channel.stream_unary(
+        f"/{PREDICTIONS}/MultiInference",
+        request_serializer=takes.SerializeToString,
+        response_deserializer=gives.FromString,
+    )
+    request = takes(tasks=[task("", REGRESS)], input=EXAMPLES)
+    for requests in ([], [request, request]):
+        refused(lambda r=requests: call(iter(r), timeout=30), "INVALID_ARGUMENT")
+
+
+def test_every_task_is_counted_as_a_call_of_its_own(client, channel):
+    def counted() -> int:
+        return client.get("/v2/models/several/stats").json()["model_stats"][0]["inference_count"]
+
+    before = counted()
+    tasks = [task("", REGRESS), task("shares", CLASSIFY)]
+    ask(channel, "MultiInference", tasks=tasks, input=EXAMPLES)
     assert counted() == before + 4

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairlead.core.access import Caller
-from fairlead.core.call import Call, Head, Reply, Route
+from fairlead.core.call import Call, Channel, Head, Reply, Route
 from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
     BadParameter,
@@ -17,7 +17,6 @@ from fairlead.core.errors import (
     ModelNotFound,
     TextInvalid,
     UnknownName,
-    Unsupported,
 )
 from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name
@@ -34,6 +33,7 @@ from fairlead.wires.predictions import PredictionsModel, predictions_model
 from fairlead.wires.protos.pool import message, methods
 from fairlead.wires.tfs_examples import SCORES, VALUE, examples_outputs, labels_of, merged
 from fairlead.wires.tfs_facts import STABLE, status_of_model
+from fairlead.wires.tfs_multi import KINDS, MultiInference
 from fairlead.wires.tfs_reload import TfsReload
 from fairlead.wires.tfs_signatures import SIGNATURE, of_signature, signature_defs
 
@@ -62,7 +62,7 @@ class TfsGrpc(GrpcService):
             predictions + "Predict": self._predicted("Predict", self._predict),
             predictions + "Classify": self._predicted("Classify", self._of_examples("Classify")),
             predictions + "Regress": self._predicted("Regress", self._of_examples("Regress")),
-            predictions + "MultiInference": Route("predict", error_reply, resolve=self._first_task),
+            predictions + "MultiInference": Route("predict", error_reply, open=self._tasks),
             predictions + "GetModelMetadata": self._told(
                 PREDICTIONS, "GetModelMetadata", self._metadata
             ),
@@ -178,20 +178,16 @@ class TfsGrpc(GrpcService):
         except FairleadError as error:
             raise discreet(call.lease.private, error) from None
 
-    def _first_task(self, head: Head, body: bytes) -> Route:
-        """Several questions about the same examples: here, of one model and one question."""
-        asked = parsed(methods(PREDICTIONS)["MultiInference"][0], body)
-        if len(asked.tasks) != 1:
-            raise Unsupported("one task a request is answered", where="tasks")
-        task = asked.tasks[0]
-        kinds = {"tensorflow/serving/classify": "Classify", "tensorflow/serving/regress": "Regress"}
-        kind = kinds.get(task.method_name)
-        if kind is None:
-            raise Unsupported(f"unknown method {task.method_name[:80]!r}", where="method_name")
+    def _tasks(self, channel: Channel) -> MultiInference:
+        """Several questions about the same examples."""
+        return MultiInference(channel, methods(PREDICTIONS)["MultiInference"][0], self._task)
+
+    def _task(self, task: Any, given: Any) -> Route:
+        """The route of one of them."""
         model, version = self._model(task.model_spec)
 
         def decode(call: Call, head: Head, body: bytes) -> None:
-            self._fill_examples(call, task.model_spec, asked.input, kind, True)
+            self._fill_examples(call, task.model_spec, given, KINDS[task.method_name], True)
 
         return Route("predict", error_reply, decode=decode, model=model, version=version)
 
