@@ -9,9 +9,16 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from fairlead.core.call import Call
-from fairlead.core.errors import FairleadError, ModelNotFound, ModelNotReady
+from fairlead.core.errors import (
+    FairleadError,
+    LabelUnassignable,
+    LabelUnknown,
+    ModelNotFound,
+    ModelNotReady,
+)
 from fairlead.core.package import Package
 from fairlead.core.promises import LoadedModel
+from fairlead.serving.choosing import STABLE
 from fairlead.serving.guarding import Guarding
 from fairlead.serving.observe import Stats
 from fairlead.serving.outcomes import Outcomes
@@ -152,6 +159,8 @@ class Registry:
     def __init__(self) -> None:
         self.versions: dict[str, dict[int, Version]] = {}
         self._ready: dict[tuple[str, int], Served] = {}
+        self._labels: dict[str, dict[str, int]] = {}
+        self._places: dict[str, int] = {STABLE: LATEST - 1}
         self.bodies: dict[tuple[str, int], int] = {}
         """Bytes that a request may have, of the loaded versions whose owner has said so."""
 
@@ -181,30 +190,58 @@ class Registry:
         """Makes a warmed version answer, and answer for the model when it is the newest."""
         package = served.package
         self._ready[package.name, package.version] = served
-        newest = self._ready.get((package.name, LATEST))
-        if newest is None or newest.package.version <= package.version:
-            self._ready[package.name, LATEST] = served
-        self._note_bodies()
+        self._point(package.name)
         self.mark(package.name, package.version, READY)
+
+    def label(self, model: str, labels: Mapping[str, int]) -> None:
+        """Gives the labels of a model to versions that answer, and takes all others away.
+
+        What stands for a label stays the same whatever it points to.
+        Raises LabelUnassignable; then nothing is changed.
+        """
+        for label, version in labels.items():
+            if (model, version) not in self._ready:
+                raise label_unassignable(model, label, version)
+        self._labels[model] = dict(labels)
+        for label in labels:
+            self._places.setdefault(label, LATEST - 1 - len(self._places))
+        self._point(model)
+
+    def labelled(self, label: str) -> int:
+        """What stands for a label in place of a version, of whatever model. Raises LabelUnknown."""
+        place = self._places.get(label)
+        if place is None:
+            raise label_unknown(label)
+        return place
+
+    def _point(self, model: str) -> None:
+        """Brings what stands for the newest version and for labels up to what answers now."""
+        answering = {s.package.version: s for s in self.served() if s.package.name == model}
+        for place in (LATEST, *self._places.values()):
+            self._ready.pop((model, place), None)
+        if answering:
+            newest = max(answering)
+            wanted = {STABLE: newest, **self._labels.get(model, {})}
+            self._ready[model, LATEST] = answering[newest]
+            for label, number in wanted.items():
+                if number in answering:
+                    self._ready[model, self._places[label]] = answering[number]
+        self._note_bodies()
 
     @property
     def sole(self) -> str:
         """The only model that is known, "" when there are several or none."""
         return next(iter(self.versions)) if len(self.versions) == 1 else ""
 
-    def withdraw(self, model: str, below: int | None = None) -> list[Served]:
-        """Makes the versions of a model answer no more, or those below a number; they drain."""
+    def withdraw(self, model: str, keep: Collection[int] = ()) -> list[Served]:
+        """Makes the versions of a model answer no more, but for those that are kept; they drain."""
         ending = [
-            s
-            for s in self.served()
-            if s.package.name == model and (below is None or s.package.version < below)
+            s for s in self.served() if s.package.name == model and s.package.version not in keep
         ]
         for served in ending:
             del self._ready[model, served.package.version]
             self.mark(model, served.package.version, DRAINING)
-            if self._ready.get((model, LATEST)) is served:
-                del self._ready[model, LATEST]
-        self._note_bodies()
+        self._point(model)
         return ending
 
     def _note_bodies(self) -> None:
@@ -224,13 +261,19 @@ class Registry:
 
     def served(self) -> list[Served]:
         """Every loaded version once."""
-        return [s for (_, version), s in self._ready.items() if version != LATEST]
+        return [s for (_, version), s in self._ready.items() if version >= 0]
 
     def absence(self, model: str, version: int) -> FairleadError:
         """Why a version does not answer."""
         known = self.versions.get(model)
         if known is None:
             return ModelNotFound(f"no model {model!r} is served here", fix="GET /models lists them")
+        if version < LATEST:
+            label = next(name for name, place in self._places.items() if place == version)
+            labels = self._labels.get(model, {})
+            if label not in labels and label != STABLE:
+                return label_unknown(label)
+            version = labels.get(label, LATEST)
         if version != LATEST and version not in known:
             return ModelNotFound(
                 f"model {model!r} has no version {version}",
@@ -241,6 +284,20 @@ class Registry:
         return ModelNotReady(
             f"model {model!r} is {found.state}{reason}", fix="GET /models shows its state"
         )
+
+
+def label_unknown(label: str) -> FairleadError:
+    """That a label points to no version, in TensorFlow Serving's words."""
+    return LabelUnknown(f"Unrecognized servable version label: {label[:80]}")
+
+
+def label_unassignable(model: str, label: str, version: int) -> FairleadError:
+    """That a label cannot point to a version, because it does not answer."""
+    return LabelUnassignable(
+        f"Request to assign label {label[:80]} to version {version} of model {model}, which is not "
+        "currently available for inference",
+        fix="Let the model's version policy ask for that version too",
+    )
 
 
 def release(served: Served) -> None:

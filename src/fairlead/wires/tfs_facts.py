@@ -9,9 +9,6 @@ from fairlead.core.errors import FairleadError
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.serving.registry import LATEST, Registry
 
-STABLE = "stable"
-"""The label of the version that answers when none is named."""
-
 DTYPES = {
     "FP32": ("DT_FLOAT", 1), "FP64": ("DT_DOUBLE", 2), "INT32": ("DT_INT32", 3),
     "UINT8": ("DT_UINT8", 4), "INT16": ("DT_INT16", 5), "INT8": ("DT_INT8", 6),

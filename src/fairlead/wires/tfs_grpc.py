@@ -32,7 +32,7 @@ from fairlead.wires.grpc_status import error_reply, ok
 from fairlead.wires.predictions import PredictionsModel, predictions_model
 from fairlead.wires.protos.pool import message, methods
 from fairlead.wires.tfs_examples import SCORES, VALUE, examples_outputs, labels_of, merged
-from fairlead.wires.tfs_facts import STABLE, status_of_model
+from fairlead.wires.tfs_facts import status_of_model
 from fairlead.wires.tfs_multi import KINDS, MultiInference
 from fairlead.wires.tfs_reload import TfsReload
 from fairlead.wires.tfs_signatures import SIGNATURE, of_signature, signature_defs
@@ -94,7 +94,7 @@ class TfsGrpc(GrpcService):
 
         def resolve(head: Head, body: bytes) -> Route:
             asked = question(takes, body)
-            model, version = self._model(asked.model_spec)
+            model, version = self._model(asked.model_spec, service == MODELS)
 
             def answer(head: Head, body: bytes, caller: Caller) -> Reply:
                 return ok(tell(asked, model, version))
@@ -103,8 +103,11 @@ class TfsGrpc(GrpcService):
 
         return Route("predict", error_reply, resolve=resolve)
 
-    def _model(self, spec: Any) -> tuple[str, int]:
-        """Name and version in a ModelSpec. Raises MissingField, ModelNotFound, BadParameter."""
+    def _model(self, spec: Any, asks_status: bool = False) -> tuple[str, int]:
+        """Name and version in a ModelSpec; states are those of all versions, whatever the label.
+
+        Raises MissingField, ModelNotFound, LabelUnknown.
+        """
         if not spec.name:
             raise MissingField("Missing ModelSpec", where="model_spec")
         if not is_name(spec.name):
@@ -112,8 +115,8 @@ class TfsGrpc(GrpcService):
         kind = spec.WhichOneof("version_choice")
         if kind == "version":
             return spec.name, max(0, spec.version.value)
-        if kind == "version_label" and spec.version_label != STABLE:
-            raise BadParameter(f"Unrecognized servable version label: {spec.version_label[:80]}")
+        if kind == "version_label" and not asks_status:
+            return spec.name, self._registry.labelled(spec.version_label)
         return spec.name, LATEST
 
     # --- facts --------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from urllib.parse import unquote
 from fairlead.core.access import Caller
 from fairlead.core.call import Answer, Call, Encoder, Head, Reply, Route
 from fairlead.core.errors import (
-    BadParameter,
     Code,
     FairleadError,
     MalformedBody,
@@ -33,7 +32,7 @@ from fairlead.wires.cloudevents import EventEncoder, Mode, opened
 from fairlead.wires.http_errors import headers_of, status_of, words_of
 from fairlead.wires.predictions import Form, PredictionsModel, predictions_model
 from fairlead.wires.tfs_examples import ClassifyEncoder, RegressEncoder, rows_of_examples
-from fairlead.wires.tfs_facts import STABLE, status_of_model
+from fairlead.wires.tfs_facts import status_of_model
 from fairlead.wires.tfs_signatures import of_signature, signature_defs
 
 _PATH = re.compile(
@@ -106,10 +105,10 @@ class TfsRest:
         name = unquote(model)
         if not is_name(name):
             raise ModelNotFound("no such model is served here", fix="GET /v1/models lists them")
-        version = self._version(kind, unquote(which or ""))
+        asks_status = verb is None and not metadata
+        version = self._version(kind, unquote(which or ""), asks_status)
         if verb is None and method == "GET":
-            tell = self._metadata if metadata else self._status
-            return self._told(name, LATEST if kind == "labels" and not metadata else version, tell)
+            return self._told(name, version, self._status if asks_status else self._metadata)
         decode = {
             "predict": self._predict,
             "classify": self._classify,
@@ -120,14 +119,11 @@ class TfsRest:
             raise MalformedBody(f"Malformed request: {method} {path[:200]}")
         return Route("predict", error_reply, decode=decode, model=name, version=version)
 
-    def _version(self, kind: str | None, which: str) -> int:
-        if kind is None:
-            return LATEST
-        if kind.lower() == "versions":
+    def _version(self, kind: str | None, which: str, asks_status: bool) -> int:
+        """What an address says of the version; the states are those of all, whatever the label."""
+        if kind is not None and kind.lower() == "versions":
             return parse_version(which)
-        if which != STABLE:
-            raise BadParameter(f"Unrecognized servable version label: {which[:80]}")
-        return LATEST
+        return LATEST if kind is None or asks_status else self._registry.labelled(which)
 
     def _told(self, name: str, version: int, tell: Callable[[str, int], tuple[Any, int]]) -> Route:
         def answer(head: Head, body: bytes, caller: Caller) -> Reply:
