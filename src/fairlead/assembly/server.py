@@ -28,7 +28,7 @@ from fairlead.assembly.restore import check_whole
 from fairlead.assembly.rooms import check_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, ServerSpec
-from fairlead.assembly.versions import find_versions
+from fairlead.assembly.versions import bases_among, find_versions
 from fairlead.core.clock import now
 from fairlead.core.errors import BindRefused, FileUnreadable, StateUnavailable
 from fairlead.packages.repository import Found
@@ -52,6 +52,7 @@ class Prepared:
     gRPC and of the administration (-1 for none), the state folder's lock.
     address, grpc_address, admin_address: where they will answer, such as http://127.0.0.1:8080.
     identities: what the file of issuers and certificates holds.
+    bases: folders that hold SavedModels, now or later.
     """
 
     settings: Settings
@@ -64,6 +65,7 @@ class Prepared:
     admin: int = -1
     admin_address: str = ""
     identities: str = ""
+    bases: tuple[str, ...] = ()
 
 
 def served_by_platform() -> str:
@@ -117,6 +119,7 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
         admin=-1 if admin is None else _handed_on(admin[0]),
         admin_address="" if admin is None else admin[1],
         identities=identities,
+        bases=tuple(bases_among(paths)),
     )
 
 
@@ -144,6 +147,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
         status=pages,
         grace_s=_GRACE_S,
         identities=prepared.identities,
+        bases=prepared.bases,
     )
     told = anonymous_file(json.dumps(spec.to_json()).encode())
     python = [sys.executable, "-P", "-m"]

@@ -21,6 +21,7 @@ class ServerSpec:
     listener, grpc, admin, status: inherited descriptors of the sockets of the service, of gRPC
               and of the administration (-1 for none), and of the status pages.
     identities: what the file of issuers and certificates holds.
+    bases:    folders that hold SavedModels as TensorFlow Serving lays them out, now or later.
     """
 
     settings: Settings
@@ -32,6 +33,7 @@ class ServerSpec:
     grpc: int = -1
     admin: int = -1
     identities: str = ""
+    bases: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}
@@ -49,6 +51,7 @@ class ServerSpec:
         }
         rest = {k: v for k, v in data.items() if k != "settings"}
         rest["versions"] = [(name, version, folder) for name, version, folder in data["versions"]]
+        rest["bases"] = tuple(data["bases"])
         return cls(settings=Settings(**sections, origins={}), **rest)
 
 

@@ -45,7 +45,7 @@ EXAMPLE = "examples.json"
 _LOOK_S = 0.02
 Done = Callable[[FairleadError | None], None]
 """Is told that something is done, or why not."""
-Saved = Callable[[str], Mapping[int, Callable[[], Found]]]
+Held = Mapping[int, Callable[[], Found]]
 """The versions of a model by number, and what makes each a package."""
 APART = "onnx apart"
 """The runtime of an ONNX graph that is kept in a runner."""
@@ -79,12 +79,12 @@ class Manager:
         log: Callable[..., None],
         isolate: Container[str] = (),
         forget: Callable[[Served], None] = lambda served: None,
-        saved: Saved = lambda model: {},
+        held: Callable[[str, Sequence[Found]], Held] = lambda model, found: packages(found),
     ) -> None:
         """isolate: models whose graphs are kept in a runner although they need not be.
 
         forget: is told of a version that has ended, before its memory is given back.
-        saved: the versions of a model that are packed only once they are wanted.
+        held: adds to what is found of a model what is packed only once it is wanted.
         """
         self._registry = registry
         self._runtimes = runtimes
@@ -93,7 +93,7 @@ class Manager:
         self._log = log
         self._isolate = isolate
         self._forget = forget
-        self._saved = saved
+        self._add = held
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._roots: set[Path] = set()
         self.batchers: list[Batcher | Streamer] = []
@@ -172,20 +172,15 @@ class Manager:
     def _answers(self, model: str, number: int) -> bool:
         return self._registry.get(model, number) is not None
 
-    def _held(self, model: str) -> Mapping[int, Callable[[], Found]]:
-        """What its repository, or its base of SavedModels, holds of a model now.
-
-        Raises ModelNotFound and FileUnreadable.
-        """
-        held = self._saved(model)
-        if not held:
-            found = [f for root in self._roots for f in committed(root) if f.name == model]
-            held = {f.version: partial(_itself, f) for f in found}
+    def _held(self, model: str) -> Held:
+        """What its repository holds of a model now. Raises ModelNotFound and FileUnreadable."""
+        found = [f for root in self._roots for f in committed(root) if f.name == model]
+        held = self._add(model, found)
         if not held:
             raise ModelNotFound(f"the repository holds no version of a model {model!r}")
         return held
 
-    def _bring(self, model: str, number: int, held: Mapping[int, Callable[[], Found]]) -> None:
+    def _bring(self, model: str, number: int, held: Held) -> None:
         """Raises ModelNotFound, what packing raises, and LoadFailed."""
         if number not in held:
             raise ModelNotFound(f"the repository holds no version {number} of model {model!r}")
@@ -315,6 +310,11 @@ class Manager:
         self._loop.call_soon_threadsafe(
             self._registry.mark, found.name, found.version, state, reason
         )
+
+
+def packages(found: Iterable[Found]) -> dict[int, Callable[[], Found]]:
+    """Versions that are packages already."""
+    return {version.version: partial(_itself, version) for version in found}
 
 
 def _itself(found: Found) -> Found:
