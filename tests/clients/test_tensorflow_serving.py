@@ -233,3 +233,25 @@ def test_rest_as_the_pages_of_tensorflow_serving_show_it(served):
     status, told = rest(served, model + "/versions/1/metadata")
     assert told["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]["x"]
     assert rest(served, "/v1/models/nobody:predict", {"instances": rows})[0] == 404
+
+
+def test_a_reload_gives_labels_to_versions(channel, served, predictions):
+    stub = model_service_pb2_grpc.ModelServiceStub(channel)
+    request = model_management_pb2.ReloadConfigRequest()
+    for name in rest(served, "/v1/models")[1]["models"]:
+        config = request.config.model_config_list.config.add(name=name)
+        if name == "several":
+            config.model_version_policy.specific.versions.append(1)
+            config.version_labels["canary"] = 1
+    assert stub.HandleReloadConfigRequest(request, timeout=60).status.error_code == 0
+    asked = ask("several", x=np.array([[1.0, 2.0, 3.5]], "f4"))
+    asked.model_spec.version_label = "canary"
+    assert predictions.Predict(asked, timeout=30).model_spec.version.value == 1
+    body = {"instances": [[1.0, 2.0, 3.5]]}
+    found = rest(served, "/v1/models/several/labels/canary:predict", body)
+    assert found == (200, {"predictions": [[6.5]]})
+    asked.model_spec.version_label = "nothing"
+    with pytest.raises(grpc.RpcError) as refused:
+        predictions.Predict(asked, timeout=30)
+    assert refused.value.code().name == "INVALID_ARGUMENT"
+    assert refused.value.details() == "Unrecognized servable version label: nothing"
