@@ -22,6 +22,14 @@ logs        x [-1,1] (FP64)                    value = ln(x): NaN below 0, -infi
 picky       index [-1,1] (INT64)               value = 10 * index; beyond 0..2 the graph fails
 wide        x [-1,1] (FP32)                    y [-1,100000] = x, repeated
 steps       count [-1,1] (INT64)               value = steps taken; about 2 us each, in a Loop
+
+Not written by `all_of_them`: `several`, as `total` with further signatures, which is TensorFlow's.
+
+shares      columns a, b, c (FP32)             scores = the three, see CLASSES
+negative    columns a, b, c (FP32)             outputs = -(a + b + c), without a role
+kinds       columns a, b, c (FP32)             scores = the three, classes; both without a role
+twice       x [-1,2] (FP32)                    y = 2 * x
+sum         another name of the first
 """
 
 from __future__ import annotations
@@ -92,11 +100,13 @@ def commit(
     example: Mapping[str, Any] | None = None,
     version: int | None = None,
     words: str | None = None,
+    further: Mapping[str, tuple[Signature, Sequence[Any]] | None] | None = None,
 ) -> Package:
     """Writes a version as `pack` would.
 
     example: a row that works, by column or input name; without one the server warms with zeros.
     words:   the text of model.toml; without it the one that a fresh package has.
+    further: tensors and nodes of further signatures; None for another name of the first.
     """
     files: dict[str, bytes | Path] = {
         "graph/model.onnx": graph(nodes, signature, constants),
@@ -106,7 +116,7 @@ def commit(
     }
     if example is not None:
         files["examples.json"] = write.json_bytes({"rows": [dict(example)]})
-    facts = {
+    facts: dict[str, Any] = {
         "runtime": "onnx",
         "isolated": False,
         "graph": "graph/model.onnx",
@@ -114,6 +124,18 @@ def commit(
         "trained": {"format": "onnx", "framework": "test"},
         "environment": {"python": "", "versions": {}},
     }
+    for title, own in (further or {}).items():
+        listed = facts.setdefault("signatures", {})
+        listed[title] = own and {
+            "runtime": "onnx",
+            "isolated": False,
+            "graph": f"graph/{title}.onnx",
+            "signature": own[0].to_json(),
+            "about": {},
+            "reason": "",
+        }
+        if own is not None:
+            files[f"graph/{title}.onnx"] = graph(own[1], own[0], constants)
     return write.commit(repository, name, version, facts, files)
 
 
@@ -278,6 +300,34 @@ def steps(repository: Path, **more: Any) -> Package:
     ]
     constants = {"go": np.array(True), "start": np.int64(0)}
     return commit(repository, "steps", signature, nodes, constants, **more)
+
+
+def several(repository: Path, name: str = "several", **more: Any) -> Package:
+    """The sum of three columns, and what further signatures make of them."""
+    x = spec("x", "FP32", (-1, 3), columns=("a", "b", "c"))
+    value = Signature((x,), (spec("value", "FP32", (-1, 1), role="value"),))
+    scores = spec("scores", "FP32", (-1, 3), role="scores", classes=CLASSES)
+    pair, doubled = spec("x", "FP32", (-1, 2)), spec("y", "FP32", (-1, 2))
+    summed = node("ReduceSum", "x last", "sum", keepdims=0)
+    negative = Signature((x,), (spec("outputs", "FP32", (-1,)),))
+    further = {
+        "shares": (Signature((x,), (scores,)), [node("Identity", "x", "scores")]),
+        "negative": (negative, [summed, node("Neg", "sum", "outputs")]),
+        "kinds": (
+            Signature((x,), (spec("classes", "BYTES", (-1, 3)), spec("scores", "FP32", (-1, 3)))),
+            [
+                node("Identity", "x", "scores"),
+                node("Shape", "x", "shape"),
+                node("Expand", "kinds shape", "classes"),
+            ],
+        ),
+        "twice": (Signature((pair,), (doubled,)), [node("Add", "x x", "y")]),
+        "sum": None,
+    }
+    more = {"example": {"a": 1.0, "b": 2.0, "c": 3.5}, "further": further} | more
+    nodes = [node("ReduceSum", "x last", "value", keepdims=1)]
+    constants = {"last": _LAST, "kinds": np.array(["low", "50%", "high"], dtype=object)}
+    return commit(repository, name, value, nodes, constants, **more)
 
 
 def broken(repository: Path, name: str = "broken", **more: Any) -> Package:

@@ -18,8 +18,9 @@ from typing import Any
 from fairlead.core.errors import BadUsage, ConversionFailed, MissingExtra
 from fairlead.core.package import Package
 from fairlead.packing.airlock.process import Airlock
+from fairlead.packing.faithful import Convert, Say, Wanted, silent
 from fairlead.packing.from_file import pack_file, requirements_text
-from fairlead.packing.pack import Convert, Say, Wanted, pack_converted, silent
+from fairlead.packing.pack import pack_converted
 from fairlead.packing.rows import Table, read, table_of
 
 _TARGET = "target"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,8 +19,10 @@ _VERSIONS = st.lists(st.tuples(st.text(), st.integers(0, 10**18), st.text()))
 def test_a_spec_travels_as_json_unchanged(versions, state, handle):
     flags = {"models.isolate": "a,b", "limits.queue_wait_s": "0.25", "server.workers": "3"}
     spec = ServerSpec(config.load(flags, {}, None), versions, state, handle, handle + 1, 1.5)
+    spec = replace(spec, bases=(state, "/models"))
     back = ServerSpec.from_json(json.loads(json.dumps(spec.to_json())))
     assert back.versions == versions
+    assert back.bases == (state, "/models")
     assert (back.state, back.listener, back.status, back.grace_s) == (
         state, handle, handle + 1, 1.5,
     )  # fmt: skip

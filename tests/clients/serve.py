@@ -26,6 +26,7 @@ def make(folder: Path) -> Path:
     """A repository with every small model, and one that answers many times."""
     repository = folder / "models"
     models.all_of_them(repository)
+    models.several(repository)
     source = folder / "tokens.py"
     source.write_text(TOKENS)
     rows = folder / "counts.csv"

@@ -145,6 +145,41 @@ def test_several_questions_about_the_same_examples(predictions):
     assert len(answer.results) == 1
 
 
+@pytest.mark.parametrize(
+    ("signature", "output", "values"),
+    [
+        ("serving_default", "value", [[6.5]]),
+        ("sum", "value", [[6.5]]),
+        ("negative", "outputs", [-6.5]),
+        ("shares", "scores", [[1.0, 2.0, 3.5]]),
+    ],
+)
+def test_each_signature_is_asked_by_its_name(predictions, served, signature, output, values):
+    request = ask("several", x=np.array([[1.0, 2.0, 3.5]], "f4"))
+    request.model_spec.signature_name = signature
+    answer = predictions.Predict(request, timeout=30)
+    np.testing.assert_array_equal(tf.make_ndarray(answer.outputs[output]), values)
+    assert answer.model_spec.signature_name == signature
+    body = {"signature_name": signature, "inputs": [[1.0, 2.0, 3.5]]}
+    assert rest(served, "/v1/models/several:predict", body) == (200, {"outputs": values})
+
+
+def test_one_request_classifies_and_regresses_by_different_signatures(predictions):
+    request = inference_pb2.MultiInferenceRequest()
+    for signature, method in (("negative", "regress"), ("shares", "classify")):
+        task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+        task.model_spec.name, task.model_spec.signature_name = "several", signature
+    request.input.example_list.examples.extend([example(a=1.0, b=2.0, c=3.5)])
+    first, second = predictions.MultiInference(request, timeout=30).results
+    assert first.regression_result.regressions[0].value == -6.5
+    [classified] = second.classification_result.classifications
+    assert [c.score for c in classified.classes] == [1.0, 2.0, 3.5]
+    request.tasks[1].model_spec.signature_name = "nothing"
+    with pytest.raises(grpc.RpcError) as refused:
+        predictions.MultiInference(request, timeout=30)
+    assert refused.value.code().name == "FAILED_PRECONDITION"
+
+
 def test_metadata_is_a_signature(predictions):
     request = get_model_metadata_pb2.GetModelMetadataRequest()
     request.model_spec.name = "identity_fp32"
@@ -198,3 +233,25 @@ def test_rest_as_the_pages_of_tensorflow_serving_show_it(served):
     status, told = rest(served, model + "/versions/1/metadata")
     assert told["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]["x"]
     assert rest(served, "/v1/models/nobody:predict", {"instances": rows})[0] == 404
+
+
+def test_a_reload_gives_labels_to_versions(channel, served, predictions):
+    stub = model_service_pb2_grpc.ModelServiceStub(channel)
+    request = model_management_pb2.ReloadConfigRequest()
+    for name in rest(served, "/v1/models")[1]["models"]:
+        config = request.config.model_config_list.config.add(name=name)
+        if name == "several":
+            config.model_version_policy.specific.versions.append(1)
+            config.version_labels["canary"] = 1
+    assert stub.HandleReloadConfigRequest(request, timeout=60).status.error_code == 0
+    asked = ask("several", x=np.array([[1.0, 2.0, 3.5]], "f4"))
+    asked.model_spec.version_label = "canary"
+    assert predictions.Predict(asked, timeout=30).model_spec.version.value == 1
+    body = {"instances": [[1.0, 2.0, 3.5]]}
+    found = rest(served, "/v1/models/several/labels/canary:predict", body)
+    assert found == (200, {"predictions": [[6.5]]})
+    asked.model_spec.version_label = "nothing"
+    with pytest.raises(grpc.RpcError) as refused:
+        predictions.Predict(asked, timeout=30)
+    assert refused.value.code().name == "INVALID_ARGUMENT"
+    assert refused.value.details() == "Unrecognized servable version label: nothing"

@@ -12,7 +12,7 @@ import numpy as np
 
 from fairlead.core.signature import Signature
 from fairlead.packing.compare import DIFFERENCE, Comparison, compare
-from fairlead.packing.pack import load_graph
+from fairlead.packing.faithful import load_graph
 from fairlead.packing.rows import Table, inputs_of
 
 

@@ -85,6 +85,42 @@ class Files(tf.Module):
         return {"contents": tf.io.read_file(name)}
 
 
+class Several(tf.Module):
+    """x / 2 + 2 and x / 3 of one column, and what has nothing to do with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plus = tf.Variable(2.0)
+        self.weights = tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def half(self, x):
+        return {"y": x / 2 + self.plus}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def third(self, x):
+        return {"y": x / 3}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="values")])
+    def wide(self, values):
+        product = values @ self.weights
+        return {"product": product, "norm": tf.norm(product, axis=1)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def shout(self, text):
+        return {"loud": tf.strings.upper(text)}
+
+    def signatures(self) -> Any:
+        """The functions by the names under which they are saved."""
+        return {
+            "serving_default": self.half,
+            "again": self.half,
+            "third": self.third,
+            "wide": self.wide,
+            "loud": self.shout,
+        }
+
+
 class Rows(tf.Module):
     """Each row's answer depends on the other rows."""
 

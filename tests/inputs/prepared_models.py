@@ -17,8 +17,8 @@ from fairlead.core.package import Package
 from fairlead.core.signature import Signature
 from fairlead.packing.airlock.process import Airlock
 from fairlead.packing.declared import read_declared
+from fairlead.packing.faithful import Wanted, silent
 from fairlead.packing.from_file import pack_file
-from fairlead.packing.pack import Wanted, silent
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "calm", "sea", "storm", "wind")
 VECTORS = np.arange(len(WORDS) * 4, dtype=np.float32).reshape(-1, 4) % 5 - 2

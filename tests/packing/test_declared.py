@@ -18,7 +18,8 @@ from fairlead.core.errors import (
 )
 from fairlead.packing.amend import amend
 from fairlead.packing.declared import read_declared
-from fairlead.packing.pack import Wanted, begin
+from fairlead.packing.faithful import Wanted
+from fairlead.packing.pack import begin
 
 
 @pytest.fixture(scope="module")

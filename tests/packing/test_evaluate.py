@@ -18,7 +18,7 @@ from fairlead.core.errors import RowsInvalid
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import DTYPES
 from fairlead.packing.evaluate import answer, evaluate, evidence, score
-from fairlead.packing.pack import load_graph
+from fairlead.packing.faithful import load_graph
 from fairlead.packing.rows import Table
 
 

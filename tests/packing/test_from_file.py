@@ -23,6 +23,7 @@ from fairlead.core.errors import (
 )
 from fairlead.packages.read import read_verified, verify
 from fairlead.packing.airlock.process import Airlock
+from fairlead.packing.faithful import Wanted, silent
 from fairlead.packing.formats import detect
 from fairlead.packing.from_file import (
     facts_of,
@@ -32,7 +33,6 @@ from fairlead.packing.from_file import (
     requirements_text,
     size_of,
 )
-from fairlead.packing.pack import Wanted, silent
 from fairlead.packing.rows import Table
 
 

@@ -12,8 +12,8 @@ from fairlead.guards.drift import CONFIDENT, MOST_COLUMNS, PREDICTED, Drift
 from fairlead.guards.files import DRIFT
 from fairlead.packages.read import read_verified
 from fairlead.packing.evaluate import Answers, answer
+from fairlead.packing.faithful import silent
 from fairlead.packing.learn_drift import learn_watch, watched_answers
-from fairlead.packing.pack import silent
 from fairlead.packing.rows import Table
 from fairlead.runtimes.onnx import OnnxRuntime
 

@@ -19,7 +19,7 @@ from fairlead.core.package import Package
 from fairlead.packages.read import read_verified, verify
 from fairlead.packing import pack_onnx
 from fairlead.packing.compare import run
-from fairlead.packing.pack import Wanted, load_graph, silent
+from fairlead.packing.faithful import Wanted, load_graph, silent
 from fairlead.packing.rows import Table, inputs_of
 
 FLOAT, INT, TEXT = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING

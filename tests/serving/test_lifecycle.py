@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import models
-from tests.serving.parts import until
+from tests.serving.parts import call, until
 
 from fairlead.core.errors import LoadFailed
 from fairlead.packages import manifest
@@ -19,7 +19,7 @@ from fairlead.packages.repository import Found, committed
 from fairlead.runtimes.onnx import OnnxRuntime
 from fairlead.serving.batcher import Batcher
 from fairlead.serving.lifecycle import Manager, read_example, stand_ins, wanted
-from fairlead.serving.registry import FAILED, LATEST, READY, UNLOADED, Registry
+from fairlead.serving.registry import FAILED, LATEST, READY, UNLOADED, Registry, release
 
 _FOUND = st.sets(st.tuples(st.sampled_from("abc"), st.integers(0, 20))).map(
     lambda pairs: [Found(name, version, Path(f"{name}/{version}")) for name, version in pairs]
@@ -235,6 +235,40 @@ def test_unloading_closes_every_model_once(tmp_path):
         assert all(model._run is None for model in models_in)
 
     asyncio.run(test())
+
+
+def test_further_signatures_are_loaded_with_their_version_and_end_with_it(tmp_path):
+    (tmp_path / "renamed").mkdir()
+    models.several(tmp_path).folder.rename(tmp_path / "renamed" / "4")
+    loaded = Loaded()
+
+    async def test() -> None:
+        await loaded.load(committed(tmp_path))
+        served = loaded.registry.lease("renamed", LATEST)
+        assert [*served.further] == ["kinds", "negative", "shares", "twice"]
+        each = [served, *served.further.values()]
+        assert {one.key for one in each} == {"renamed/4"}
+        assert len(loaded.manager.batchers) == len(each)
+        ended: list[object] = []
+        loaded.manager.end("renamed", ended.append)
+        held = call(served.further["twice"], [1.0, 2.0])
+        release(served)
+        await until(lambda: not loaded.registry.served())
+        assert served.held
+        assert all(one.model._run is not None for one in each)
+        release(held.lease)
+        await until(lambda: bool(ended))
+        assert all(one.model._run is None for one in each)
+        assert not loaded.manager.batchers
+
+    asyncio.run(test())
+
+
+def test_a_version_fails_with_a_further_signature_that_cannot_be_loaded(tmp_path):
+    further = {"bad": (models.several(tmp_path / "x").signature, [models.node("No", "x", "value")])}
+    models.several(tmp_path / "y", further=further)
+    loaded = load(tmp_path / "y")
+    assert loaded.all() == [("several", 1, FAILED)]
 
 
 def test_a_package_without_example_rows_has_none(tmp_path):

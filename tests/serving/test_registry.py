@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.serving.parts import DOUBLE, Model, call, serve
 
-from fairlead.core.errors import ModelNotFound, ModelNotReady
+from fairlead.core.errors import LabelUnassignable, LabelUnknown, ModelNotFound, ModelNotReady
 from fairlead.core.package import Limits, Package
 from fairlead.serving.registry import FAILED, LATEST, LOADING, READY, Registry, Served, release
 
@@ -45,10 +45,11 @@ def test_how_long_a_body_may_be_is_known_of_the_versions_that_answer():
     own = served(1)
     own.package = replace(own.package, limits=Limits(max_body_mib=3))
     known.publish(own)
-    assert bodies == {("m", 1): 3 << 20, ("m", LATEST): 3 << 20}
+    places = (1, LATEST, known.labelled("stable"))
+    assert bodies == {("m", place): 3 << 20 for place in places}
     known.publish(served(2))
     assert bodies == {("m", 1): 3 << 20}
-    known.withdraw("m", below=2)
+    known.withdraw("m", keep=[2])
     assert bodies == {}
 
 
@@ -61,6 +62,63 @@ def test_publishing_makes_a_version_ready_and_again_replaces_it():
     assert known.lease("m", 1) is again
     assert known.lease("m", LATEST) is again
     assert known.served() == [again]
+
+
+def test_labels_point_to_versions_that_answer_and_stay_with_them():
+    known = registry(1, 2, 3)
+    first, second = served(1), served(2)
+    known.publish(first)
+    known.publish(second)
+    stable = known.labelled("stable")
+    assert known.get("m", stable) is second
+    known.label("m", {"canary": 2, "stable": 1})
+    canary = known.labelled("canary")
+    assert (known.get("m", stable), known.get("m", canary)) == (first, second)
+    known.publish(served(3))
+    assert (known.get("m", stable), known.get("m", canary)) == (first, second)
+    assert known.lease("m", LATEST).package.version == 3
+    with pytest.raises(LabelUnassignable, match="version 7 of model m"):
+        known.label("m", {"canary": 3, "other": 7})
+    assert known.get("m", canary) is second
+    with pytest.raises(LabelUnknown, match="Unrecognized servable version label: other"):
+        known.labelled("other")
+    assert sorted(s.package.version for s in known.served()) == [1, 2, 3]
+
+
+def test_a_label_whose_version_has_ended_says_so_and_one_that_is_taken_away_is_unknown():
+    known = registry(1, 2)
+    known.know("n", 1, None, READY)
+    known.publish(served(1))
+    known.publish(served(2))
+    known.label("m", {"canary": 1})
+    canary, stable = known.labelled("canary"), known.labelled("stable")
+    known.withdraw("m", keep=[2])
+    assert isinstance(known.absence("m", canary), ModelNotReady)
+    assert "draining" in known.absence("m", canary).what
+    known.label("m", {})
+    for model in ("m", "n"):
+        assert isinstance(known.absence(model, canary), LabelUnknown)
+    assert known.lease("m", stable).package.version == 2
+    known.withdraw("m")
+    assert isinstance(known.absence("m", stable), ModelNotReady)
+    assert isinstance(known.absence("nobody", canary), ModelNotFound)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("pw"), st.integers(1, 5)), max_size=20),
+)
+def test_what_answers_for_the_model_is_its_newest_version_after_any_changes(changes):
+    known = registry(*range(1, 6))
+    answering: set[int] = set()
+    for kind, number in changes:
+        if kind == "p":
+            known.publish(served(number))
+            answering.add(number)
+        else:
+            answering = {n for n in answering if n <= number}
+            known.withdraw("m", keep=range(number + 1))
+        assert known.newest("m", LATEST) == max(answering, default=0)
+        assert known.newest("m", known.labelled("stable")) == max(answering, default=0)
 
 
 def test_a_lease_is_counted_until_it_is_given_back():

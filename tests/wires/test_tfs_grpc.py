@@ -223,7 +223,7 @@ def test_examples_that_do_not_fit_are_refused(channel):
         lambda: ask(channel, "Regress", model_spec=spec_, input=given), "INVALID_ARGUMENT"
     )
     assert "UTF-8" in told
-    refused(lambda: ask(channel, "MultiInference", tasks=[], input=given), "UNIMPLEMENTED")
+    refused(lambda: ask(channel, "MultiInference", tasks=[], input=given), "INVALID_ARGUMENT")
 
 
 def test_metadata_and_status_are_told(channel):

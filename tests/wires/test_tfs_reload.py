@@ -67,9 +67,13 @@ def test_what_is_not_listed_ends_on_every_worker_and_what_is_listed_comes(runnin
     [
         (request({"name": "total"}, {"name": "nobody"}), "NOT_FOUND"),
         (TAKES(), "INVALID_ARGUMENT"),
-        (request({"name": "total", "version_labels": {"canary": 1}}), "UNIMPLEMENTED"),
+        (request({"name": "total", "version_labels": {"canary": 2}}), "FAILED_PRECONDITION"),
+        (
+            request({"name": "total", "model_version_policy": {"specific": {"versions": [1, 9]}}}),
+            "NOT_FOUND",
+        ),
     ],
-    ids=["nobody", "nothing", "labels"],
+    ids=["nobody", "nothing", "label", "version"],
 )
 def test_a_list_that_cannot_be_served_ends_nothing(running, reload, asked, status):
     with pytest.raises(grpc.RpcError) as refused:
@@ -81,10 +85,24 @@ def test_a_list_that_cannot_be_served_ends_nothing(running, reload, asked, statu
 LATEST = {"latest": {"num_versions": 1}}
 
 
-def test_names_are_read_in_their_order():
-    configs = [{"name": "b", "model_version_policy": LATEST}, {"name": "a", "base_path": "/x/a/"}]
-    assert listed_models(request(*configs)) == ["b", "a"]
-    assert listed_models(request()) == []
+def test_models_are_read_in_their_order_with_what_is_wanted_of_each():
+    configs = [
+        {"name": "b", "model_version_policy": LATEST},
+        {"name": "a", "base_path": "/x/a/"},
+        {"name": "c", "model_version_policy": {"all": {}}},
+        {"name": "d", "model_version_policy": {"specific": {"versions": [7, 2, 7]}}},
+        {"name": "e", "version_labels": {"stable": 1, "canary": 3}},
+    ]
+    found = listed_models(request(*configs))
+    assert [*found] == ["b", "a", "c", "d", "e"]
+    known = [1, 2, 3, 7]
+    assert [choice.of(known) for choice in found.values()] == [
+        [7], [7], [7, 3, 2, 1], [7, 2], [7],
+    ]  # fmt: skip
+    assert [choice.exact for choice in found.values()] == [True, False, True, True, False]
+    assert found["e"].labels == {"stable": 1, "canary": 3}
+    assert found["a"].labels == {}
+    assert listed_models(request()) == {}
 
 
 @pytest.mark.parametrize(
@@ -94,14 +112,14 @@ def test_names_are_read_in_their_order():
         ({"name": ""},),
         ({"name": "../a"},),
         ({"name": "a", "base_path": "/models/b"},),
-        ({"name": "a", "model_version_policy": {"all": {}}},),
-        ({"name": "a", "model_version_policy": {"specific": {"versions": [1]}}},),
-        ({"name": "a", "model_version_policy": {"latest": {"num_versions": 2}}},),
-        ({"name": "a", "version_labels": {"stable": 1}},),
+        ({"name": "a", "model_version_policy": {"specific": {}}},),
+        ({"name": "a", "model_version_policy": {"specific": {"versions": [-1]}}},),
+        ({"name": "a", "version_labels": {"": 1}},),
+        ({"name": "a", "version_labels": {"x" * 81: 1}},),
     ],
-    ids=["twice", "empty", "path", "base", "all", "specific", "two", "label"],
+    ids=["twice", "empty", "path", "base", "none", "below", "unnamed", "long"],
 )
-def test_what_is_more_than_names_is_refused(configs):
+def test_what_cannot_be_is_refused(configs):
     with pytest.raises(FairleadError):
         listed_models(request(*configs))
 

@@ -28,6 +28,8 @@ def open_server(serving, tmp_path_factory) -> httpx.Client:
     commit(folder, "plain", Signature((x,), (y,)), [node("Identity", "x", "y")])
     a, b = spec("a", "FP32", (-1, 2), columns=("k", "l")), spec("b", "FP32", (-1, 2), role="value")
     commit(folder, "pair", Signature((a,), (b,)), [node("Identity", "a", "b")])
+    value = spec("value", "FP32", (-1, 1), role="value", missing=True)
+    commit(folder, "regressor", Signature((x,), (value,)), [node("Identity", "x", "value")])
     return serving(folder)
 
 
@@ -254,3 +256,9 @@ def test_several_values_a_row_are_no_regression(open_server):
     status, told = ask(open_server, "pair:regress", {"examples": [{"k": 1.0, "l": 2.0}]})
     assert status == 400
     assert "Expected regression signature" in told["error"]
+
+
+def test_what_is_regressed_may_be_no_number(open_server):
+    body = b'{"examples": [{"x": NaN}, {"x": -Infinity}, {"x": 1.5}]}'
+    answer = open_server.post("/v1/models/regressor:regress", content=body)
+    assert answer.content == b'{"results":[NaN,-Infinity,1.5]}'

@@ -29,7 +29,7 @@ from fairlead.assembly.restore import check_whole
 from fairlead.assembly.rooms import check_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, ServerSpec
-from fairlead.assembly.versions import find_versions
+from fairlead.assembly.versions import bases_among, find_versions
 from fairlead.core.clock import now
 from fairlead.core.errors import BindRefused, FileUnreadable, StateUnavailable
 from fairlead.packages.repository import Found
@@ -54,6 +54,7 @@ class Prepared:
     gRPC and of the administration (-1 for none), the state folder's lock.
     address, grpc_address, admin_address: where they will answer, such as http://127.0.0.1:8080.
     identities: what the file of issuers and certificates holds.
+    bases: folders that hold SavedModels, now or later.
     """
 
     settings: Settings
@@ -67,6 +68,7 @@ class Prepared:
     admin_address: str = ""
     identities: str = ""
     also: tuple[int, ...] = ()
+    bases: tuple[str, ...] = ()
 
 
 def served_by_platform(settings: Settings) -> list[str]:
@@ -134,6 +136,7 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
         admin_address="" if admin is None else admin[1],
         identities=identities,
         also=tuple(map(_handed_on, also)),
+        bases=tuple(bases_among(paths)),
     )
 
 
@@ -162,6 +165,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
         grace_s=_GRACE_S,
         identities=prepared.identities,
         also=prepared.also,
+        bases=prepared.bases,
     )
     told = anonymous_file(json.dumps(spec.to_json()).encode())
     python = [sys.executable, "-P", "-m"]

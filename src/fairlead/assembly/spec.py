@@ -22,6 +22,7 @@ class ServerSpec:
               and of the administration (-1 for none), and of the status pages.
     also:     those of further ports of the service.
     identities: what the file of issuers and certificates holds.
+    bases:    folders that hold SavedModels as TensorFlow Serving lays them out, now or later.
     """
 
     settings: Settings
@@ -34,6 +35,7 @@ class ServerSpec:
     admin: int = -1
     also: tuple[int, ...] = ()
     identities: str = ""
+    bases: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}
@@ -52,6 +54,7 @@ class ServerSpec:
         rest = {k: v for k, v in data.items() if k != "settings"}
         rest["versions"] = [(name, version, folder) for name, version, folder in data["versions"]]
         rest["also"] = tuple(data["also"])
+        rest["bases"] = tuple(data["bases"])
         return cls(settings=Settings(**sections, origins={}), **rest)
 
 

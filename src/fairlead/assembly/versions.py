@@ -7,7 +7,7 @@ each, or several such bases beside each other; or it may hold one trained file, 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from fairlead.core.package import check_name, is_name
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed, is_package
 
-_CACHE = "cache"
+CACHE = "cache"
+"""Where in the state folder packed trained files are kept."""
 _SAVED_MODEL = "saved_model.pb"
 _DIGITS = 18
 _MOST_LOOKED_AT = 100
@@ -165,13 +166,47 @@ def _folders(folder: Path) -> list[Path]:
 
 def _trained(text: str, settings: Settings, name: str, version: int | None = None) -> Found:
     """Packs a trained file into the state folder's cache, or finds it there."""
+    return pack_trained(
+        text,
+        Path(settings.server.state),
+        name,
+        version,
+        allow=settings.airlock.allow,
+        weak=settings.airlock.weak,
+        say=_say,
+    )
+
+
+def pack_trained(
+    text: str,
+    state: Path,
+    name: str,
+    version: int | None,
+    *,
+    allow: tuple[str, ...],
+    weak: bool,
+    say: Callable[[str, str], None] = lambda step, result: None,
+) -> Found:
+    """Packs a trained file into the cache of a state folder, or finds it there.
+
+    allow, weak: as for the airlock. Raises what packing raises.
+    """
     from fairlead.packing.airlock.process import Airlock
     from fairlead.packing.from_file import pack_to_cache
 
-    cache = Path(settings.server.state) / _CACHE
-    airlock = Airlock(allow=settings.airlock.allow, weak=settings.airlock.weak)
-    package = pack_to_cache(text, cache, name, airlock, _say, version=version)
+    airlock = Airlock(allow=allow, weak=weak)
+    package = pack_to_cache(text, state / CACHE, name, airlock, say, version=version)
     return Found(package.name, package.version, package.folder)
+
+
+def bases_among(paths: Sequence[str]) -> list[str]:
+    """The folders among the paths of a command line that may hold bases, now or later."""
+    found = [Path(text) for text in paths]
+    return [
+        str(path.resolve())
+        for path in found
+        if path.is_dir() and not is_package(path) and not (path / _SAVED_MODEL).exists()
+    ]
 
 
 def _say(step: str, result: str) -> None:

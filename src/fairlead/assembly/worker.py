@@ -19,6 +19,7 @@ import uvloop
 from fairlead.access.identities import Identities
 from fairlead.access.leases import Leases
 from fairlead.access.secrets import Digester, read_pepper
+from fairlead.assembly.bases import bases_of
 from fairlead.assembly.doors import Door, identity_rules, server_tls, trusted_proxies
 from fairlead.assembly.edges import body_limits, http_limits, policy
 from fairlead.assembly.platform import platform_of
@@ -144,6 +145,7 @@ class Worker:
             log,
             self._spec.settings.models.isolate,
             self._forget,
+            bases_of(self._spec.bases, self._spec.settings, self._state),
         )
         versions = [Found(name, version, Path(f)) for name, version, f in self._spec.versions]
         self._manager.start(versions, self._spec.settings.models.versions)

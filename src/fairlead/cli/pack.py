@@ -71,6 +71,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     )
     add("--input-names", metavar="A,B", default="", help="names for the model's inputs, in order")
     add("--signature", metavar="NAME", default="", help="which signature of a SavedModel is served")
+    add("--one-signature", action="store_true", help="leave its further signatures out")
     add(
         "--python",
         metavar="PATH",
@@ -103,8 +104,9 @@ def run(args: argparse.Namespace) -> int:
     from fairlead.assembly.config import read as read_settings
     from fairlead.packing.airlock.process import Airlock
     from fairlead.packing.declared import Declared, read_declared
+    from fairlead.packing.faithful import Wanted
     from fairlead.packing.from_file import pack_file, requirements_text
-    from fairlead.packing.pack import Wanted, read_measured
+    from fairlead.packing.pack import read_measured
 
     if bool(args.evaluation) != bool(args.target):
         raise BadUsage("--evaluation and --target go together", fix="Give both or neither")
@@ -122,6 +124,7 @@ def run(args: argparse.Namespace) -> int:
         target=args.target or "",
         input_names=tuple(n.strip() for n in args.input_names.split(",") if n.strip()),
         signature=args.signature,
+        one_signature=args.one_signature,
         evidence=not args.no_evidence,
         private=args.private,
         python=python,

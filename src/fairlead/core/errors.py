@@ -64,6 +64,8 @@ from fairlead.core.input_errors import InputNovel as InputNovel
 from fairlead.core.input_errors import InvalidArgument as InvalidArgument
 from fairlead.core.input_errors import JsonTooDeep as JsonTooDeep
 from fairlead.core.input_errors import KeyFieldInvalid as KeyFieldInvalid
+from fairlead.core.input_errors import LabelUnassignable as LabelUnassignable
+from fairlead.core.input_errors import LabelUnknown as LabelUnknown
 from fairlead.core.input_errors import MalformedBody as MalformedBody
 from fairlead.core.input_errors import MediaTypeUnsupported as MediaTypeUnsupported
 from fairlead.core.input_errors import MissingField as MissingField

@@ -61,6 +61,19 @@ class SignatureUnknown(FairleadError):
     id, name = "FRL-1035", "SIGNATURE_UNKNOWN"
 
 
+class LabelUnknown(InvalidArgument):
+    """A client of TensorFlow Serving named a label that points to no version of the model."""
+
+    id, name = "FRL-1036", "LABEL_UNKNOWN"
+
+
+class LabelUnassignable(FairleadError):
+    """A label was to point to a version that does not answer."""
+
+    code = Code.CONFLICT
+    id, name = "FRL-1037", "LABEL_UNASSIGNABLE"
+
+
 class UnknownName(InvalidArgument):
     """An input, output, column or field that the model does not have."""
 

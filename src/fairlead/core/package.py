@@ -150,6 +150,9 @@ class Package:
     reason:      why it is kept native, or "".
     words:       the owner's words from model.toml.
     preparations: how inputs are made of pictures and texts.
+    signatures:  further signatures of the same model by name, each as a package of its own with
+                 the same folder; None where the name is another one of `signature`. What is learnt
+                 of rows belongs to `signature` alone.
     """
 
     name: str
@@ -169,6 +172,7 @@ class Package:
     feedback: Feedback = Feedback()
     payloads: Payloads = Payloads()
     preparations: tuple[Preparation, ...] = ()
+    signatures: Mapping[str, Package | None] = field(default_factory=dict[str, "Package | None"])
 
     @property
     def decoupled(self) -> bool:

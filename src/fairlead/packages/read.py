@@ -31,6 +31,7 @@ from fairlead.core.package import (
 from fairlead.core.signature import Signature
 from fairlead.packages import manifest
 from fairlead.packages.preparations import check_preparations, poolings_of, preparations_of
+from fairlead.packages.signatures import graph_of, with_signatures
 
 _AMEND = "A version never changes: use `fairlead amend` to make the next one"
 WORDS = (
@@ -59,13 +60,13 @@ def open_package(folder: Path) -> Package:
         words, limits = read_words(_checked(folder, files, "model.toml"), where)
         preparations = preparations_of(words, where)
         check_preparations(preparations, signature, where, files)
-        return Package(
+        package = Package(
             name=_name(data["name"]),
             version=_version(data["version"]),
             folder=folder,
             runtime=str(data["runtime"]),
             isolated=bool(data["isolated"]),
-            graph=_graph(data["graph"], files),
+            graph=graph_of(data["graph"], files),
             signature=signature,
             files=files,
             trained=dict(data.get("trained", {})),
@@ -78,6 +79,7 @@ def open_package(folder: Path) -> Package:
             payloads=payloads_of(words, signature, where),
             preparations=preparations,
         )
+        return with_signatures(package, data.get("signatures", {}))
     except manifest.UNREADABLE as error:
         raise PackageInvalid(
             f"the package cannot be read: {type(error).__name__}: {error}", where=where
@@ -94,13 +96,6 @@ def _version(version: object) -> int:
     if type(version) is not int or not 0 <= version < 10**18:
         raise ValueError(f"{version!r:.40} is not a version")
     return version
-
-
-def _graph(graph: str, files: dict[str, FileFact]) -> str:
-    """The file that the runtime loads, or the folder: the manifest must hold it."""
-    if graph not in files and not any(name.startswith(graph + "/") for name in files):
-        raise ValueError(f"the graph {graph!r:.80} is not in the manifest")
-    return graph
 
 
 def read_verified(package: Package, relative: str) -> bytes:

@@ -17,6 +17,7 @@ from fairlead.guards.files import CONTRACT
 from fairlead.packages.preparations import check_preparations, preparations_of
 from fairlead.packages.read import WORDS, guards_of, open_package, read_verified, read_words
 from fairlead.packages.repository import committed
+from fairlead.packages.signatures import listed
 from fairlead.packing import write
 from fairlead.packing.declared import tokenizers_of
 from fairlead.packing.examples import FILE as EXAMPLES
@@ -53,6 +54,7 @@ def amend(
         "trained": package.trained,
         "environment": package.environment,
         "amended": package.version,
+        **({"signatures": listed(package.signatures)} if package.signatures else {}),
     }
     if files == before:
         raise BadUsage("the files are those of that version already", fix="Edit them first")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +18,9 @@ from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed
 from fairlead.packing import onnx_file
 from fairlead.packing.airlock.process import Airlock
+from fairlead.packing.faithful import Say, Wanted, silent
 from fairlead.packing.formats import FRAMEWORKS, ONNX, PYTHON, TORCHSCRIPT, TrainedFile, detect
-from fairlead.packing.pack import Say, Wanted, pack_converted, silent
+from fairlead.packing.pack import pack_converted
 from fairlead.packing.pack_onnx import pack_onnx
 from fairlead.packing.python_file import look
 
@@ -111,10 +116,28 @@ def pack_to_cache(
     content = "\0".join(_digest(part) for part in _parts(file))
     key = hashlib.sha256(f"{content}\0{settings}".encode()).hexdigest()[:16]
     repository = cache / key
-    known: list[Found] = committed(repository) if repository.is_dir() else []
-    if known:
-        return open_package(known[-1].folder)
-    return pack_file(given, Wanted(name, repository, version), airlock, say)
+    with _alone(repository):
+        known: list[Found] = committed(repository)
+        if known:
+            return open_package(known[-1].folder)
+        return pack_file(given, Wanted(name, repository, version), airlock, say)
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """Makes a folder, and waits until no other process packs into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise FileUnreadable(
+            f"the cache cannot be written: {error.strerror}", where=str(folder)
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _parts(file: TrainedFile) -> list[Path]:

@@ -19,7 +19,8 @@ from fairlead.core.tensor import DTYPES, Array
 from fairlead.packing import onnx_file
 from fairlead.packing.airlock.refused import printable
 from fairlead.packing.compare import run
-from fairlead.packing.pack import Made, Say, Wanted, begin, finish, load_graph, reference_of
+from fairlead.packing.faithful import Made, Say, Wanted, load_graph, reference_of
+from fairlead.packing.pack import begin, finish
 from fairlead.packing.pooling import pooled
 from fairlead.packing.rows import Table, inputs_of
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, LoadFailed
+from fairlead.serving.choosing import NEWEST, Choice
 from fairlead.serving.exchange import Line, Message, error_to_json
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ ASKED, TOLD, DONE = "control.ask", "control.tell", "control.done"
 FILE = "wishes.json"
 """In the state folder, while a server runs."""
 LOAD, END = "load", "end"
+_WISH = ("act", "model", "choice")
+"""What is told of a change, and kept."""
 _PATIENCE_S = 300.0
 
 Told = Callable[[FairleadError | None], None]
@@ -35,8 +38,8 @@ Told = Callable[[FairleadError | None], None]
 class Control(Protocol):
     """Loads and unloads models on all workers."""
 
-    def load(self, model: str, told: Told) -> None:
-        """Serves the newest version of a model that its repository holds now.
+    def load(self, model: str, told: Told, choice: Choice = NEWEST) -> None:
+        """Serves what is wanted of the versions of a model that its repository holds now.
 
         It is done once every worker answers for it. A version that cannot be loaded never displaces
         one that answers.
@@ -56,18 +59,17 @@ class WorkerControl:
         self._manager = manager
         reporting.listen((TOLD,), self._hear, lambda: None)
 
-    def load(self, model: str, told: Told) -> None:
-        self._ask(LOAD, model, told)
+    def load(self, model: str, told: Told, choice: Choice = NEWEST) -> None:
+        self._ask({"act": LOAD, "model": model, "choice": choice.to_json()}, told)
 
     def unload(self, model: str, told: Told) -> None:
-        self._ask(END, model, told)
+        self._ask({"act": END, "model": model}, told)
 
-    def _ask(self, act: str, model: str, told: Told) -> None:
+    def _ask(self, wish: Message, told: Told) -> None:
         def answered(answer: Message | FairleadError) -> None:
             told(answer if isinstance(answer, FairleadError) else None)
 
-        message = {"kind": ASKED, "act": act, "model": model}
-        self._reporting.ask(message, answered, within_s=_PATIENCE_S)
+        self._reporting.ask({"kind": ASKED, **wish}, answered, within_s=_PATIENCE_S)
 
     def _hear(self, message: Message) -> None:
         """Makes a change, and says that it is made."""
@@ -77,18 +79,23 @@ class WorkerControl:
             fault = None if error is None else error_to_json(error)
             self._reporting.send({"kind": DONE, "serial": serial, "error": fault})
 
-        manager = self._manager()
-        (manager.load if message["act"] == LOAD else manager.end)(message["model"], done)
+        manager, model = self._manager(), message["model"]
+        if message["act"] == LOAD:
+            manager.load(model, done, Choice.from_json(message["choice"]))
+        else:
+            manager.end(model, done)
 
 
 @dataclass
 class _Change:
-    """A change that is being made. waiting: for these lines; error: what went wrong first."""
+    """A change that is being made.
+
+    wish: what is told to workers. waiting: for these lines. error: what went wrong first.
+    """
 
     asker: Line
     asked: Any
-    model: str
-    act: str
+    wish: Mapping[str, Any]
     waiting: set[Line]
     since: float = field(default_factory=now)
     error: Any = None
@@ -104,7 +111,7 @@ class Controlling:
         self._workers: set[Line] = set()
         self._changes: dict[int, _Change] = {}
         self._serial = 0
-        self._wishes: dict[str, str] = _read(self._file)
+        self._wishes: dict[str, Mapping[str, Any]] = _read(self._file)
 
     def take(self, line: Line, message: Message) -> None:
         """A change is asked for, or a worker has made one."""
@@ -112,12 +119,11 @@ class Controlling:
             self._done(line, message)
             return
         self._serial += 1
-        act, model = str(message["act"]), str(message["model"])
-        change = _Change(line, message.get("id"), model, act, {*self._workers})
+        wish = {key: message[key] for key in _WISH if key in message}
+        change = _Change(line, message.get("id"), wish, {*self._workers})
         self._changes[self._serial] = change
-        told = {"kind": TOLD, "serial": self._serial, "act": act, "model": model}
         for worker in [*change.waiting]:
-            worker.press(told)
+            worker.press({"kind": TOLD, "serial": self._serial, **wish})
         self._settle(self._serial)
 
     def _done(self, line: Line, message: Message) -> None:
@@ -135,7 +141,7 @@ class Controlling:
             return
         del self._changes[serial]
         if change.error is None:
-            self._wishes[change.model] = change.act
+            self._wishes[str(change.wish["model"])] = change.wish
             _write(self._file, self._wishes)
         answer = {"kind": "answer", "id": change.asked}
         change.asker.press(answer | ({"error": change.error} if change.error else {}))
@@ -143,8 +149,8 @@ class Controlling:
     def joined(self, line: Line) -> None:
         """A worker that starts is told what was wished before."""
         self._workers.add(line)
-        for model, act in self._wishes.items():
-            line.press({"kind": TOLD, "serial": 0, "act": act, "model": model})
+        for wish in self._wishes.values():
+            line.press({"kind": TOLD, "serial": 0, **wish})
 
     def lost(self, line: Line) -> None:
         """A worker that is gone is not waited for: its successor is told when it joins."""
@@ -174,15 +180,15 @@ def forget_wishes(state: Path) -> None:
     (state / FILE).unlink(missing_ok=True)
 
 
-def _read(file: Path) -> dict[str, str]:
+def _read(file: Path) -> dict[str, Mapping[str, Any]]:
     try:
         found: Mapping[str, Any] = json.loads(file.read_text())
-        return {str(model): str(act) for model, act in found.items()}
-    except (OSError, ValueError, AttributeError):
+        return {str(model): dict(wish) for model, wish in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
-def _write(file: Path, wishes: Mapping[str, str]) -> None:
+def _write(file: Path, wishes: Mapping[str, Any]) -> None:
     beside = file.with_suffix(".new")
     beside.write_text(json.dumps(wishes))
     os.replace(beside, file)

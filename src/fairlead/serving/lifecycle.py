@@ -21,10 +21,11 @@ from typing import Any
 
 from fairlead.core.errors import FairleadError, LoadFailed, ModelNotFound
 from fairlead.core.package import Package
-from fairlead.core.promises import Runtime
+from fairlead.core.promises import LoadedModel, Runtime
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found, committed
 from fairlead.serving.batcher import Batcher, Plan
+from fairlead.serving.choosing import NEWEST, Choice
 from fairlead.serving.guarding import Guarding, load_guards
 from fairlead.serving.preparing import preparing_of
 from fairlead.serving.registry import (
@@ -35,6 +36,7 @@ from fairlead.serving.registry import (
     WARMING,
     Registry,
     Served,
+    label_unassignable,
 )
 from fairlead.serving.streaming import Streamer
 from fairlead.serving.warmup import warm
@@ -43,6 +45,8 @@ EXAMPLE = "examples.json"
 _LOOK_S = 0.02
 Done = Callable[[FairleadError | None], None]
 """Is told that something is done, or why not."""
+Held = Mapping[int, Callable[[], Found]]
+"""The versions of a model by number, and what makes each a package."""
 APART = "onnx apart"
 """The runtime of an ONNX graph that is kept in a runner."""
 
@@ -75,10 +79,12 @@ class Manager:
         log: Callable[..., None],
         isolate: Container[str] = (),
         forget: Callable[[Served], None] = lambda served: None,
+        held: Callable[[str, Sequence[Found]], Held] = lambda model, found: packages(found),
     ) -> None:
         """isolate: models whose graphs are kept in a runner although they need not be.
 
         forget: is told of a version that has ended, before its memory is given back.
+        held: adds to what is found of a model what is packed only once it is wanted.
         """
         self._registry = registry
         self._runtimes = runtimes
@@ -87,6 +93,7 @@ class Manager:
         self._log = log
         self._isolate = isolate
         self._forget = forget
+        self._add = held
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._roots: set[Path] = set()
         self.batchers: list[Batcher | Streamer] = []
@@ -105,12 +112,13 @@ class Manager:
                 self._jobs.put(partial(self._load_one_of, tried))
         Thread(target=self._work, name="manager", daemon=True).start()
 
-    def load(self, model: str, done: Done) -> None:
-        """Loads the newest version of a model that its repository holds now, unless it answers.
+    def load(self, model: str, done: Done, choice: Choice = NEWEST) -> None:
+        """Loads what is wanted of the versions of a model that its repository holds now.
 
-        done: is told on the loop, once the version answers or it is known why it cannot.
+        done: is told on the loop, once all of them answer or it is known why they cannot. Then the
+        others end; nothing ends where something cannot be loaded.
         """
-        self._jobs.put(partial(self._load_newest, model, done))
+        self._jobs.put(partial(self._load_chosen, model, choice, done))
 
     def end(self, model: str, done: Done) -> None:
         """Ends every version of a model; `done` is told once their memory is given back.
@@ -125,6 +133,7 @@ class Manager:
 
     def _end(self, model: str, done: Done) -> None:
         ending = self._registry.withdraw(model)
+        self._registry.label(model, {})
         if not ending and model not in self._registry.versions:
             done(ModelNotFound(f"no model {model!r} is served here"))
             return
@@ -135,46 +144,73 @@ class Manager:
         for batcher in self.batchers:
             batcher.close()
         for served in self._registry.served():
-            served.model.close()
+            served.close()
 
     def _work(self) -> None:
         with suppress(RuntimeError):  # the loop has ended, and the worker with it
             while True:
                 self._jobs.get()()
 
-    def _load_newest(self, model: str, done: Done) -> None:
-        """On the manager's thread: finds the newest version and loads it."""
+    def _load_chosen(self, model: str, choice: Choice, done: Done) -> None:
+        """On the manager's thread: finds the versions and loads those that do not answer yet."""
         tell = self._loop.call_soon_threadsafe
         try:
-            found = [f for root in self._roots for f in committed(root) if f.name == model]
+            held = self._held(model)
+            wanted = choice.of(held)
+            fresh = [number for number in wanted if not self._answers(model, number)]
+            alone = choice.exact or bool(fresh)
+            for label, number in (choice.labels or {}).items():
+                if number not in wanted and (alone or not self._answers(model, number)):
+                    raise label_unassignable(model, label, number)
+            for number in fresh:
+                self._bring(model, number, held)
         except FairleadError as error:
             tell(done, error)
             return
-        if not found:
-            tell(done, ModelNotFound(f"the repository holds no version of a model {model!r}"))
-            return
-        newest = max(found, key=lambda f: f.version)
-        if self._registry.newest(model, newest.version):
-            tell(done, None)
-            return
-        tell(self._registry.know, model, newest.version, None, WAITING)
-        reason = self._attempt(newest)
-        if reason:
-            self._tell(newest, FAILED, reason)
-            where = f"{model} version {newest.version}"
-            tell(done, LoadFailed(reason, where=where))
-            return
-        tell(self._end_older, newest, done)
+        tell(self._settle, model, wanted if alone else None, choice.labels, done)
 
-    def _end_older(self, newest: Found, done: Done) -> None:
-        """A newer version answers now: those before it end, and nobody waits for that."""
-        older = self._registry.withdraw(newest.name, below=newest.version)
-        self._end_when_free(older, lambda: None)
+    def _answers(self, model: str, number: int) -> bool:
+        return self._registry.get(model, number) is not None
+
+    def _held(self, model: str) -> Held:
+        """What its repository holds of a model now. Raises ModelNotFound and FileUnreadable."""
+        found = [f for root in self._roots for f in committed(root) if f.name == model]
+        held = self._add(model, found)
+        if not held:
+            raise ModelNotFound(f"the repository holds no version of a model {model!r}")
+        return held
+
+    def _bring(self, model: str, number: int, held: Held) -> None:
+        """Raises ModelNotFound, what packing raises, and LoadFailed."""
+        if number not in held:
+            raise ModelNotFound(f"the repository holds no version {number} of model {model!r}")
+        found = held[number]()
+        self._loop.call_soon_threadsafe(self._registry.know, model, number, None, WAITING)
+        reason = self._attempt(found)
+        if reason:
+            self._tell(found, FAILED, reason)
+            raise LoadFailed(reason, where=f"{model} version {number}")
+
+    def _settle(
+        self, model: str, keep: Sequence[int] | None, labels: Mapping[str, int] | None, done: Done
+    ) -> None:
+        """All that is wanted answers: labels follow, and the others end; nobody waits for that.
+
+        keep: None where nothing ends.
+        """
+        try:
+            if labels is not None:
+                self._registry.label(model, labels)
+        except FairleadError as error:
+            done(error)
+            return
+        if keep is not None:
+            self._end_when_free(self._registry.withdraw(model, keep), lambda: None)
         done(None)
 
     def _end_when_free(self, ending: list[Served], done: Callable[[], None]) -> None:
         """Closes versions once no call holds them any more."""
-        if any(served.leases for served in ending):
+        if any(served.held for served in ending):
             self._loop.call_later(_LOOK_S, self._end_when_free, ending, done)
             return
         for served in ending:
@@ -186,7 +222,7 @@ class Manager:
 
     def _close(self, ending: list[Served], done: Callable[[], None]) -> None:
         for served in ending:
-            served.model.close()
+            served.close()
             package = served.package
             self._loop.call_soon_threadsafe(
                 self._registry.mark, package.name, package.version, UNLOADED
@@ -219,28 +255,49 @@ class Manager:
         package = replace(open_package(found.folder), name=found.name, version=found.version)
         if package.name in self._isolate:
             package = replace(package, isolated=True)
+        preparing = preparing_of(package, lambda relative: read_verified(package, relative))
+        model = self._loaded(package)
+        self._tell(found, WARMING)
+        served: Served | None = None
+        try:
+            served = Served(package, model, read_example(package), read_guards(package))
+            served.preparing = preparing
+            plan = warm(package, model, served.example)
+            plans = [plan, *self._load_further(served)]
+        except BaseException:
+            (served or model).close()
+            raise
+        self._loop.call_soon_threadsafe(self._ready, served, plans)
+
+    def _loaded(self, package: Package) -> LoadedModel:
+        """A package by its runtime. Raises LoadFailed."""
         apart = APART if package.isolated and package.runtime == "onnx" else package.runtime
         runtime = self._runtimes.get(apart)
         if runtime is None:
             raise LoadFailed(
                 f"no runtime {package.runtime!r} is known here",
-                where=f"{found.name} version {found.version}",
+                where=f"{package.name} version {package.version}",
                 fix=f"Known: {', '.join(sorted(self._runtimes))}",
             )
-        preparing = preparing_of(package, lambda relative: read_verified(package, relative))
-        model = runtime.load(package, lambda relative: read_verified(package, relative))
-        self._tell(found, WARMING)
-        try:
-            served = Served(package, model, read_example(package), read_guards(package))
-            served.preparing = preparing
-            plan = warm(package, model, served.example)
-        except BaseException:
-            model.close()
-            raise
-        self._loop.call_soon_threadsafe(self._ready, served, plan)
+        return runtime.load(package, lambda relative: read_verified(package, relative))
 
-    def _ready(self, served: Served, plan: Plan) -> None:
-        self.batchers.append(self._make_batcher(served, plan))
+    def _load_further(self, served: Served) -> list[Plan]:
+        """Loads the further signatures of a version; the plan of each, in their order."""
+        plans: list[Plan] = []
+        own = served.package
+        for name, listed in own.signatures.items():
+            if listed is None:
+                continue
+            apart = listed.isolated or own.isolated
+            package = replace(listed, name=own.name, version=own.version, isolated=apart)
+            served.add(name, Served(package, self._loaded(package), {}))
+            plans.append(warm(package, served.further[name].model, {}))
+        return plans
+
+    def _ready(self, served: Served, plans: Sequence[Plan]) -> None:
+        each = zip((served, *served.further.values()), plans, strict=True)
+        self.batchers += [self._make_batcher(one, plan) for one, plan in each]
+        plan = plans[0]
         package = served.package
         self._registry.versions[package.name][package.version].package = package
         self._registry.publish(served)
@@ -253,6 +310,15 @@ class Manager:
         self._loop.call_soon_threadsafe(
             self._registry.mark, found.name, found.version, state, reason
         )
+
+
+def packages(found: Iterable[Found]) -> dict[int, Callable[[], Found]]:
+    """Versions that are packages already."""
+    return {version.version: partial(_itself, version) for version in found}
+
+
+def _itself(found: Found) -> Found:
+    return found
 
 
 def read_guards(package: Package) -> Guarding | None:

@@ -45,8 +45,8 @@ class PredictionPath:
                 served.watch.restrain(call.caller.account)
             call.route.decode(call, head, body)  # type: ignore[misc] - prediction routes decode
             if call.rows > call.encoder.most_rows:
-                raise too_many_rows(call, served)
-            self._rations.charge(call, served.submit)
+                raise too_many_rows(call, call.lease)
+            self._rations.charge(call, call.lease.submit)
         except Exception as error:
             refuse(call, error)
 

@@ -8,9 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
-from fairlead.core.errors import FairleadError, ModelNotFound, ModelNotReady
+from fairlead.core.call import Call
+from fairlead.core.errors import (
+    FairleadError,
+    LabelUnassignable,
+    LabelUnknown,
+    ModelNotFound,
+    ModelNotReady,
+)
 from fairlead.core.package import Package
 from fairlead.core.promises import LoadedModel
+from fairlead.serving.choosing import STABLE
 from fairlead.serving.guarding import Guarding
 from fairlead.serving.observe import Stats
 from fairlead.serving.outcomes import Outcomes
@@ -38,15 +46,19 @@ class Served:
     outcomes: what it predicts, kept for true labels; payloads: a sample of what it is sent; each
     None unless the owner wants it. preparing: makes its inputs of pictures and texts, None where
     they are tensors only.
+    further: its other signatures by name; `main` is, of such a one, the version that it belongs to,
+    which knows who may be told what.
     """
 
     __slots__ = (
         "_derived",
         "example",
         "finite",
+        "further",
         "guarding",
         "key",
         "leases",
+        "main",
         "model",
         "outcomes",
         "package",
@@ -79,6 +91,8 @@ class Served:
         self.outcomes: Outcomes | None = None
         self.payloads: Payloads | None = None
         self.preparing: Preparing | None = None
+        self.further: dict[str, Served] = {}
+        self.main: Served | None = None
         self.submit: Callable[[Any], None] = _not_ready
         self._derived: dict[str, Any] = {}
 
@@ -92,12 +106,29 @@ class Served:
     @property
     def suspects(self) -> Mapping[str, Any]:
         """The callers that are suspected of misuse."""
-        return self.watch.suspects if self.watch is not None else {}
+        watch = self.watch if self.main is None else self.main.watch
+        return watch.suspects if watch is not None else {}
 
     @property
     def private(self) -> Collection[str]:
         """Columns whose values are told to nobody."""
-        return self.guarding.private if self.guarding is not None else ()
+        guarding = self.guarding if self.main is None else self.main.guarding
+        return guarding.private if guarding is not None else ()
+
+    @property
+    def held(self) -> bool:
+        """Whether a call holds it, or one of its further signatures."""
+        return self.leases > 0 or any(one.leases for one in self.further.values())
+
+    def add(self, name: str, further: Served) -> None:
+        """Adds a further signature, which is counted with this one."""
+        further.main, further.stats = self, self.stats
+        self.further[name] = further
+
+    def close(self) -> None:
+        """Gives the memory of the model and of its further signatures back."""
+        for one in (self, *self.further.values()):
+            one.model.close()
 
     def derived(self, name: str, make: Callable[[Served], _T]) -> _T:
         """What a wire computed once from this version, made at first use."""
@@ -128,6 +159,8 @@ class Registry:
     def __init__(self) -> None:
         self.versions: dict[str, dict[int, Version]] = {}
         self._ready: dict[tuple[str, int], Served] = {}
+        self._labels: dict[str, dict[str, int]] = {}
+        self._places: dict[str, int] = {STABLE: LATEST - 1}
         self.bodies: dict[tuple[str, int], int] = {}
         """Bytes that a request may have, of the loaded versions whose owner has said so."""
 
@@ -157,30 +190,58 @@ class Registry:
         """Makes a warmed version answer, and answer for the model when it is the newest."""
         package = served.package
         self._ready[package.name, package.version] = served
-        newest = self._ready.get((package.name, LATEST))
-        if newest is None or newest.package.version <= package.version:
-            self._ready[package.name, LATEST] = served
-        self._note_bodies()
+        self._point(package.name)
         self.mark(package.name, package.version, READY)
+
+    def label(self, model: str, labels: Mapping[str, int]) -> None:
+        """Gives the labels of a model to versions that answer, and takes all others away.
+
+        What stands for a label stays the same whatever it points to.
+        Raises LabelUnassignable; then nothing is changed.
+        """
+        for label, version in labels.items():
+            if (model, version) not in self._ready:
+                raise label_unassignable(model, label, version)
+        self._labels[model] = dict(labels)
+        for label in labels:
+            self._places.setdefault(label, LATEST - 1 - len(self._places))
+        self._point(model)
+
+    def labelled(self, label: str) -> int:
+        """What stands for a label in place of a version, of whatever model. Raises LabelUnknown."""
+        place = self._places.get(label)
+        if place is None:
+            raise label_unknown(label)
+        return place
+
+    def _point(self, model: str) -> None:
+        """Brings what stands for the newest version and for labels up to what answers now."""
+        answering = {s.package.version: s for s in self.served() if s.package.name == model}
+        for place in (LATEST, *self._places.values()):
+            self._ready.pop((model, place), None)
+        if answering:
+            newest = max(answering)
+            wanted = {STABLE: newest, **self._labels.get(model, {})}
+            self._ready[model, LATEST] = answering[newest]
+            for label, number in wanted.items():
+                if number in answering:
+                    self._ready[model, self._places[label]] = answering[number]
+        self._note_bodies()
 
     @property
     def sole(self) -> str:
         """The only model that is known, "" when there are several or none."""
         return next(iter(self.versions)) if len(self.versions) == 1 else ""
 
-    def withdraw(self, model: str, below: int | None = None) -> list[Served]:
-        """Makes the versions of a model answer no more, or those below a number; they drain."""
+    def withdraw(self, model: str, keep: Collection[int] = ()) -> list[Served]:
+        """Makes the versions of a model answer no more, but for those that are kept; they drain."""
         ending = [
-            s
-            for s in self.served()
-            if s.package.name == model and (below is None or s.package.version < below)
+            s for s in self.served() if s.package.name == model and s.package.version not in keep
         ]
         for served in ending:
             del self._ready[model, served.package.version]
             self.mark(model, served.package.version, DRAINING)
-            if self._ready.get((model, LATEST)) is served:
-                del self._ready[model, LATEST]
-        self._note_bodies()
+        self._point(model)
         return ending
 
     def _note_bodies(self) -> None:
@@ -200,13 +261,19 @@ class Registry:
 
     def served(self) -> list[Served]:
         """Every loaded version once."""
-        return [s for (_, version), s in self._ready.items() if version != LATEST]
+        return [s for (_, version), s in self._ready.items() if version >= 0]
 
     def absence(self, model: str, version: int) -> FairleadError:
         """Why a version does not answer."""
         known = self.versions.get(model)
         if known is None:
             return ModelNotFound(f"no model {model!r} is served here", fix="GET /models lists them")
+        if version < LATEST:
+            label = next(name for name, place in self._places.items() if place == version)
+            labels = self._labels.get(model, {})
+            if label not in labels and label != STABLE:
+                return label_unknown(label)
+            version = labels.get(label, LATEST)
         if version != LATEST and version not in known:
             return ModelNotFound(
                 f"model {model!r} has no version {version}",
@@ -219,6 +286,27 @@ class Registry:
         )
 
 
+def label_unknown(label: str) -> FairleadError:
+    """That a label points to no version, in TensorFlow Serving's words."""
+    return LabelUnknown(f"Unrecognized servable version label: {label[:80]}")
+
+
+def label_unassignable(model: str, label: str, version: int) -> FairleadError:
+    """That a label cannot point to a version, because it does not answer."""
+    return LabelUnassignable(
+        f"Request to assign label {label[:80]} to version {version} of model {model}, which is not "
+        "currently available for inference",
+        fix="Let the model's version policy ask for that version too",
+    )
+
+
 def release(served: Served) -> None:
     """Gives a lease back."""
     served.leases -= 1
+
+
+def exchange(call: Call, further: Served) -> None:
+    """Gives a call the lease of a further signature of its version for the one that it has."""
+    release(call.lease)
+    further.leases += 1
+    call.lease = further

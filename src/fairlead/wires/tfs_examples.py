@@ -10,9 +10,10 @@ import orjson
 from fairlead.core.call import Call
 from fairlead.core.decision import Verdicts
 from fairlead.core.errors import BadParameter, MalformedBody
-from fairlead.core.signature import Signature
+from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import Array, Tensor
 from fairlead.inputs.instances import text_of
+from fairlead.inputs.loose_json import spelt
 from fairlead.inputs.rows import tensors_of
 from fairlead.serving.array_json import rows as text_rows
 from fairlead.serving.registry import Served
@@ -22,6 +23,9 @@ SCORES, VALUE = "scores", "value"
 """The roles of outputs that answer Classify and Regress."""
 WORDS = {SCORES: "classification", VALUE: "regression"}
 """What TensorFlow calls the signatures of such outputs."""
+_NAMED = {SCORES: "scores", VALUE: "outputs"}
+"""What it calls the outputs themselves."""
+_CLASSES = "classes"
 
 
 def rows_of_examples(request: dict[str, Any], signature: Signature) -> list[Tensor]:
@@ -57,35 +61,61 @@ def _bare(value: Any, name: str) -> Any:
     return text_of(value, name) if value.__class__ is dict else value
 
 
-def examples_output(served: Served, role: str) -> int:
-    """The position of the output that answers examples: of scores, or of one value a row.
+def examples_outputs(served: Served, role: str) -> tuple[int, ...]:
+    """The positions of the outputs that answer examples.
 
+    One of scores, or of one value a row; behind scores the labels, where the model gives them row
+    by row. An output without a role has the one that TensorFlow Serving sees in its name.
     Raises BadParameter for a model without one.
     """
-    for position, spec in enumerate(served.package.signature.outputs):
+    outputs = served.package.signature.outputs
+    for position, spec in enumerate(outputs):
         one = spec.shape[1:] in ((), (1,))
-        if spec.role == role and (one if role == VALUE else len(spec.shape) == 2):
-            return position
+        named = spec.role == role or (not spec.role and spec.name == _NAMED[role])
+        if named and _is_number(spec) and (one if role == VALUE else len(spec.shape) == 2):
+            labels = _labels(outputs, spec) if role == SCORES and not spec.classes else ()
+            return (position, *labels)
     raise BadParameter(
         f"Expected {WORDS[role]} signature: this model has no output that is one",
         fix="Ask it to predict",
     )
 
 
+def _is_number(spec: TensorSpec) -> bool:
+    return not spec.dtype.is_text
+
+
+def _labels(outputs: Sequence[TensorSpec], scores: TensorSpec) -> tuple[int, ...]:
+    """The position of the output that labels scores, if there is one."""
+    return tuple(
+        position
+        for position, spec in enumerate(outputs)
+        if spec.name == _CLASSES and spec.dtype.is_text and len(spec.shape) == len(scores.shape)
+    )
+
+
+def labels_of(spec: TensorSpec, outputs: Sequence[Array]) -> list[list[str]]:
+    """The labels of each row's scores. outputs: the scores, and perhaps the labels."""
+    scores = outputs[0]
+    if len(outputs) > 1:
+        rows: list[list[Any]] = outputs[1].tolist()
+        return [[v.decode() if v.__class__ is bytes else str(v) for v in row] for row in rows]
+    return [list(spec.classes) or [str(n) for n in range(scores.shape[1])]] * len(scores)
+
+
 class _ExamplesEncoder:
-    """Writes `{"results": [...]}` from one output."""
+    """Writes `{"results": [...]}` from one output, or from scores and their labels."""
 
     decides = False
     role = ""
 
     def __init__(self, served: Served) -> None:
         package = served.package
-        found = examples_output(served, self.role)
-        self.outputs = (found,)
-        self.specs = [package.signature.outputs[found]]
+        self.outputs = examples_outputs(served, self.role)
+        self.specs = [package.signature.outputs[i] for i in self.outputs]
         self.most_rows = package.limits.max_rows
 
-    def results(self, array: Array) -> list[bytes]:
+    def results(self, outputs: Sequence[Array]) -> list[bytes]:
         """Each row as JSON."""
         raise NotImplementedError
 
@@ -93,7 +123,7 @@ class _ExamplesEncoder:
         self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
     ) -> None:
         """Sets the payload of every call."""
-        rows = self.results(outputs[0])
+        rows = self.results(outputs)
         start = 0
         for call in calls:
             stop = start + call.rows
@@ -106,16 +136,15 @@ class ClassifyEncoder(_ExamplesEncoder):
 
     role = SCORES
 
-    def __init__(self, served: Served) -> None:
-        super().__init__(served)
-        names = self.specs[0].classes
-        self.labels = names
-
-    def results(self, array: Array) -> list[bytes]:
+    def results(self, outputs: Sequence[Array]) -> list[bytes]:
         """Each row as `[["label", score], ...]`."""
-        labels = self.labels or [str(n) for n in range(array.shape[1])]
-        template = b"[" + b",".join([b"[%b,%%b]" % _name(n) for n in labels]) + b"]"
-        return [template % tuple(row.split(b",")) for row in text_rows(array, _MOST)]
+        scores = spelt(text_rows(outputs[0], _MOST), outputs[0])
+        labels = labels_of(self.specs[0], outputs)
+        if len(outputs) == 1:
+            template = _template(labels[0])
+            return [template % tuple(row.split(b",")) for row in scores]
+        pairs = zip(labels, scores, strict=True)
+        return [_template(names) % tuple(row.split(b",")) for names, row in pairs]
 
 
 class RegressEncoder(_ExamplesEncoder):
@@ -123,10 +152,12 @@ class RegressEncoder(_ExamplesEncoder):
 
     role = VALUE
 
-    def results(self, array: Array) -> list[bytes]:
+    def results(self, outputs: Sequence[Array]) -> list[bytes]:
         """Each row as a number."""
-        return text_rows(array, _MOST)
+        return spelt(text_rows(outputs[0], _MOST), outputs[0])
 
 
-def _name(label: str) -> bytes:
-    return orjson.dumps(label).replace(b"%", b"%%")
+def _template(labels: Sequence[str]) -> bytes:
+    """A row's JSON, with room for the scores."""
+    names = [orjson.dumps(label).replace(b"%", b"%%") for label in labels]
+    return b"[" + b",".join([b"[%b,%%b]" % name for name in names]) + b"]"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fairlead.core.errors import FairleadError
-from fairlead.core.signature import TensorSpec
-from fairlead.serving.registry import LATEST, Registry, Served
-
-SIGNATURE = "serving_default"
-"""The one signature that a version has."""
-STABLE = "stable"
-"""The label of the version that answers when none is named."""
+from fairlead.core.signature import Signature, TensorSpec
+from fairlead.serving.registry import LATEST, Registry
 
 DTYPES = {
     "FP32": ("DT_FLOAT", 1), "FP64": ("DT_DOUBLE", 2), "INT32": ("DT_INT32", 3),
@@ -31,19 +27,18 @@ STATES = {
 _OK, _UNKNOWN = ("OK", 0), ("UNKNOWN", 2)
 
 
-def signature_def(served: Served) -> dict[str, Any]:
-    """A version's signature."""
-    signature = served.package.signature
+def signature_def(signature: Signature, size: Callable[[int], Any] = str) -> dict[str, Any]:
+    """A signature, as metadata tell of it. size: how dimensions are told."""
     return {
-        "inputs": {spec.name: _info(spec) for spec in signature.inputs},
-        "outputs": {spec.name: _info(spec) for spec in signature.outputs},
+        "inputs": {spec.name: _info(spec, size) for spec in signature.inputs},
+        "outputs": {spec.name: _info(spec, size) for spec in signature.outputs},
         "method_name": "tensorflow/serving/predict",
         "defaults": {},
     }
 
 
-def _info(spec: TensorSpec) -> dict[str, Any]:
-    dims = [{"size": str(dim), "name": ""} for dim in spec.shape]
+def _info(spec: TensorSpec, size: Callable[[int], Any]) -> dict[str, Any]:
+    dims = [{"size": size(dim), "name": ""} for dim in spec.shape]
     return {
         "dtype": DTYPES[spec.dtype.name][0],
         "tensor_shape": {"dim": dims, "unknown_rank": False},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairlead.core.access import Caller
-from fairlead.core.call import Call, Head, Reply, Route
+from fairlead.core.call import Call, Channel, Head, Reply, Route
 from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
     BadParameter,
@@ -15,10 +15,8 @@ from fairlead.core.errors import (
     MalformedBody,
     MissingField,
     ModelNotFound,
-    SignatureUnknown,
     TextInvalid,
     UnknownName,
-    Unsupported,
 )
 from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name
@@ -33,9 +31,11 @@ from fairlead.wires.grpc_service import GrpcService, parsed, question
 from fairlead.wires.grpc_status import error_reply, ok
 from fairlead.wires.predictions import PredictionsModel, predictions_model
 from fairlead.wires.protos.pool import message, methods
-from fairlead.wires.tfs_examples import SCORES, VALUE, examples_output, merged
-from fairlead.wires.tfs_facts import SIGNATURE, STABLE, signature_def, status_of_model
+from fairlead.wires.tfs_examples import SCORES, VALUE, examples_outputs, labels_of, merged
+from fairlead.wires.tfs_facts import status_of_model
+from fairlead.wires.tfs_multi import KINDS, MultiInference
 from fairlead.wires.tfs_reload import TfsReload
+from fairlead.wires.tfs_signatures import SIGNATURE, of_signature, signature_defs
 
 PREDICTIONS = "tensorflow.serving.PredictionService"
 MODELS = "tensorflow.serving.ModelService"
@@ -62,7 +62,7 @@ class TfsGrpc(GrpcService):
             predictions + "Predict": self._predicted("Predict", self._predict),
             predictions + "Classify": self._predicted("Classify", self._of_examples("Classify")),
             predictions + "Regress": self._predicted("Regress", self._of_examples("Regress")),
-            predictions + "MultiInference": Route("predict", error_reply, resolve=self._first_task),
+            predictions + "MultiInference": Route("predict", error_reply, open=self._tasks),
             predictions + "GetModelMetadata": self._told(
                 PREDICTIONS, "GetModelMetadata", self._metadata
             ),
@@ -94,7 +94,7 @@ class TfsGrpc(GrpcService):
 
         def resolve(head: Head, body: bytes) -> Route:
             asked = question(takes, body)
-            model, version = self._model(asked.model_spec)
+            model, version = self._model(asked.model_spec, service == MODELS)
 
             def answer(head: Head, body: bytes, caller: Caller) -> Reply:
                 return ok(tell(asked, model, version))
@@ -103,8 +103,11 @@ class TfsGrpc(GrpcService):
 
         return Route("predict", error_reply, resolve=resolve)
 
-    def _model(self, spec: Any) -> tuple[str, int]:
-        """Name and version in a ModelSpec. Raises MissingField, ModelNotFound, BadParameter."""
+    def _model(self, spec: Any, asks_status: bool = False) -> tuple[str, int]:
+        """Name and version in a ModelSpec; states are those of all versions, whatever the label.
+
+        Raises MissingField, ModelNotFound, LabelUnknown.
+        """
         if not spec.name:
             raise MissingField("Missing ModelSpec", where="model_spec")
         if not is_name(spec.name):
@@ -112,8 +115,8 @@ class TfsGrpc(GrpcService):
         kind = spec.WhichOneof("version_choice")
         if kind == "version":
             return spec.name, max(0, spec.version.value)
-        if kind == "version_label" and spec.version_label != STABLE:
-            raise BadParameter(f"Unrecognized servable version label: {spec.version_label[:80]}")
+        if kind == "version_label" and not asks_status:
+            return spec.name, self._registry.labelled(spec.version_label)
         return spec.name, LATEST
 
     # --- facts --------------------------------------------------------------------------------
@@ -124,13 +127,10 @@ class TfsGrpc(GrpcService):
         served = self._registry.get(name, version)
         if served is None:
             raise self._registry.absence(name, version)
-        answer = methods(PREDICTIONS)["GetModelMetadata"][1](model_spec=_spec(served))
-        facts = signature_def(served)
-        for infos in (facts["inputs"], facts["outputs"]):
-            for info in infos.values():
-                for dim in info["tensor_shape"]["dim"]:
-                    dim["size"] = int(dim["size"])
-        signatures = message("tensorflow.serving.SignatureDefMap")(signature_def={SIGNATURE: facts})
+        answer = methods(PREDICTIONS)["GetModelMetadata"][1](model_spec=_spec(served, SIGNATURE))
+        signatures = message("tensorflow.serving.SignatureDefMap")(
+            signature_def=signature_defs(served, int)
+        )
         answer.metadata[_FIELD].Pack(signatures, type_url_prefix=_TYPES)
         return answer
 
@@ -142,8 +142,8 @@ class TfsGrpc(GrpcService):
     # --- predictions --------------------------------------------------------------------------
 
     def _predict(self, call: Call, asked: Any) -> None:
+        name = of_signature(call, asked.model_spec.signature_name)
         model = call.lease.derived("predictions", self._derive)
-        _check_signature(asked.model_spec)
         try:
             specs = model.specs({n: t.dtype == NUMBERS["BYTES"] for n, t in asked.inputs.items()})
             extra = set(asked.inputs) - {spec.name for spec in specs}
@@ -156,7 +156,7 @@ class TfsGrpc(GrpcService):
                 if spec.name not in asked.inputs:
                     raise MissingField(f"input {spec.name!r} is missing", where=spec.name)
             tensors = tensors_of(asked.inputs, specs, self._limits.parsed)
-            encoder = _encoder(model, tuple(asked.output_filter), self._limits)
+            encoder = _encoder(model, tuple(asked.output_filter), self._limits, name)
             model.fill(call, tensors, encoder)
         except FairleadError as error:
             raise discreet(call.lease.private, error) from None
@@ -169,58 +169,45 @@ class TfsGrpc(GrpcService):
 
     def _fill_examples(self, call: Call, spec: Any, given: Any, kind: str, many: bool) -> None:
         """Fills a call from examples. many: it is one of several tasks."""
-        _check_signature(spec)
+        name = of_signature(call, spec.signature_name)
         model = call.lease.derived("predictions", self._derive)
 
         def derive(served: Served) -> ExamplesEncoder:
-            return ExamplesEncoder(served, kind, many)
+            return ExamplesEncoder(served, kind, many, name)
 
-        encoder = call.lease.derived(f"tfs-{kind}-{many}", derive)
+        encoder = call.lease.derived(f"tfs-{kind}-{many}-{name}", derive)
         try:
             model.fill(call, _examples(given, model), encoder)
         except FairleadError as error:
             raise discreet(call.lease.private, error) from None
 
-    def _first_task(self, head: Head, body: bytes) -> Route:
-        """Several questions about the same examples: here, of one model and one question."""
-        asked = parsed(methods(PREDICTIONS)["MultiInference"][0], body, self._limits.parsed)
-        if len(asked.tasks) != 1:
-            raise Unsupported("one task a request is answered", where="tasks")
-        task = asked.tasks[0]
-        kinds = {"tensorflow/serving/classify": "Classify", "tensorflow/serving/regress": "Regress"}
-        kind = kinds.get(task.method_name)
-        if kind is None:
-            raise Unsupported(f"unknown method {task.method_name[:80]!r}", where="method_name")
+    def _tasks(self, channel: Channel) -> MultiInference:
+        """Several questions about the same examples."""
+        takes, most = methods(PREDICTIONS)["MultiInference"][0], self._limits.parsed
+        return MultiInference(channel, takes, most, self._task)
+
+    def _task(self, task: Any, given: Any) -> Route:
+        """The route of one of them."""
         model, version = self._model(task.model_spec)
 
         def decode(call: Call, head: Head, body: bytes) -> None:
-            self._fill_examples(call, task.model_spec, asked.input, kind, True)
+            self._fill_examples(call, task.model_spec, given, KINDS[task.method_name], True)
 
         return Route("predict", error_reply, decode=decode, model=model, version=version)
 
 
-def _check_signature(spec: Any) -> None:
-    name = spec.signature_name or SIGNATURE
-    if name != SIGNATURE:
-        raise SignatureUnknown(
-            f'Serving signature name: "{name[:80]}" not found in signature def',
-            where="signature_name",
-            fix=f"Known: {SIGNATURE}",
-        )
-
-
-def _spec(served: Served) -> dict[str, Any]:
+def _spec(served: Served, signature: str) -> dict[str, Any]:
     """A ModelSpec that names what answered."""
     package = served.package
     return {
         "name": package.name,
         "version": {"value": package.version},
-        "signature_name": SIGNATURE,
+        "signature_name": signature,
     }
 
 
 def _encoder(
-    model: PredictionsModel, outputs: tuple[str, ...], limits: BodyLimits
+    model: PredictionsModel, outputs: tuple[str, ...], limits: BodyLimits, signature: str
 ) -> TensorsEncoder:
     """The encoder of a choice of outputs, one each."""
     names = [spec.name for spec in model.signature.outputs]
@@ -232,8 +219,10 @@ def _encoder(
     if len({*outputs}) != len(outputs):
         raise DuplicateName("an output is asked for twice", where="output_filter")
     chosen = tuple(sorted(names.index(name) for name in outputs)) or tuple(range(len(names)))
-    key = "tfs-" + ",".join(map(str, chosen))
-    return model.served.derived(key, lambda served: TensorsEncoder(served, chosen, limits))
+    key = f"tfs-{','.join(map(str, chosen))}-{signature}"
+    return model.served.derived(
+        key, lambda served: TensorsEncoder(served, chosen, limits, signature)
+    )
 
 
 class TensorsEncoder:
@@ -241,14 +230,16 @@ class TensorsEncoder:
 
     decides = False
 
-    def __init__(self, served: Served, outputs: tuple[int, ...], limits: BodyLimits) -> None:
+    def __init__(
+        self, served: Served, outputs: tuple[int, ...], limits: BodyLimits, signature: str
+    ) -> None:
         package = served.package
         self.outputs = outputs
         self.specs = [package.signature.outputs[i] for i in outputs]
         self.most_rows = most_rows(package.limits.max_rows, self.specs, limits.answer)
         self._batched = package.signature.batched
         self._kind = methods(PREDICTIONS)["Predict"][1]
-        self._spec = _spec(served)
+        self._spec = _spec(served, signature)
 
     def encode(
         self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
@@ -269,15 +260,14 @@ class ExamplesEncoder:
 
     decides = False
 
-    def __init__(self, served: Served, kind: str, many: bool) -> None:
+    def __init__(self, served: Served, kind: str, many: bool, signature: str) -> None:
         package = served.package
-        found = examples_output(served, _ROLES[kind])
-        self.outputs = (found,)
-        self.specs = [package.signature.outputs[found]]
+        self.outputs = examples_outputs(served, _ROLES[kind])
+        self.specs = [package.signature.outputs[i] for i in self.outputs]
         self.most_rows = package.limits.max_rows
         self._classify = kind == "Classify"
         self._many = many
-        self._spec = _spec(served)
+        self._spec = _spec(served, signature)
 
     def encode(
         self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
@@ -286,16 +276,15 @@ class ExamplesEncoder:
         start = 0
         for call in calls:
             stop = start + call.rows
-            call.payload = self._answer(outputs[0][start:stop]).SerializeToString()
+            call.payload = self._answer([a[start:stop] for a in outputs]).SerializeToString()
             start = stop
 
-    def _answer(self, rows: Array) -> Any:
-        values: list[Any] = rows.reshape(len(rows), -1).tolist()
+    def _answer(self, outputs: Sequence[Array]) -> Any:
+        values: list[Any] = outputs[0].reshape(len(outputs[0]), -1).tolist()
         if self._classify:
-            labels = self.specs[0].classes or [str(n) for n in range(len(values[0]))]
             each = [
-                {"classes": [{"label": n, "score": v} for n, v in zip(labels, row, strict=True)]}
-                for row in values
+                {"classes": [{"label": n, "score": v} for n, v in zip(names, row, strict=True)]}
+                for names, row in zip(labels_of(self.specs[0], outputs), values, strict=True)
             ]
             result: dict[str, Any] = {"classifications": each}
             name, kind = "classification_result", "Classify"

@@ -14,7 +14,6 @@ from urllib.parse import unquote
 from fairlead.core.access import Caller
 from fairlead.core.call import Answer, Call, Encoder, Head, Reply, Route
 from fairlead.core.errors import (
-    BadParameter,
     Code,
     FairleadError,
     MalformedBody,
@@ -33,10 +32,9 @@ from fairlead.wires.cloudevents import EventEncoder, Mode, opened
 from fairlead.wires.http_errors import headers_of, status_of, words_of
 from fairlead.wires.predictions import Form, PredictionsModel, predictions_model
 from fairlead.wires.tfs_examples import ClassifyEncoder, RegressEncoder, rows_of_examples
-from fairlead.wires.tfs_facts import SIGNATURE, STABLE, signature_def, status_of_model
+from fairlead.wires.tfs_facts import status_of_model
+from fairlead.wires.tfs_signatures import of_signature, signature_defs
 
-_NO_METHOD = 400
-"""TensorFlow Serving has no 405."""
 _PATH = re.compile(
     r"/v1/models/([^/:]+)(?:/(versions|labels)/([^/:]+))?(?:/(metadata)|:(\w+))?\Z", re.I
 )
@@ -47,7 +45,8 @@ _Tell = Callable[[str, int], tuple[Any, FairleadError | None]]
 
 def error_reply(error: FairleadError) -> Reply:
     """The protocol's error shape."""
-    status = _NO_METHOD if error.code is Code.METHOD_NOT_ALLOWED else status_of(error)
+    as_argument = (Code.METHOD_NOT_ALLOWED, Code.CONFLICT)  # TensorFlow Serving has 400 for both
+    status = 400 if error.code in as_argument else status_of(error)
     body = {"error": words_of(error), "code": error.name, "id": error.id}
     return Reply(status, json.dumps(body).encode(), headers=headers_of(error))
 
@@ -108,10 +107,10 @@ class TfsRest:
         name = unquote(model)
         if not is_name(name):
             raise ModelNotFound("no such model is served here", fix="GET /v1/models lists them")
-        version = self._version(kind, unquote(which or ""))
+        asks_status = verb is None and not metadata
+        version = self._version(kind, unquote(which or ""), asks_status)
         if verb is None and method == "GET":
-            tell = self._metadata if metadata else self._status
-            return self._told(name, LATEST if kind == "labels" and not metadata else version, tell)
+            return self._told(name, version, self._status if asks_status else self._metadata)
         decode = {
             "predict": self._predict,
             "classify": self._classify,
@@ -122,14 +121,11 @@ class TfsRest:
             raise MalformedBody(f"Malformed request: {method} {path[:200]}")
         return Route("predict", error_reply, decode=decode, model=name, version=version)
 
-    def _version(self, kind: str | None, which: str) -> int:
-        if kind is None:
-            return LATEST
-        if kind.lower() == "versions":
+    def _version(self, kind: str | None, which: str, asks_status: bool) -> int:
+        """What an address says of the version; the states are those of all, whatever the label."""
+        if kind is not None and kind.lower() == "versions":
             return parse_version(which)
-        if which != STABLE:
-            raise BadParameter(f"Unrecognized servable version label: {which[:80]}")
-        return LATEST
+        return LATEST if kind is None or asks_status else self._registry.labelled(which)
 
     def _told(self, name: str, version: int, tell: _Tell) -> Route:
         def answer(head: Head, body: bytes, caller: Caller) -> Reply:
@@ -158,19 +154,18 @@ class TfsRest:
         if served is None:
             raise self._registry.absence(name, version)
         spec = {"name": name, "signature_name": "", "version": str(served.package.version)}
-        signatures = {SIGNATURE: signature_def(served)}
         return {
             "model_spec": spec,
-            "metadata": {"signature_def": {"signature_def": signatures}},
+            "metadata": {"signature_def": {"signature_def": signature_defs(served)}},
         }, None
 
     # --- predictions --------------------------------------------------------------------------
 
     def _predict(self, call: Call, head: Head, body: bytes) -> None:
-        model = call.lease.derived("predictions", self._derive)
         try:
             mode, value = opened(head, body, self._limits)
-            request = _request(value, "predict")
+            request = _request(call, value, "predict")
+            model = call.lease.derived("predictions", self._derive)
             if ("instances" in request) == ("inputs" in request):
                 raise MissingField("a request has either `instances` or `inputs`", where="body")
             named = "instances" if "instances" in request else "inputs"
@@ -194,10 +189,10 @@ class TfsRest:
         self._examples(call, body, RegressEncoder, "regress")
 
     def _examples(self, call: Call, body: bytes, kind: Any, method: str) -> None:
-        model = call.lease.derived("predictions", self._derive)
-        encoder = call.lease.derived(kind.__name__, kind)
         try:
-            request = _request(loads(body, self._limits), method)
+            request = _request(call, loads(body, self._limits), method)
+            model = call.lease.derived("predictions", self._derive)
+            encoder = call.lease.derived(kind.__name__, kind)
             tensors = rows_of_examples(request, model.signature)
             model.fill(call, tensors, encoder)
         except FairleadError as error:
@@ -207,20 +202,18 @@ class TfsRest:
         raise Unsupported("this model has no explainer", fix="Use :predict")
 
 
-def _request(request: Any, method: str) -> dict[str, Any]:
-    """The JSON object of a request; a version's one signature may go by its method's name.
+def _request(call: Call, request: Any, method: str) -> dict[str, Any]:
+    """The JSON object of a request, its call made one of the signature that it names.
 
-    Raises MalformedBody, BadParameter.
+    The usual signature may go by its method's name. Raises MalformedBody, SignatureUnknown.
     """
     if request.__class__ is not dict:
         raise MalformedBody("the body must be a JSON object", where="body")
-    name = request.get("signature_name", SIGNATURE) or SIGNATURE
-    if name not in (SIGNATURE, f"tensorflow/serving/{method}"):
-        raise BadParameter(
-            f'Serving signature name: "{str(name)[:80]}" not found in signature def',
-            where="signature_name",
-            fix=f"Known: {SIGNATURE}",
-        )
+    name = request.get("signature_name", "")
+    if name.__class__ is not str:
+        raise MalformedBody("`signature_name` must be a string", where="signature_name")
+    own = call.lease.package.signatures
+    of_signature(call, "" if name == f"tensorflow/serving/{method}" and name not in own else name)
     return request
 
 

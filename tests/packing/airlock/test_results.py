@@ -74,6 +74,9 @@ WRONG: list[dict[str, Any]] = [
     {"about": "x"},
     {"sampled": "yes"},
     {"reason": 5},
+    {"signatures": ["serve"]},
+    {"signatures": {"serve": 1}},
+    {"signatures": {"": "same"}},
 ]
 
 

@@ -23,7 +23,7 @@ from sklearn.datasets import make_classification, make_regression
 from fairlead.core.package import Package
 from fairlead.core.signature import Signature
 from fairlead.packing.compare import Comparison, compare, run
-from fairlead.packing.pack import load_graph
+from fairlead.packing.faithful import load_graph
 from fairlead.packing.rows import Table, inputs_of, table_of
 
 TRAINED, ROWS = 500, 720

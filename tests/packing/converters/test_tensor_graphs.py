@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fairlead.core.signature import Signature
 from fairlead.packing.converters import tensor_graphs
-from fairlead.packing.pack import load_graph
+from fairlead.packing.faithful import load_graph
 
 
 def value(name, shape, kind=TensorProto.FLOAT):

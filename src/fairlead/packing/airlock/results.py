@@ -85,6 +85,10 @@ def _check_facts(facts: dict[str, Any]) -> None:
         texts = [facts["reason"], *facts["versions"].values(), *facts["versions"]]
         sound = sound and all(isinstance(text, str) for text in texts)
         sound = sound and isinstance(facts["about"], dict) and isinstance(facts["sampled"], bool)
+        further: Any = facts.get("signatures", {})
+        sound = sound and all(
+            isinstance(kind, str) and 0 < len(n) <= 256 for n, kind in further.items()
+        )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _unusable(f"its facts lack what belongs there: {type(error).__name__}") from None
     if not sound:

@@ -13,7 +13,8 @@ import copy
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,6 +29,9 @@ from fairlead.runtimes import tensorflow as runtime
 RUNTIME = "tensorflow"
 FOLDER = "saved_model"
 DEFAULT = "serving_default"
+SAME, ROWS, OTHER = "same", "rows", "other"
+"""What a further signature is to the one that is converted: another name of it, one that takes the
+same inputs, neither."""
 _OPSET = 18
 _VERSIONS = ("tensorflow", "numpy")
 _KINDS = {
@@ -119,6 +123,7 @@ def convert(model: Any, job: dict[str, Any], out: Path) -> dict[str, Any]:
         rows, found = tensors.asked(subject, job)
         tensors.save(subject, rows, found, out)
         facts = _facts(model, job, subject)
+        facts["signatures"] = _further(saved, (subject, own), rows, found)
         reason = str(job.get("native") or "")
         if job.get("double"):
             reason = "as float32 graph it does not answer as the SavedModel does"
@@ -159,6 +164,42 @@ def _subject(saved: Saved, names: Sequence[str]) -> tuple[Subject, tuple[list[st
     outputs = [_spec(key if key not in shown else f"output_{key}", gives[key]) for key in own[1]]
     call = runtime.signature_call(saved.loaded, saved.function, *own)
     return Subject(inputs, outputs, call), own
+
+
+def _further(
+    saved: Saved, first: tuple[Subject, Any], rows: Sequence[Any], found: Sequence[Any]
+) -> dict[str, str]:
+    """The other signatures by name, and what each is to the first one.
+
+    Another name of the first takes and gives the same, and has the very same answers to the rows.
+    """
+    known = {saved.function: SAME} if saved.function != DEFAULT else {}
+    for name in sorted(saved.loaded.signatures):
+        if name in (saved.function, DEFAULT) or name.startswith("__"):
+            continue
+        known[name] = OTHER
+        # One that cannot be read is told of when it is packed.
+        with suppress(ValueError):
+            subject, own = _subject(replace(saved, function=name), ())
+            if own[0] == first[1][0] and _shapes(subject.inputs) == _shapes(first[0].inputs):
+                same = own[1] == first[1][1] and _answers_same(subject, rows, found)
+                known[name] = SAME if same else ROWS
+    return known
+
+
+def _shapes(specs: Sequence[Mapping[str, Any]]) -> list[Any]:
+    return [(spec["datatype"], spec["shape"]) for spec in specs]
+
+
+def _answers_same(subject: Subject, rows: Sequence[Any], found: Sequence[Any]) -> bool:
+    try:
+        mine = tensors.answers(subject, rows)
+    except Exception:
+        return False
+    return all(
+        a.dtype == b.dtype and a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
+        for a, b in zip(mine, found, strict=True)
+    )
 
 
 def _natural(name: str) -> list[Any]:
