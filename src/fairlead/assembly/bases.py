@@ -15,9 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.assembly.settings import Settings
-from fairlead.assembly.versions import CACHE, SavedVersion, pack_trained, saved_versions
-from fairlead.core.errors import FairleadError, LoadFailed
-from fairlead.packages.repository import Found
+from fairlead.assembly.versions import (
+    CACHE,
+    SavedVersion,
+    is_saved_model,
+    pack_trained,
+    saved_versions,
+    trained_files,
+)
+from fairlead.core.errors import BadUsage, FairleadError, LoadFailed, ModelNotFound
+from fairlead.packages.read import open_package
+from fairlead.packages.repository import Found, committed, is_package
 from fairlead.serving.exchange import error_of, error_to_json
 from fairlead.serving.lifecycle import Held, packages
 
@@ -26,13 +34,15 @@ _PATIENCE_S = 1800.0
 
 def bases_of(
     folders: Sequence[str], settings: Settings, state: Path
-) -> Callable[[str, Sequence[Found]], Held]:
+) -> Callable[[str, Sequence[Found], str], Held]:
     """What adds to the packages of a model the versions that its base holds now.
 
     folders: bases, or what holds bases. state: the folder in whose cache they are packed.
     """
 
-    def held(model: str, found: Sequence[Found]) -> Held:
+    def held(model: str, found: Sequence[Found], source: str = "") -> Held:
+        if source:
+            return _at(Path(source), model, settings, state)
         saved = [
             one
             for folder in folders
@@ -48,6 +58,31 @@ def bases_of(
         }
 
     return held
+
+
+def _at(place: Path, model: str, settings: Settings, state: Path) -> Held:
+    """What a place holds that a platform names: a package, a repository of one model, a SavedModel,
+    a base of them, a trained file, or a folder with one. Raises ModelNotFound, BadUsage.
+    """
+    if not place.exists():
+        raise ModelNotFound(f"there is nothing at {str(place)[:200]}")
+    if place.is_dir() and is_package(place):
+        version = open_package(place).version
+        return packages([Found(model, version, place)])
+    inside = committed(place) if place.is_dir() else []
+    if len({found.name for found in inside}) == 1:
+        return packages([Found(model, found.version, found.folder) for found in inside])
+    if place.is_dir() and not is_saved_model(place):
+        bases = saved_versions(place, model)
+        if bases:
+            return {one.version: partial(_packed, one, settings, state) for one in bases}
+        files = trained_files(place)
+        if len(files) != 1:
+            raise BadUsage(
+                f"the folder holds {len(files) or 'no'} trained files", where=str(place)[:200]
+            )
+        place = files[0]
+    return {1: partial(_packed, SavedVersion(model, 1, place), settings, state)}
 
 
 def _packed(saved: SavedVersion, settings: Settings, state: Path) -> Found:

@@ -9,11 +9,11 @@ from fairlead.edge.heads import HttpLimits
 from fairlead.serving.admission import Policy
 
 
-def policy(settings: Settings) -> Policy:
-    """How callers without a key are taken."""
+def policy(settings: Settings, platform_loads: bool) -> Policy:
+    """How callers without a key are taken. platform_loads: the platform loads and ends models."""
     platform = settings.server.auth == "platform"
     inside = is_loopback(settings.server.host)
-    return Policy(platform, inside, settings.state.stale_max_s)
+    return Policy(platform, inside, settings.state.stale_max_s, platform and platform_loads)
 
 
 def http_limits(settings: Settings) -> HttpLimits:

@@ -11,11 +11,13 @@ from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Wire
 from fairlead.edge.router import PUBLIC_ADDRESSES, Router
 from fairlead.serving.control import Control
+from fairlead.serving.machine import free_memory
 from fairlead.serving.registry import Registry
 from fairlead.wires import grpc_health, oip_grpc, tfs_grpc
 from fairlead.wires.grpc_health import GrpcHealth
 from fairlead.wires.grpc_reflection import GrpcReflection
 from fairlead.wires.invocations import Invocations
+from fairlead.wires.multi_model import MultiModel
 from fairlead.wires.native import Native
 from fairlead.wires.oip_grpc import OipGrpc
 from fairlead.wires.oip_rest import OipRest
@@ -65,8 +67,12 @@ class Protocols:
             oip.route,
         )
         public = {*PUBLIC_ADDRESSES, cloud.health} if cloud.health else PUBLIC_ADDRESSES
+        many: list[Wire] = []
+        if cloud.many and known.control is not None:
+            # Before our own, whose addresses it takes.
+            many = [MultiModel(known.registry, known.control, alone, free_memory, known.limits)]
         predictions = TfsRest(known.registry, known.limits, known.kserve_inputs)
-        self._wires: list[Wire] = [alone, oip, predictions, own]
+        self._wires: list[Wire] = [*many, alone, oip, predictions, own]
         self.http = Router(self._wires, public)
         self._health = GrpcHealth(known.ready)
         methods = OipGrpc(

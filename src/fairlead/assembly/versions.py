@@ -155,6 +155,11 @@ def trained_files(folder: Path) -> list[Path]:
     return found
 
 
+def is_saved_model(folder: Path) -> bool:
+    """Whether a folder is a SavedModel."""
+    return (folder / _SAVED_MODEL).exists()
+
+
 def _folders(folder: Path) -> list[Path]:
     try:
         return sorted(Path(inner.path) for inner in os.scandir(folder) if inner.is_dir())

@@ -85,10 +85,11 @@ class Worker:
         leases = self._leases = Leases(self._reporting.send)
         self._rations = Rationing(leases, parse_limits(spec.settings.limits.usage))
         self._reporting.listen(("lent", "recall"), leases.heard, leases.lost)
+        cloud = self._cloud = platform_of(os.environ)  # noqa: TID251 - this is assembly
         proxies = trusted_proxies(spec.settings)
         identities = Identities(identity_rules(spec.settings, spec.identities))
         self._admission = Admission(
-            policy(spec.settings),
+            policy(spec.settings, cloud.many),
             self._registry.newest,
             lambda: Digester(read_pepper(self._state)),
             self._rations.of_tenants,
@@ -108,7 +109,7 @@ class Worker:
             spec.settings.log.level,
             WorkerControl(self._reporting, lambda: self._manager),
             spec.settings.models.default,
-            platform_of(os.environ),  # noqa: TID251 - this is assembly
+            cloud,
             spec.settings.models.kserve_inputs,
         )
         self._protocols = Protocols(known, self._native(bodies))
@@ -301,7 +302,9 @@ class Worker:
     def _settled(self) -> bool:
         """Whether every version has reached a state that only a change leaves."""
         states = [v.state for vs in self._registry.versions.values() for v in vs.values()]
-        return bool(states) and all(s in (READY, FAILED, UNLOADED) for s in states)
+        return (bool(states) or self._cloud.many) and all(
+            s in (READY, FAILED, UNLOADED) for s in states
+        )
 
     def _ready(self) -> bool:
         """Computed from fresh heartbeats: whoever takes a new call has every model ready."""
@@ -309,7 +312,10 @@ class Worker:
             return False
         self._pages.publish(self._index, self._status())
         pages = [page for page in self._pages.fresh() if page["accepting"]]
-        return bool(pages) and all(_has_every_model(page["models"]) for page in pages)
+        # Where the platform loads models, none is missed.
+        return bool(pages) and (
+            self._cloud.many or all(_has_every_model(page["models"]) for page in pages)
+        )
 
     def _metrics(self, openmetrics: bool) -> str:
         self._pages.publish(self._index, self._status())

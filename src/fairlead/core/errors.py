@@ -172,6 +172,12 @@ class KeyRetired(Conflict):
     id, name = "FRL-1306", "KEY_RETIRED"
 
 
+class AlreadyLoaded(Conflict):
+    """A platform loads a model under a name that a model has already."""
+
+    id, name = "FRL-1308", "ALREADY_LOADED"
+
+
 # --- we, and the model ------------------------------------------------------------------
 
 
@@ -195,6 +201,12 @@ class Draining(Unavailable):
     """The server is shutting down."""
 
     id, name = "FRL-1503", "DRAINING"
+
+
+class NoRoom(Unavailable):
+    """The memory that is left is not enough for one more model."""
+
+    id, name = "FRL-1509", "NO_ROOM"
 
 
 class JournalUnavailable(Unavailable):

@@ -59,13 +59,15 @@ _BY_PLATFORM: tuple[Operation, ...] = ("predict", "explain", "feedback")
 class Policy:
     """How callers without a key are taken.
 
-    platform: the platform in front of this server knows its callers. open: without any key in the
+    platform: the platform in front of this server knows its callers. loads: it loads and ends
+    models too. open: without any key in the
     book everybody may do everything, which is for loopback only. stale_max_s: see STALE_MAX_S.
     """
 
     platform: bool = False
     open: bool = False
     stale_max_s: float = STALE_MAX_S
+    loads: bool = False
 
 
 class Admission:
@@ -189,7 +191,8 @@ class Admission:
         if peer.subject and identities.certifies:
             return identities.certificate_caller(peer.subject)
         if self._policy.platform:
-            return anybody(peer.address, _BY_PLATFORM)
+            more: tuple[Operation, ...] = ("admin:models",) if self._policy.loads else ()
+            return anybody(peer.address, (*_BY_PLATFORM, *more))
         opened = self._policy.open and not self._closed and not identities
         if opened and is_here(peer.address):  # not whom a proxy on this machine calls for
             return anybody(peer.address)

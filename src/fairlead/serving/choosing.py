@@ -17,12 +17,16 @@ class Choice:
     newest: so many of the highest ones, 0 for all. only: exactly these, where there are any.
     exact:  what is not chosen ends. Otherwise nothing ends while the newest answers already.
     labels: the version that each label points to, and no others; None leaves them as they are.
+    source: where the model lies that is loaded under this name, "" for its repository.
+    called: what the platform that loads it calls it, where that cannot be its name here.
     """
 
     newest: int = 1
     only: tuple[int, ...] = ()
     exact: bool = False
     labels: Mapping[str, int] | None = None
+    source: str = ""
+    called: str = ""
 
     def of(self, known: Collection[int]) -> list[int]:
         """The versions that are wanted of those that are known, the newest first."""
@@ -34,12 +38,16 @@ class Choice:
         labels = None if self.labels is None else dict(self.labels)
         return {
             "newest": self.newest, "only": list(self.only), "exact": self.exact, "labels": labels,
+            "source": self.source, "called": self.called,
         }  # fmt: skip
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Choice:
         """The inverse of `to_json`."""
-        return cls(told["newest"], tuple(told["only"]), told["exact"], told["labels"])
+        only = tuple(told["only"])
+        return cls(
+            told["newest"], only, told["exact"], told["labels"], told["source"], told["called"]
+        )
 
 
 NEWEST = Choice()

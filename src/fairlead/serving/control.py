@@ -140,6 +140,10 @@ class Controlling:
         if change.waiting:
             return
         del self._changes[serial]
+        if change.error is not None and change.wish.get("choice", {}).get("source"):
+            # A model that a platform loads answers everywhere or nowhere.
+            for worker in self._workers:
+                worker.press({"kind": TOLD, "serial": 0, "act": END, "model": change.wish["model"]})
         if change.error is None:
             self._wishes[str(change.wish["model"])] = change.wish
             _write(self._file, self._wishes)

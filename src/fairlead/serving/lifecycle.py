@@ -36,6 +36,7 @@ from fairlead.serving.registry import (
     WARMING,
     Registry,
     Served,
+    Source,
     label_unassignable,
 )
 from fairlead.serving.streaming import Streamer
@@ -79,12 +80,13 @@ class Manager:
         log: Callable[..., None],
         isolate: Container[str] = (),
         forget: Callable[[Served], None] = lambda served: None,
-        held: Callable[[str, Sequence[Found]], Held] = lambda model, found: packages(found),
+        held: Callable[[str, Sequence[Found], str], Held] = lambda m, found, s: packages(found),
     ) -> None:
         """isolate: models whose graphs are kept in a runner although they need not be.
 
         forget: is told of a version that has ended, before its memory is given back.
-        held: adds to what is found of a model what is packed only once it is wanted.
+        held: adds to what is found of a model what is packed only once it is wanted; what it gives
+        for a model that is loaded from a place of its own is all.
         """
         self._registry = registry
         self._runtimes = runtimes
@@ -137,7 +139,14 @@ class Manager:
         if not ending and model not in self._registry.versions:
             done(ModelNotFound(f"no model {model!r} is served here"))
             return
-        self._end_when_free(ending, lambda: done(None))
+        placed = model in self._registry.sources
+
+        def ended() -> None:
+            if placed:
+                self._registry.forget(model)
+            done(None)
+
+        self._end_when_free(ending, ended)
 
     def unload(self) -> None:
         """Ends the batchers and closes every loaded model; for a worker that is done."""
@@ -155,7 +164,7 @@ class Manager:
         """On the manager's thread: finds the versions and loads those that do not answer yet."""
         tell = self._loop.call_soon_threadsafe
         try:
-            held = self._held(model)
+            held = self._held(model, choice.source)
             wanted = choice.of(held)
             fresh = [number for number in wanted if not self._answers(model, number)]
             alone = choice.exact or bool(fresh)
@@ -165,19 +174,27 @@ class Manager:
             for number in fresh:
                 self._bring(model, number, held)
         except FairleadError as error:
+            if choice.source:  # what cannot be loaded was never promised to be served
+                tell(self._registry.forget, model)
             tell(done, error)
             return
+        if choice.source:
+            tell(self._registry.note_source, model, Source(choice.called or model, choice.source))
         tell(self._settle, model, wanted if alone else None, choice.labels, done)
 
     def _answers(self, model: str, number: int) -> bool:
         return self._registry.get(model, number) is not None
 
-    def _held(self, model: str) -> Held:
-        """What its repository holds of a model now. Raises ModelNotFound and FileUnreadable."""
+    def _held(self, model: str, source: str) -> Held:
+        """What its repository or its own place holds of a model now.
+
+        Raises ModelNotFound and FileUnreadable.
+        """
         found = [f for root in self._roots for f in committed(root) if f.name == model]
-        held = self._add(model, found)
+        held = self._add(model, found, source)
         if not held:
-            raise ModelNotFound(f"the repository holds no version of a model {model!r}")
+            where = source or "the repository"
+            raise ModelNotFound(f"{where[:200]} holds no version of a model {model!r}")
         return held
 
     def _bring(self, model: str, number: int, held: Held) -> None:

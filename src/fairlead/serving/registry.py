@@ -6,7 +6,7 @@ The registry is read on every call and changed only from the event loop, by the 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fairlead.core.call import Call
 from fairlead.core.errors import (
@@ -153,6 +153,13 @@ class Version:
         self.reason = reason
 
 
+class Source(NamedTuple):
+    """What a platform calls a model, and the path from which it was loaded."""
+
+    called: str
+    path: str
+
+
 class Registry:
     """Every known version with its state, and the loaded ones by name."""
 
@@ -163,6 +170,8 @@ class Registry:
         self._places: dict[str, int] = {STABLE: LATEST - 1}
         self.bodies: dict[tuple[str, int], int] = {}
         """Bytes that a request may have, of the loaded versions whose owner has said so."""
+        self.sources: dict[str, Source] = {}
+        """Of the models that a platform has loaded while the server runs."""
 
     def lease(self, model: str, version: int) -> Served:
         """The loaded version, held until `release`. Raises ModelNotFound or ModelNotReady."""
@@ -253,6 +262,15 @@ class Registry:
     def know(self, name: str, version: int, package: Package | None, state: str) -> None:
         """Notes a version found in the repository."""
         self.versions.setdefault(name, {})[version] = Version(package, state)
+
+    def note_source(self, model: str, source: Source) -> None:
+        """Notes where a model lies that a platform has loaded from a place of its own."""
+        self.sources[model] = source
+
+    def forget(self, model: str) -> None:
+        """Knows nothing any more of a model that a platform loaded and ended."""
+        self.sources.pop(model, None)
+        self.versions.pop(model, None)
 
     def mark(self, name: str, version: int, state: str, reason: str = "") -> None:
         """Sets the state of a known version."""
