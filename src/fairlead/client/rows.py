@@ -9,12 +9,16 @@ from fairlead.core.errors import RowsInvalid
 
 
 def rows_of(given: Any) -> list[Any]:
-    """The rows of a list, of columns, of a NumPy array, a pandas DataFrame or an Arrow table.
+    """The rows of a list, of columns, of a NumPy array, a pandas DataFrame, of what Arrow has.
 
-    One row as a dict of single values is a list of one. Raises RowsInvalid for anything else.
+    From Arrow come tables, record batches, arrays of structs, and readers of batches, which are
+    read to their end. One row as a dict of single values is a list of one. Raises RowsInvalid for
+    anything else.
     """
+    if hasattr(given, "read_all"):  # a reader of Arrow
+        given = given.read_all()
     if hasattr(given, "to_pylist"):  # Arrow
-        return list(given.to_pylist())
+        return [_plain(row) for row in given.to_pylist()]
     if hasattr(given, "columns") and hasattr(given, "to_dict"):  # pandas
         names = [str(name) for name in given.columns]
         columns = [[_plain(v) for v in given.iloc[:, i].tolist()] for i in range(len(names))]
