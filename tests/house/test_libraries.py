@@ -11,7 +11,7 @@ from tests.house.source import HOUSE, files, imports, libraries
 
 PLACES = {
     # what serving is made of
-    "google": ["wires/protos/pool.py"],
+    "google": ["protos/pool.py"],
     "httpx": ["client/aio.py", "client/sync.py"],
     "hpack": ["edge/http2_head.py"],
     "httptools": ["edge/http1.py"],

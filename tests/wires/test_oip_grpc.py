@@ -13,10 +13,10 @@ from tests.serving.test_keys_served import Keyed
 
 from fairlead.edge.router import PUBLIC_ADDRESSES
 from fairlead.inputs.raw import packed_texts
+from fairlead.protos.pool import message, methods
 from fairlead.wires.grpc_health import SERVICE as HEALTH
 from fairlead.wires.grpc_status import NAMES, STATUS, error_reply
 from fairlead.wires.oip_grpc import SERVICE, OipGrpc
-from fairlead.wires.protos.pool import message, methods
 
 NUMPY = {
     "BOOL": "?", "INT8": "i1", "INT16": "i2", "INT32": "i4", "INT64": "i8", "UINT8": "u1",

@@ -20,6 +20,8 @@ from fairlead.core.errors import (
 )
 from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name, parse_version
+from fairlead.protos.pool import methods
+from fairlead.protos.wire import fields
 from fairlead.serving.control import Control
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.wires import oip_facts as facts
@@ -28,8 +30,6 @@ from fairlead.wires.grpc_status import error_reply, ok
 from fairlead.wires.oip_proto import infer_decoder
 from fairlead.wires.oip_settings import OipSettings
 from fairlead.wires.oip_stream import InferStream
-from fairlead.wires.protos.pool import methods
-from fairlead.wires.protos.wire import fields
 
 SERVICE = "inference.GRPCInferenceService"
 _PREFIX = f"/{SERVICE}/"

@@ -19,11 +19,11 @@ from fairlead.core.errors import (
     Unsupported,
 )
 from fairlead.core.package import is_name
+from fairlead.protos.pool import methods
 from fairlead.serving.control import Control
 from fairlead.serving.registry import DRAINING, FAILED, UNLOADED, Registry
 from fairlead.wires.grpc_service import question
 from fairlead.wires.grpc_status import error_reply, ok
-from fairlead.wires.protos.pool import methods
 from fairlead.wires.tfs_facts import STABLE
 
 _SERVICE, _METHOD = "tensorflow.serving.ModelService", "HandleReloadConfigRequest"
