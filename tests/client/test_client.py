@@ -33,6 +33,7 @@ from fairlead.core.errors import (
     Overloaded,
     RowsInvalid,
     ServerUnreachable,
+    ShapeInvalid,
     Unauthenticated,
     UnknownName,
 )
@@ -99,6 +100,17 @@ def test_more_rows_than_a_request_takes_go_in_several(client):
     found = client.predict("total", rows)
     assert found.values == [float(n) for n in range(2_500)]
     assert len(found.usage_ids) == 3
+
+
+def test_a_row_is_counted_over_all_requests(client):
+    rows: list[Any] = [[n, 0, 0] for n in range(2_500)]
+    rows[2_003] = [1, 2]
+    with pytest.raises(ShapeInvalid) as short:
+        client.predict("total", rows)
+    assert short.value.row == 2_003
+    assert short.value.what.startswith("row 2003 has 2 values")
+    assert short.value.where == "row 2003"
+    assert str(short.value) == short.value.what
 
 
 def test_answers_are_read_as_tables(client):

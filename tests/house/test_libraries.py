@@ -13,6 +13,7 @@ PLACES = {
     # what serving is made of
     "google": ["protos/pool.py"],
     "httpx": ["client/aio.py", "client/sync.py"],
+    "grpc": ["client/grpc_lines.py"],
     "hpack": ["edge/http2_head.py"],
     "httptools": ["edge/http1.py"],
     "numpy": [

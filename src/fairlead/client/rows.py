@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -54,8 +55,10 @@ def _of_columns(given: Mapping[str, Any]) -> list[Any]:
 
 
 def _plain(given: Any) -> Any:
-    """A value as JSON has it: what is missing is null."""
+    """A value as JSON has it: what is missing is null, bytes are base64."""
     value: Any = given
+    if isinstance(value, bytes):
+        return {"b64": b64encode(value).decode()}
     if value.__class__ is float:
         return None if value != value else value
     if value.__class__ is dict:
@@ -67,7 +70,7 @@ def _plain(given: Any) -> Any:
     return None if type(value).__name__ in ("NaTType", "NAType") else value
 
 
-def pieces(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """The rows in pieces of at most so many."""
+def pieces(rows: Sequence[Any], size: int) -> Iterator[tuple[int, Sequence[Any]]]:
+    """The rows in pieces of at most so many, and how many are before each."""
     for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+        yield start, rows[start : start + size]
