@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +33,7 @@ from fairlead.core.errors import (
     DeadlineExceeded,
     DtypeMismatch,
     FileUnreadable,
+    KeyMalformed,
     MissingField,
     ModelNotFound,
     PictureUnreadable,
@@ -234,6 +237,8 @@ def test_a_key_is_shown_and_without_one_nothing_is_told(ask, small_models, tmp_p
             with pytest.raises(Unauthenticated):
                 ask(address, *words)
         assert ask(address, "ready")
+        with pytest.raises(KeyMalformed):
+            ask(address, "models", settings={"key": "no key"})
 
 
 def test_time_that_is_over_is_said(ask, tmp_path):
@@ -294,6 +299,26 @@ def test_one_client_outlives_the_server_that_it_asked(small_models, tmp_path):
                 assert running.stop() == 0
             finally:
                 running.end()
+
+
+def test_a_call_that_breaks_off_is_said_and_not_made_again(ask, tmp_path):
+    models.steps(tmp_path / "models", words="[limits]\ntime_budget_s = 60\n")
+    with started(tmp_path / "models", state=tmp_path / "state") as running:
+        key = Keyed(running, tmp_path / "state").key("k", "predict:*", limits=["concurrency=1"])
+        address = f"grpc://127.0.0.1:{running.grpc_port}"
+        settings = {"key": key, "retries": PATIENT}
+        words = partial(ask, address, "predict", "steps", settings=settings)
+
+        def under_way() -> bool:
+            return running.asked("/predict/steps", key, {"count": 1})[0] == 429
+
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(words, [{"count": 20_000_000}])
+            until(under_way)
+            os.kill(running.workers[0], signal.SIGKILL)
+            error = asked.exception(60)
+        assert type(error) is ServerUnreachable
+        assert "It may have been made" in error.fix
 
 
 def test_many_callers_share_one_client(url):

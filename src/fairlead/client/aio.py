@@ -14,7 +14,7 @@ from fairlead.client.answer import Predictions
 from fairlead.client.retry import Budget, Retries, Tries
 from fairlead.client.rows import rows_of
 from fairlead.client.talk import Asked, Deadline, Heard, Refused, Speech, Steps
-from fairlead.core.errors import DeadlineExceeded, FairleadError, ServerUnreachable
+from fairlead.core.errors import FairleadError
 
 if TYPE_CHECKING:
     from fairlead.client.grpc_lines import AsyncGrpcLine
@@ -71,7 +71,7 @@ class AsyncClient:
         asked = self._speech.readiness
         try:
             return self._speech.is_ready(await self._line.once(asked, self._timeout))
-        except (Refused, ServerUnreachable, DeadlineExceeded):
+        except (Refused, FairleadError):
             return False
 
     async def models(self) -> list[str]:

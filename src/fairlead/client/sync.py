@@ -14,7 +14,7 @@ from fairlead.client.answer import Predictions
 from fairlead.client.retry import Budget, Retries, Tries
 from fairlead.client.rows import rows_of
 from fairlead.client.talk import Asked, Deadline, Heard, Refused, Speech, Steps
-from fairlead.core.errors import DeadlineExceeded, FairleadError, ServerUnreachable
+from fairlead.core.errors import FairleadError
 
 if TYPE_CHECKING:
     from fairlead.client.grpc_lines import GrpcLine
@@ -77,7 +77,7 @@ class Client:
         """Whether the server takes calls."""
         try:
             return self._speech.is_ready(self._line.once(self._speech.readiness, self._timeout))
-        except (Refused, ServerUnreachable, DeadlineExceeded):
+        except (Refused, FairleadError):
             return False
 
     def models(self) -> list[str]:
