@@ -26,7 +26,7 @@ from benchmarks.grpc_load import Header, load
 from benchmarks.load import Cell, Noisy, Patience
 from benchmarks.places import BODIES, HERE
 from benchmarks.report import Part, promise, spread, table
-from fairlead.wires.protos.pool import message
+from fairlead.protos.pool import message
 
 ADDRESS = "/inference.GRPCInferenceService/ModelInfer"
 FAIRLEAD, FULL, AIO, SYNC = "fairlead", "fairlead, everything on", "grpcio.aio", "grpcio, threads"

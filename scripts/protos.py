@@ -1,4 +1,4 @@
-"""Compiles src/fairlead/wires/protos/*.proto into the descriptor set that the wires read.
+"""Compiles src/fairlead/protos/*.proto into the descriptor set that wires and the client read.
 
 Needs grpcio-tools, which nothing else here does: `pip install grpcio-tools`, then
 `python scripts/protos.py`.
@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc_tools
 from grpc_tools import protoc
 
-FOLDER = Path(__file__).parents[1] / "src" / "fairlead" / "wires" / "protos"
+FOLDER = Path(__file__).parents[1] / "src" / "fairlead" / "protos"
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ import grpc.aio
 import model
 import numpy as np
 
-from fairlead.wires.protos.pool import message, methods
+from fairlead.protos.pool import message, methods
 
 SERVICE = "inference.GRPCInferenceService"
 _THREADS = 2

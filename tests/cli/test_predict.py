@@ -60,6 +60,15 @@ def test_a_file_is_answered_in_its_own_format(url, tmp_path, kind):
     assert {f.name for f in tmp_path.iterdir()} == {f"rows.{kind}", f"out.{kind}"}
 
 
+def test_a_file_goes_over_grpc_as_it_does_over_http(url, tmp_path):
+    file, told = written(tmp_path, "csv"), []
+    for address in (url, url.replace("http://", "grpc://")):
+        out = tmp_path / f"{address[:4]}.jsonl"
+        assert main(["predict", "total", str(file), "--url", address, "--out", str(out)]) == 0
+        told.append(out.read_text())
+    assert told[0] == told[1]
+
+
 def test_answers_go_to_standard_output_unless_a_file_is_named(url, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = written(tmp_path, "csv")
@@ -78,7 +87,9 @@ def test_a_run_goes_on_where_one_was_stopped_and_the_result_is_the_same(url, tmp
     bad.write_text("\n".join([*lines[:700], '{"a": 1}', *lines[701:]]) + "\n")
     out = tmp_path / "out.jsonl"
     assert main(["predict", "total", str(bad), *words, "--out", str(out)]) == 2
-    assert "FRL-" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "FRL-" in err
+    assert "row 700" in err
     assert not out.exists()
     progress = json.loads((tmp_path / "out.jsonl.progress").read_text())
     assert progress["rows"] == 700

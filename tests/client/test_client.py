@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,16 +21,19 @@ from tests.processes import server as started
 from tests.serving.test_keys_served import Keyed
 
 import fairlead
+from fairlead.client.answer import Predictions
 from fairlead.client.retry import Budget, Retries
 from fairlead.client.rows import rows_of
 from fairlead.core.errors import (
     AnswerUnreadable,
     BadUsage,
     DeadlineExceeded,
+    MissingExtra,
     ModelNotFound,
     Overloaded,
     RowsInvalid,
     ServerUnreachable,
+    ShapeInvalid,
     Unauthenticated,
     UnknownName,
 )
@@ -57,6 +61,9 @@ GIVEN = {
     "array": np.array([[1, 2, 3], [4, 5, 6]], np.float32),
     "frame": pd.DataFrame(ROWS),
     "table": pa.Table.from_pylist(ROWS),
+    "batch": pa.RecordBatch.from_pylist(ROWS),
+    "reader": pa.Table.from_pylist(ROWS).to_reader(),
+    "structs": pa.array(ROWS),
 }
 
 
@@ -78,6 +85,8 @@ def test_what_is_missing_travels_as_null():
         {"a": None, "b": None},
     ]
     assert rows_of([{"a": np.float32("nan"), "b": [np.int64(3)]}]) == [{"a": None, "b": [3]}]
+    table = pa.table({"a": [float("nan"), None], "b": ["x", None]})
+    assert rows_of(table) == [{"a": None, "b": "x"}, {"a": None, "b": None}]
 
 
 @pytest.mark.parametrize("given", [5, "text", np.float64(1.0), {"a": [1], "b": [1, 2]}, None])
@@ -93,6 +102,17 @@ def test_more_rows_than_a_request_takes_go_in_several(client):
     assert len(found.usage_ids) == 3
 
 
+def test_a_row_is_counted_over_all_requests(client):
+    rows: list[Any] = [[n, 0, 0] for n in range(2_500)]
+    rows[2_003] = [1, 2]
+    with pytest.raises(ShapeInvalid) as short:
+        client.predict("total", rows)
+    assert short.value.row == 2_003
+    assert short.value.what.startswith("row 2003 has 2 values")
+    assert short.value.where == "row 2003"
+    assert str(short.value) == short.value.what
+
+
 def test_answers_are_read_as_tables(client):
     rows = [dict.fromkeys(models.FEATURES, 0.0) | {"length": 9.0}] * 2
     found = client.predict("classifier", rows)
@@ -105,6 +125,22 @@ def test_answers_are_read_as_tables(client):
     assert [row["value"] for row in client.predict("total", ROWS)] == [6.0, 15.0]
     named = client.predict("classifier", rows, outputs=["label"], version=1)
     assert "scores" not in named[0]
+
+
+@pytest.mark.parametrize(
+    ("library", "method", "extra"),
+    [("pandas", "to_pandas", "pandas"), ("pyarrow", "to_arrow", "parquet")],
+)
+def test_a_table_without_its_library_names_the_extra(monkeypatch, library, method, extra):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtra) as absent:
+        getattr(Predictions("m", 1, [{"value": 1.0}]), method)()
+    assert f"fairlead[{extra}]" in str(absent.value.fix)
+
+
+def test_answers_go_to_arrow_as_they_go_to_pandas(client):
+    found = client.predict("total", ROWS)
+    assert found.to_arrow().to_pylist() == found.to_pandas().to_dict("records")
 
 
 def test_models_are_listed_and_described(client):

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.clients.conftest import ROOT
 
 HOME = ROOT / ".venvs" / "clients" / "node"
-PROTOS = ROOT / "src" / "fairlead" / "wires" / "protos"
+PROTOS = ROOT / "src" / "fairlead" / "protos"
 
 
 def test_node_is_served(served):

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 
-from fairlead.wires.protos.pool import methods
+from fairlead.protos.pool import methods
 from fairlead.wires.tfs_grpc import PREDICTIONS
 
 

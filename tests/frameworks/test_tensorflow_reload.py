@@ -14,7 +14,7 @@ import grpc  # noqa: E402 - it comes with TensorFlow
 from tests.frameworks import tensorflow_models as models  # noqa: E402
 from tests.processes import server, until  # noqa: E402
 
-from fairlead.wires.protos.pool import methods  # noqa: E402
+from fairlead.protos.pool import methods  # noqa: E402
 from fairlead.wires.tfs_grpc import MODELS  # noqa: E402
 
 pytestmark = [

@@ -16,7 +16,7 @@ from tests.processes import server  # noqa: E402
 
 import fairlead  # noqa: E402
 from fairlead.cli.main import main  # noqa: E402
-from fairlead.wires.protos.pool import methods  # noqa: E402
+from fairlead.protos.pool import methods  # noqa: E402
 from fairlead.wires.tfs_grpc import PREDICTIONS  # noqa: E402
 
 pytestmark = [

@@ -13,8 +13,8 @@ from tests.hostile.parts import forget_peak, memory
 from tests.processes import Running, server, until
 from tests.raw import Raw, get, post
 
+from fairlead.protos.pool import message
 from fairlead.wires.oip_grpc import SERVICE
-from fairlead.wires.protos.pool import message
 
 MIB = 1 << 20
 HEADER = "inference-header-content-length"

@@ -17,8 +17,8 @@ from tests.serving.test_observe import parse
 
 from fairlead.cli.main import main as command
 from fairlead.edge import http2_frames as h2
+from fairlead.protos.pool import message
 from fairlead.wires.oip_grpc import SERVICE
-from fairlead.wires.protos.pool import message
 
 MIB = 1 << 20
 COUNT = 1000

@@ -31,6 +31,7 @@ WALKS = [
     (
         "tutorials/first-service.md",
         "how-to/call-from-python.md",
+        "how-to/predict-whole-files.md",
         "how-to/speak-oip.md",
         "how-to/run-in-a-cloud.md",
         "how-to/amend-a-model.md",

@@ -11,8 +11,9 @@ from tests.house.source import HOUSE, files, imports, libraries
 
 PLACES = {
     # what serving is made of
-    "google": ["assembly/downloads.py", "wires/protos/pool.py"],
+    "google": ["assembly/downloads.py", "protos/pool.py"],
     "httpx": ["client/aio.py", "client/sync.py"],
+    "grpc": ["client/grpc_lines.py"],
     "hpack": ["edge/http2_head.py"],
     "httptools": ["edge/http1.py"],
     "numpy": [

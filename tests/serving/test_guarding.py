@@ -9,6 +9,7 @@ from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegress
 from sklearn.model_selection import train_test_split
 
 import fairlead
+from fairlead.core.signature import BESIDE
 from fairlead.packing.amend import amend
 from fairlead.serving.guarding import MOST_EXPLAINED, UNEXPLAINED
 
@@ -119,7 +120,7 @@ def test_a_client_that_asks_for_decisions_gets_them_and_masked_rows(packed, serv
     client = serving(packed)
     wrong = good | {"mean area": good["mean area"] * 1000}
     listed = client.get("/v2/models/tumour").json()["outputs"]
-    assert [o["name"] for o in listed][-3:] == ["decision", "p_novel", "confidence"]
+    assert [o["name"] for o in listed][-4:] == ["decision", "p_novel", "confidence", "verdict"]
     names = [{"name": n} for n in ("probabilities", "decision", "p_novel", "confidence")]
     answer = client.post("/v2/models/tumour/infer", json=infer([good, wrong], outputs=names))
     found = {o["name"]: o["data"] for o in answer.json()["outputs"]}
@@ -128,6 +129,29 @@ def test_a_client_that_asks_for_decisions_gets_them_and_masked_rows(packed, serv
     assert sum(found["probabilities"][:2]) == pytest.approx(1)
     assert found["confidence"][1] == 0
     assert found["p_novel"][0] > 0.01 > found["p_novel"][1]
+
+
+@pytest.mark.parametrize("model", ["tumour", "sugar"])
+def test_the_verdict_of_a_row_is_what_its_answer_says_beside_the_outputs(packed, serving, model):
+    client = serving(packed)
+    (row,) = client.get(f"/models/{model}").json()["example"]["rows"]
+    wrong = {k: v * 1000 if isinstance(v, float) else v for k, v in row.items()}
+    told = ask(client, [row, wrong], model)
+    about = client.get(f"/models/{model}").json()
+    inputs = []
+    for spec in about["inputs"]:
+        names = spec.get("columns", [spec["name"]])
+        data = [[one[name] for name in names] for one in (row, wrong)]
+        inputs.append({**spec, "shape": [2, len(names)], "data": data})
+    wanted = [{"name": "verdict"}]
+    answer = client.post(
+        f"/v2/models/{model}/infer", json={"inputs": inputs, "outputs": wanted}
+    ).json()
+    (verdicts,) = [o["data"] for o in answer["outputs"] if o["name"] == "verdict"]
+    found = [json.loads(verdict) for verdict in verdicts]
+    beside = [{k: v for k, v in one.items() if k in BESIDE} for one in told]
+    assert found == [beside[0], {"withheld": True, **beside[1]}]
+    assert [one["decision"] for one in found] == ["serve", "reject"]
 
 
 @pytest.mark.parametrize("action", ["warn", "abstain", "shadow", "off"])

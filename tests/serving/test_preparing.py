@@ -24,8 +24,8 @@ from tests.inputs import prepared_models as models
 from fairlead.core.call import Call
 from fairlead.core.errors import DeadlineExceeded, FairleadError, PictureUnreadable, TooManyRows
 from fairlead.core.tensor import DTYPES, Tensor
+from fairlead.protos.pool import message, methods
 from fairlead.serving.preparing import Preparing, preparing_of
-from fairlead.wires.protos.pool import message, methods
 from fairlead.wires.tfs_grpc import PREDICTIONS
 
 NOISE = np.random.default_rng(3).integers(0, 256, (12, 14, 3)).astype(np.uint8)

@@ -21,8 +21,8 @@ from tests.raw import Raw, post
 from tests.wires.test_oip_binary import BOTH, HEADER, body, infer, read, tensor
 
 from fairlead.inputs.raw import packed_texts
+from fairlead.protos.pool import methods
 from fairlead.wires.oip_grpc import SERVICE
-from fairlead.wires.protos.pool import methods
 
 ROW = {"a": 1, "b": 2, "c": 3}
 
@@ -175,7 +175,7 @@ def test_what_azures_gateway_makes_of_our_statuses_is_documented():
 OTHERS = """
 import sys
 from google.protobuf import any_pb2, descriptor_pool, duration_pb2, message_factory, wrappers_pb2
-from fairlead.wires.protos import pool
+from fairlead.protos import pool
 
 def ours():
     pool.methods("inference.GRPCInferenceService")

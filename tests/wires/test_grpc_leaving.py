@@ -17,9 +17,9 @@ from tests.serving.test_observe import parse
 
 from fairlead.cli.main import main as command
 from fairlead.core.clock import now
+from fairlead.protos.pool import message
 from fairlead.wires.grpc_health import CHECK, WATCH
 from fairlead.wires.oip_grpc import SERVICE
-from fairlead.wires.protos.pool import message
 
 SERVING, NOT_SERVING = 1, 2
 STATUS = message("grpc.health.v1.HealthCheckResponse")

@@ -9,8 +9,8 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from tests.processes import server
 
+from fairlead.protos.pool import methods
 from fairlead.wires.oip_grpc import SERVICE
-from fairlead.wires.protos.pool import methods
 
 REFLECTION = "grpc.reflection.v1.ServerReflection"
 METHOD = "ServerReflectionInfo"

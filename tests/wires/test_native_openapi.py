@@ -9,7 +9,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from fairlead.wires.protos.pool import sources
+from fairlead.protos.pool import sources
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 from tests.processes import server
 
 from fairlead.cli.main import main as command
+from fairlead.protos.pool import methods
 from fairlead.wires.oip_grpc import SERVICE
-from fairlead.wires.protos.pool import methods
 
 SOURCE = """
     import numpy as np

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from typing import Any
 
@@ -13,10 +14,10 @@ from tests.serving.test_keys_served import Keyed
 
 from fairlead.edge.router import PUBLIC_ADDRESSES
 from fairlead.inputs.raw import packed_texts
+from fairlead.protos.pool import message, methods
 from fairlead.wires.grpc_health import SERVICE as HEALTH
 from fairlead.wires.grpc_status import NAMES, STATUS, error_reply
-from fairlead.wires.oip_grpc import SERVICE, OipGrpc
-from fairlead.wires.protos.pool import message, methods
+from fairlead.wires.oip_grpc import DESCRIPTION, SERVICE, OipGrpc
 
 NUMPY = {
     "BOOL": "?", "INT8": "i1", "INT16": "i2", "INT32": "i4", "INT64": "i8", "UINT8": "u1",
@@ -95,6 +96,11 @@ def test_a_model_is_described(channel):
     fixed = ask(channel, "ModelConfig", name="fixed").config
     assert (fixed.max_batch_size, [*fixed.input[0].dims]) == (0, [2, 3])
     assert any(m.name == "total" for m in ask(channel, "RepositoryIndex", ready=True).models)
+
+
+def test_what_people_are_told_of_a_model_is_told_to_our_own_client(channel, running):
+    told = ask(channel, "ModelMetadata", name="classifier").properties[DESCRIPTION]
+    assert json.loads(told) == running.asked("/models/classifier")[1]
 
 
 def test_statistics_count_what_was_answered(channel):

@@ -10,10 +10,10 @@ from tests.processes import server
 from tests.wires.test_oip_grpc import X, ask, infer, refused, tensor
 
 from fairlead.core.errors import MalformedBody
+from fairlead.protos.pool import message
+from fairlead.protos.wire import MOST_FIELDS, field, fields
 from fairlead.wires.grpc_health import SERVICE as HEALTH
 from fairlead.wires.oip_grpc import SERVICE
-from fairlead.wires.protos.pool import message
-from fairlead.wires.protos.wire import MOST_FIELDS, field, fields
 
 HUGE = 1 << 62
 

@@ -12,7 +12,7 @@ from tests.processes import server
 
 from fairlead.core.errors import BodyTooLarge, FairleadError
 from fairlead.inputs.tensor_proto import NUMBERS, fill, tensor_of, tensors_of
-from fairlead.wires.protos.pool import message, methods
+from fairlead.protos.pool import message, methods
 from fairlead.wires.tfs_grpc import MODELS, PREDICTIONS
 
 NUMPY = {

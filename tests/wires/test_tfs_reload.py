@@ -10,7 +10,7 @@ from tests import models
 from tests.processes import server, until
 
 from fairlead.core.errors import FairleadError
-from fairlead.wires.protos.pool import message, methods
+from fairlead.protos.pool import message, methods
 from fairlead.wires.tfs_grpc import MODELS
 from fairlead.wires.tfs_reload import listed_models
 

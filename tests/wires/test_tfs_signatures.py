@@ -12,7 +12,7 @@ from tests import models
 from tests.processes import server
 from tests.wires.test_tfs_grpc import ask, back, proto, refused
 
-from fairlead.wires.protos.pool import message, methods
+from fairlead.protos.pool import message, methods
 from fairlead.wires.tfs_grpc import PREDICTIONS
 
 ABC = {"instances": [[1.0, 2.0, 3.5], [0.0, 0.0, 1.0]]}

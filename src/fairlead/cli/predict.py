@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file", metavar="FILE", help="rows as .csv, .json, .jsonl or .parquet; - for standard input"
     )
     parser.add_argument(
-        "--url", default="http://127.0.0.1:8080", help="of the server; http://127.0.0.1:8080"
+        "--url",
+        default="http://127.0.0.1:8080",
+        help="of the server, http(s):// or grpc(s)://; http://127.0.0.1:8080",
     )
     parser.add_argument(
         "--key",

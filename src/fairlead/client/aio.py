@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from fairlead.client import talk
+from fairlead.client import rest, talk
 from fairlead.client.answer import Predictions
 from fairlead.client.retry import Budget, Retries, Tries
-from fairlead.client.rows import pieces, rows_of
+from fairlead.client.rows import rows_of
+from fairlead.client.talk import Asked, Deadline, Heard, Refused, Speech, Steps
+from fairlead.core.errors import FairleadError
+
+if TYPE_CHECKING:
+    from fairlead.client.grpc_lines import AsyncGrpcLine
+
+T = TypeVar("T")
 
 
 class AsyncClient:
@@ -34,10 +41,15 @@ class AsyncClient:
         self._timeout = timeout
         self._retries = retries or Retries()
         self._budget = Budget(self._retries)
-        self._http = httpx.AsyncClient(
-            base_url=self.url, headers=talk.headers_of(key), verify=verify
-        )
-        self._most: dict[str, int] = {}
+        self._speech: Speech
+        self._line: AsyncGrpcLine | AsyncHttpLine
+        if talk.is_grpc(self.url):
+            from fairlead.client.grpc_lines import AsyncGrpcLine
+            from fairlead.client.oip import Oip
+
+            self._speech, self._line = Oip(), AsyncGrpcLine(self.url, key, verify)
+        else:
+            self._speech, self._line = rest.Rest(), AsyncHttpLine(self.url, key, verify)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -52,22 +64,23 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._http.aclose()
+        await self._line.close()
 
     async def ready(self) -> bool:
         """Whether the server takes calls."""
+        asked = self._speech.readiness
         try:
-            return (await self._http.get("/readyz", timeout=self._timeout)).status_code == 200
-        except httpx.TransportError:
+            return self._speech.is_ready(await self._line.once(asked, self._timeout))
+        except (Refused, FairleadError):
             return False
 
     async def models(self) -> list[str]:
         """The names of the models that the key may know of."""
-        return [model["name"] for model in (await self._get("/models"))["models"]]
+        return await self._run(self._speech.models())
 
     async def model(self, name: str) -> dict[str, Any]:
         """What a model is: versions, inputs and outputs, columns, limits, an example that works."""
-        return await self._get(talk.model_path(name))
+        return await self._run(self._speech.model(name))
 
     async def predict(
         self,
@@ -79,47 +92,60 @@ class AsyncClient:
         timeout: float | None = None,  # noqa: ASYNC109 - over several requests, as in Client
     ) -> Predictions:
         """The model's answers to rows, in their order; see `Client.predict`."""
-        given = rows_of(rows)
-        deadline = talk.Deadline(self._timeout if timeout is None else timeout)
-        path = talk.predict_path(model, version, outputs)
-        size = await self._rows_a_request(model, len(given))
-        parts: list[tuple[dict[str, Any], str]] = []
-        for piece in pieces(given, size) if given else [given]:
-            answer = await self._ask("POST", path, talk.body_of(piece), deadline)
-            value = talk.told(answer.status_code, answer.headers, answer.content)
-            parts.append((value, answer.headers.get(talk.USAGE_ID, "")))
-        return talk.joined(model, parts)
+        steps = self._speech.predict(model, rows_of(rows), version, outputs)
+        return await self._run(steps, timeout)
 
-    async def _rows_a_request(self, model: str, count: int) -> int:
-        if count <= talk.ROWS_A_REQUEST and model not in self._most:
-            return talk.ROWS_A_REQUEST
-        if model not in self._most:
-            limits = (await self.model(model)).get("limits", {})
-            most = int(limits.get("max_rows", talk.ROWS_A_REQUEST))
-            self._most[model] = min(most, talk.ROWS_A_REQUEST)
-        return self._most[model]
+    async def _run(
+        self,
+        steps: Steps[T],
+        timeout: float | None = None,  # noqa: ASYNC109 - over several requests, as in Client
+    ) -> T:
+        """What comes of the steps, each of which is asked."""
+        deadline = Deadline(self._timeout if timeout is None else timeout)
+        try:
+            asked = next(steps)
+            while True:
+                try:
+                    heard = await self._ask(asked, deadline)
+                except FairleadError as error:
+                    asked = steps.throw(error)
+                else:
+                    asked = steps.send(heard)
+        except StopIteration as done:
+            return done.value
 
-    async def _get(self, path: str) -> Any:
-        answer = await self._ask("GET", path, None, talk.Deadline(self._timeout))
-        return talk.told(answer.status_code, answer.headers, answer.content)
-
-    async def _ask(
-        self, method: str, path: str, body: bytes | None, deadline: talk.Deadline
-    ) -> httpx.Response:
+    async def _ask(self, asked: Asked, deadline: Deadline) -> Heard:
         """An answer, after as many tries as are allowed. Raises ServerUnreachable."""
         tries = Tries(self._retries, self._budget, deadline)
         while True:
-            left = deadline.left_s
-            headers = talk.request_headers(body, left)
             try:
-                answer = await self._http.request(
-                    method, path, content=body, headers=headers, timeout=left
-                )
-                refusal = talk.refusal(answer.status_code, answer.headers, answer.content)
-                if refusal is None:
-                    return answer
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                refusal = talk.unreached(self.url, error)
-            except httpx.TransportError as error:
-                raise talk.broken_off(self.url, error) from None
-            await asyncio.sleep(tries.pause_s(refusal))
+                return await self._line.once(asked, deadline.left_s)
+            except Refused as refused:
+                pause = tries.pause_s(refused.refusal)
+            await asyncio.sleep(pause)
+
+
+class AsyncHttpLine:
+    """The connections to one server over HTTP."""
+
+    def __init__(self, url: str, key: str, verify: bool | str) -> None:
+        self._url = url
+        self._http = httpx.AsyncClient(base_url=url, headers=rest.headers_of(key), verify=verify)
+
+    async def close(self) -> None:
+        """Closes them."""
+        await self._http.aclose()
+
+    async def once(self, asked: Asked, left_s: float) -> Heard:
+        """The answer to one try. Raises Refused, ServerUnreachable."""
+        headers = rest.request_headers(asked, left_s)
+        method = "GET" if asked.body is None else "POST"
+        try:
+            answer = await self._http.request(
+                method, asked.path, content=asked.body, headers=headers, timeout=left_s
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise talk.unreached(self._url, error) from None
+        except httpx.TransportError as error:
+            raise talk.broken_off(self._url, type(error).__name__) from None
+        return rest.heard(answer.status_code, answer.headers, answer.content)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from fairlead.core.errors import MissingExtra
+
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
@@ -75,14 +77,26 @@ class Predictions:
         return np.array(self.labels, dtype=object)
 
     def to_pandas(self) -> Any:
-        """A DataFrame with a column for each part, scores as `scores.CLASS`. Needs pandas."""
-        import pandas as pd
+        """A DataFrame with a column for each part, scores as `scores.CLASS`.
 
+        Raises MissingExtra without pandas.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingExtra(
+                "a DataFrame needs pandas", fix="pip install 'fairlead[pandas]'"
+            ) from None
         return pd.DataFrame([flattened(row) for row in self.rows])
 
     def to_arrow(self) -> Any:
-        """The same as an Arrow table. Needs pyarrow."""
-        pa: Any = import_module("pyarrow")
+        """The same as an Arrow table. Raises MissingExtra without pyarrow."""
+        try:
+            pa: Any = import_module("pyarrow")
+        except ImportError:
+            raise MissingExtra(
+                "an Arrow table needs pyarrow", fix="pip install 'fairlead[parquet]'"
+            ) from None
         rows = [flattened(row) for row in self.rows]
         names = list(dict.fromkeys(name for row in rows for name in row))
         return pa.table({name: [row.get(name) for row in rows] for name in names})

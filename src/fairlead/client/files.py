@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from fairlead.client.answer import Predictions, flattened
+from fairlead.client.talk import counted_from
 from fairlead.core.errors import BadUsage, FileUnreadable, MissingExtra, RowsInvalid
 
 FORMATS = ("csv", "json", "jsonl", "parquet")
@@ -193,12 +194,16 @@ class Partial:
 def answer(
     rows: Iterator[Row], ask: Ask, partial: Partial, size: int, told: Callable[[int], None]
 ) -> None:
-    """Answers all rows that are not answered yet, in pieces of `size`; told: of how many are."""
+    """Answers all rows that are not answered yet, in pieces of `size`; told: of how many are.
+
+    Errors that name a row count it from 0 at the beginning of the file.
+    """
     for _ in range(partial.progress.rows):
         next(rows, None)
     with partial.open() as file:
         while piece := [row for _, row in zip(range(size), rows, strict=False)]:
-            found = ask(piece)
+            with counted_from(partial.progress.rows):
+                found = ask(piece)
             lines = [
                 json.dumps({**row, ANSWER: one}, default=str)
                 for row, one in zip(piece, found.rows, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -9,12 +10,16 @@ from fairlead.core.errors import RowsInvalid
 
 
 def rows_of(given: Any) -> list[Any]:
-    """The rows of a list, of columns, of a NumPy array, a pandas DataFrame or an Arrow table.
+    """The rows of a list, of columns, of a NumPy array, a pandas DataFrame, of what Arrow has.
 
-    One row as a dict of single values is a list of one. Raises RowsInvalid for anything else.
+    From Arrow come tables, record batches, arrays of structs, and readers of batches, which are
+    read to their end. One row as a dict of single values is a list of one. Raises RowsInvalid for
+    anything else.
     """
+    if hasattr(given, "read_all"):  # a reader of Arrow
+        given = given.read_all()
     if hasattr(given, "to_pylist"):  # Arrow
-        return list(given.to_pylist())
+        return [_plain(row) for row in given.to_pylist()]
     if hasattr(given, "columns") and hasattr(given, "to_dict"):  # pandas
         names = [str(name) for name in given.columns]
         columns = [[_plain(v) for v in given.iloc[:, i].tolist()] for i in range(len(names))]
@@ -50,8 +55,10 @@ def _of_columns(given: Mapping[str, Any]) -> list[Any]:
 
 
 def _plain(given: Any) -> Any:
-    """A value as JSON has it: what is missing is null."""
+    """A value as JSON has it: what is missing is null, bytes are base64."""
     value: Any = given
+    if isinstance(value, bytes):
+        return {"b64": b64encode(value).decode()}
     if value.__class__ is float:
         return None if value != value else value
     if value.__class__ is dict:
@@ -63,7 +70,7 @@ def _plain(given: Any) -> Any:
     return None if type(value).__name__ in ("NaTType", "NAType") else value
 
 
-def pieces(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """The rows in pieces of at most so many."""
+def pieces(rows: Sequence[Any], size: int) -> Iterator[tuple[int, Sequence[Any]]]:
+    """The rows in pieces of at most so many, and how many are before each."""
     for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+        yield start, rows[start : start + size]

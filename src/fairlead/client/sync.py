@@ -5,14 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from fairlead.client import talk
+from fairlead.client import rest, talk
 from fairlead.client.answer import Predictions
 from fairlead.client.retry import Budget, Retries, Tries
-from fairlead.client.rows import pieces, rows_of
+from fairlead.client.rows import rows_of
+from fairlead.client.talk import Asked, Deadline, Heard, Refused, Speech, Steps
+from fairlead.core.errors import FairleadError
+
+if TYPE_CHECKING:
+    from fairlead.client.grpc_lines import GrpcLine
+
+T = TypeVar("T")
 
 
 class Client:
@@ -21,9 +28,11 @@ class Client:
         with fairlead.Client("http://127.0.0.1:8080", key=KEY) as client:
             print(client.predict("iris", [{"length": 5.1, "width": 3.5}]).labels)
 
-    url: of the server. key: that is shown. timeout: seconds that one call of a method may take,
-    over all of its requests and tries. verify: the file of the authority that the server's
-    certificate is of, or whether it is checked.
+    url: of the server; `http://` and `https://` speak HTTP, `grpc://` and `grpcs://` speak gRPC,
+    for which the extra `grpc` is needed. key: that is shown. timeout: seconds that one call of a
+    method may take, over all of its requests and tries. verify: the file of the authority that the
+    server's certificate is of, or whether it is checked; gRPC always checks it.
+    Raises BadUsage, and MissingExtra without that extra.
     """
 
     def __init__(
@@ -39,8 +48,15 @@ class Client:
         self._timeout = timeout
         self._retries = retries or Retries()
         self._budget = Budget(self._retries)
-        self._http = httpx.Client(base_url=self.url, headers=talk.headers_of(key), verify=verify)
-        self._most: dict[str, int] = {}
+        self._speech: Speech
+        self._line: GrpcLine | HttpLine
+        if talk.is_grpc(self.url):
+            from fairlead.client.grpc_lines import GrpcLine
+            from fairlead.client.oip import Oip
+
+            self._speech, self._line = Oip(), GrpcLine(self.url, key, verify)
+        else:
+            self._speech, self._line = rest.Rest(), HttpLine(self.url, key, verify)
 
     def __enter__(self) -> Client:
         return self
@@ -55,22 +71,22 @@ class Client:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._http.close()
+        self._line.close()
 
     def ready(self) -> bool:
         """Whether the server takes calls."""
         try:
-            return self._http.get("/readyz", timeout=self._timeout).status_code == 200
-        except httpx.TransportError:
+            return self._speech.is_ready(self._line.once(self._speech.readiness, self._timeout))
+        except (Refused, FairleadError):
             return False
 
     def models(self) -> list[str]:
         """The names of the models that the key may know of."""
-        return [model["name"] for model in self._get("/models")["models"]]
+        return self._run(self._speech.models())
 
     def model(self, name: str) -> dict[str, Any]:
         """What a model is: versions, inputs and outputs, columns, limits, an example that works."""
-        return self._get(talk.model_path(name))
+        return self._run(self._speech.model(name))
 
     def predict(
         self,
@@ -87,46 +103,56 @@ class Client:
         More rows than one request takes go in several. outputs: that are wanted; all by default.
         Raises the server's own errors (`fairlead.errors`), ServerUnreachable, AnswerUnreadable.
         """
-        given = rows_of(rows)
-        deadline = talk.Deadline(self._timeout if timeout is None else timeout)
-        path = talk.predict_path(model, version, outputs)
-        parts: list[tuple[dict[str, Any], str]] = []
-        for piece in pieces(given, self._rows_a_request(model, len(given))) if given else [given]:
-            answer = self._ask("POST", path, talk.body_of(piece), deadline)
-            value = talk.told(answer.status_code, answer.headers, answer.content)
-            parts.append((value, answer.headers.get(talk.USAGE_ID, "")))
-        return talk.joined(model, parts)
+        steps = self._speech.predict(model, rows_of(rows), version, outputs)
+        return self._run(steps, timeout)
 
-    def _rows_a_request(self, model: str, count: int) -> int:
-        """How many rows go into one request of a model, which is asked once."""
-        if count <= talk.ROWS_A_REQUEST and model not in self._most:
-            return talk.ROWS_A_REQUEST
-        if model not in self._most:
-            most = int(self.model(model).get("limits", {}).get("max_rows", talk.ROWS_A_REQUEST))
-            self._most[model] = min(most, talk.ROWS_A_REQUEST)
-        return self._most[model]
+    def _run(self, steps: Steps[T], timeout: float | None = None) -> T:
+        """What comes of the steps, each of which is asked."""
+        deadline = Deadline(self._timeout if timeout is None else timeout)
+        try:
+            asked = next(steps)
+            while True:
+                try:
+                    heard = self._ask(asked, deadline)
+                except FairleadError as error:
+                    asked = steps.throw(error)
+                else:
+                    asked = steps.send(heard)
+        except StopIteration as done:
+            return done.value
 
-    def _get(self, path: str) -> Any:
-        answer = self._ask("GET", path, None, talk.Deadline(self._timeout))
-        return talk.told(answer.status_code, answer.headers, answer.content)
-
-    def _ask(
-        self, method: str, path: str, body: bytes | None, deadline: talk.Deadline
-    ) -> httpx.Response:
+    def _ask(self, asked: Asked, deadline: Deadline) -> Heard:
         """An answer, after as many tries as are allowed. Raises ServerUnreachable."""
         tries = Tries(self._retries, self._budget, deadline)
         while True:
-            left = deadline.left_s
-            headers = talk.request_headers(body, left)
             try:
-                answer = self._http.request(
-                    method, path, content=body, headers=headers, timeout=left
-                )
-                refusal = talk.refusal(answer.status_code, answer.headers, answer.content)
-                if refusal is None:
-                    return answer
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                refusal = talk.unreached(self.url, error)
-            except httpx.TransportError as error:
-                raise talk.broken_off(self.url, error) from None
-            time.sleep(tries.pause_s(refusal))
+                return self._line.once(asked, deadline.left_s)
+            except Refused as refused:
+                pause = tries.pause_s(refused.refusal)
+            time.sleep(pause)
+
+
+class HttpLine:
+    """The connections to one server over HTTP."""
+
+    def __init__(self, url: str, key: str, verify: bool | str) -> None:
+        self._url = url
+        self._http = httpx.Client(base_url=url, headers=rest.headers_of(key), verify=verify)
+
+    def close(self) -> None:
+        """Closes them."""
+        self._http.close()
+
+    def once(self, asked: Asked, left_s: float) -> Heard:
+        """The answer to one try. Raises Refused, ServerUnreachable."""
+        headers = rest.request_headers(asked, left_s)
+        method = "GET" if asked.body is None else "POST"
+        try:
+            answer = self._http.request(
+                method, asked.path, content=asked.body, headers=headers, timeout=left_s
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise talk.unreached(self._url, error) from None
+        except httpx.TransportError as error:
+            raise talk.broken_off(self._url, type(error).__name__) from None
+        return rest.heard(answer.status_code, answer.headers, answer.content)

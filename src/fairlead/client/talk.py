@@ -1,27 +1,29 @@
-"""What both clients say and hear: requests made, answers read, failures raised as errors."""
+"""What all of the client's protocols have in common: what is asked and heard, and what went wrong.
+
+A protocol is spoken in steps: a generator yields what to ask, is sent what was heard, and returns
+the answer. So each is written once, for `Client` and `AsyncClient` alike, and knows no library
+that sends anything.
+"""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
-from urllib.parse import quote
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 from fairlead.client.answer import Predictions
 from fairlead.core.clock import now
 from fairlead.core.errors import (
-    CATALOGUE,
     AnswerUnreadable,
     BadUsage,
     DeadlineExceeded,
     FairleadError,
-    Internal,
     ServerUnreachable,
 )
 
-_URL = re.compile(r"https?://[^\s/]+(/[^\s?#]*)?\Z")
-_AGAIN = (429, 503)
+_URL = re.compile(r"https?://[^\s/]+(/[^\s?#]*)?\Z|grpcs?://[^\s/?#]+/?\Z")
 Refusal = tuple[FairleadError, float | None]
 """Why a request was surely not done, and the seconds that the server asks to wait, if it says."""
 
@@ -30,36 +32,73 @@ ROWS_A_REQUEST = 1000
 """Rows that go into one request unless the model takes fewer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request. path: of an address or a method. body: None for what has none."""
+
+    path: str
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The answer to a request; headers: by name in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+T = TypeVar("T")
+Steps = Generator[Asked, Heard, T]
+"""Requests, each of which is sent its answer or thrown its error, and what comes of them."""
+
+
+class Speech(Protocol):
+    """A protocol as the clients speak it. readiness: what asks whether the server takes calls."""
+
+    readiness: Asked
+
+    def is_ready(self, heard: Heard) -> bool:
+        """Whether this answer says so."""
+        ...
+
+    def models(self) -> Steps[list[str]]:
+        """The names of models."""
+        ...
+
+    def model(self, name: str) -> Steps[dict[str, Any]]:
+        """What a model is."""
+        ...
+
+    def predict(
+        self, model: str, rows: Sequence[Any], version: int | None, outputs: Sequence[str]
+    ) -> Steps[Predictions]:
+        """The answers to rows, in their order."""
+        ...
+
+
+class Refused(Exception):
+    """A request was surely not done, so that it may be made again."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal[0]))
+        self.refusal = refusal
+
+
 def check_url(url: str) -> str:
     """The address of a server without the slash at its end. Raises BadUsage."""
     if not _URL.match(url):
         raise BadUsage(
-            f"{url[:200]!r} is no address of a server", fix="Write http://HOST:PORT or https://HOST"
+            f"{url[:200]!r} is no address of a server",
+            fix="Write http://HOST:PORT or https://HOST, grpc://HOST:PORT or grpcs://HOST:PORT",
         )
     return url.rstrip("/")
 
 
-def headers_of(key: str) -> dict[str, str]:
-    """The headers that every request carries."""
-    return {"authorization": f"Bearer {key}"} if key else {}
-
-
-def model_path(model: str) -> str:
-    """The address that describes a model."""
-    return f"/models/{quote(model, safe='')}"
-
-
-def predict_path(model: str, version: int | None, outputs: Sequence[str]) -> str:
-    """The address that predicts."""
-    path = f"/predict/{quote(model, safe='')}"
-    if version is not None:
-        path += f"/versions/{version}"
-    return path + (f"?outputs={quote(','.join(outputs))}" if outputs else "")
-
-
-def body_of(rows: Sequence[Any]) -> bytes:
-    """Rows as JSON."""
-    return json.dumps({"rows": list(rows)}, allow_nan=False, default=str).encode()
+def is_grpc(url: str) -> bool:
+    """Whether an address is one of gRPC."""
+    return url.startswith("grpc")
 
 
 class Deadline:
@@ -73,75 +112,45 @@ class Deadline:
         """Seconds that are left. Raises DeadlineExceeded when there are none."""
         left = self._end - now()
         if left <= 0:
-            raise DeadlineExceeded("the time of the call is over", fix="Give a longer timeout")
+            raise too_late()
         return left
 
 
-def told(status: int, headers: Mapping[str, str], body: bytes) -> Any:
-    """The JSON of an answer. Raises the error that it tells, or AnswerUnreadable."""
-    try:
-        value: Any = json.loads(body)
-    except ValueError:
-        raise AnswerUnreadable(
-            f"the answer with status {status} is no JSON",
-            fix="Check that the address is that of a Fairlead server",
-        ) from None
-    if status < 400:
-        return value
-    raise error_of(status, headers, value)
+def too_late() -> DeadlineExceeded:
+    """The error of a call whose time is over."""
+    return DeadlineExceeded("the time of the call is over", fix="Give a longer timeout")
 
 
-def error_of(status: int, headers: Mapping[str, str], value: Any) -> FairleadError:
-    """The server's own error, from the problem that it told."""
-    given = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    kind = CATALOGUE.get(str(given.get("id")), Internal)
-    error = kind.__new__(kind)
-    row, column = given.get("row"), given.get("column")
-    FairleadError.__init__(
-        error,
-        str(given.get("detail") or given.get("error") or f"the server answered {status}"),
-        where=given.get("where"),
-        fix=given.get("fix"),
-        row=row if isinstance(row, int) else None,
-        column=column if isinstance(column, str) else None,
-    )
-    error.status = status  # type: ignore[attr-defined]
-    error.retry_after = _seconds(headers.get("retry-after"))  # type: ignore[attr-defined]
-    return error
-
-
-def request_headers(body: bytes | None, left_s: float) -> dict[str, str]:
-    """The headers of one try; left_s: seconds that its caller still waits."""
-    headers = {"x-request-timeout": str(max(1, int(left_s * 1000)))}
-    return headers if body is None else headers | {"content-type": "application/json"}
-
-
-def unreached(url: str, error: Exception) -> Refusal:
+def unreached(url: str, error: object) -> Refused:
     """Why a request never came to the server."""
-    return ServerUnreachable(f"{url} cannot be reached: {error}"), None
+    return Refused((ServerUnreachable(f"{url} cannot be reached: {error}"), None))
 
 
-def broken_off(url: str, error: Exception) -> ServerUnreachable:
+def broken_off(url: str, error: object) -> ServerUnreachable:
     """Why there is no answer to a request that may have been done."""
     return ServerUnreachable(
-        f"the answer of {url} did not come: {type(error).__name__}",
+        f"the answer of {url} did not come: {error}",
         fix="It may have been made: try again only if that does no harm",
     )
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal | None:
-    """Why a server did not take a request; None for any other answer, which is the last word."""
-    if status not in _AGAIN:
-        return None
+@contextmanager
+def counted_from(start: int) -> Generator[None, None, None]:
+    """Errors that name a row of a piece of the rows name its place in all of them.
+
+    start: rows before the piece.
+    """
     try:
-        value: Any = json.loads(body)
-    except ValueError:
-        value = None
-    return error_of(status, headers, value), _seconds(headers.get("retry-after"))
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isdigit() else None
+        yield
+    except FairleadError as error:
+        row = error.row
+        if start and row is not None:
+            place = re.compile(rf"\brow {row}\b")
+            error.row = row + start
+            error.what = place.sub(f"row {error.row}", error.what)
+            error.where = error.where and place.sub(f"row {error.row}", error.where)
+            error.args = (error.what,)
+        raise
 
 
 def joined(model: str, parts: Sequence[tuple[dict[str, Any], str]]) -> Predictions:

@@ -6,12 +6,15 @@ is *batched*: rows of several calls may be joined.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead.core.tensor import DTYPES, DType
 
 FORMAT = 1
+BESIDE = ("decision", "reasons", "confidence", "set", "p_novel", "interval")
+"""What an answered row says beside its outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,27 @@ class Signature:
             for spec in specs:
                 _check(spec)
         return made
+
+
+def row_keys(outputs: Sequence[TensorSpec]) -> list[str]:
+    """The key of each output in an answered row: its role if no other has it, else its name."""
+    wanted = [spec.role or spec.name for spec in outputs]
+    taken = {*BESIDE}
+    keys: list[str] = []
+    for spec, key in zip(outputs, wanted, strict=True):
+        if wanted.count(key) > 1:
+            key = spec.name
+        while key in taken:
+            key += "_"
+        taken.add(key)
+        keys.append(key)
+    return keys
+
+
+def class_names(spec: TensorSpec, labels: Mapping[str, Any]) -> Sequence[str]:
+    """The names of an output's classes; the owner's, where no two classes get the same."""
+    names = [str(labels.get(name, name)) for name in spec.classes]
+    return names if len({*names}) == len(names) else spec.classes
 
 
 def _check(spec: TensorSpec) -> None:

@@ -7,6 +7,7 @@ that lies is found before anything is allocated for it.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 from fairlead.core.errors import DtypeRange, MalformedBody, ShapeInvalid, TextInvalid
@@ -79,10 +80,10 @@ def _text(data: memoryview, number: int, where: str) -> str:
         ) from None
 
 
-def packed_texts(values: list[str]) -> bytes:
-    """Texts as they travel, each behind its length."""
+def packed_texts(values: Sequence[str | bytes]) -> bytes:
+    """Texts, or the bytes of pictures, as they travel: each behind its length."""
     parts: list[bytes] = []
     for value in values:
-        raw = value.encode()
+        raw = value if isinstance(value, bytes) else value.encode()
         parts += (_LENGTH.pack(len(raw)), raw)
     return b"".join(parts)

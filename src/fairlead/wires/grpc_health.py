@@ -8,9 +8,9 @@ from typing import Any
 from fairlead.core.access import Caller
 from fairlead.core.call import PUBLIC, Channel, Head, Reply, Route
 from fairlead.core.errors import FairleadError
+from fairlead.protos.pool import methods
 from fairlead.wires.grpc_service import GrpcService, question
 from fairlead.wires.grpc_status import error_reply, ok
-from fairlead.wires.protos.pool import methods
 
 SERVICE = "grpc.health.v1.Health"
 _PREFIX = f"/{SERVICE}/"

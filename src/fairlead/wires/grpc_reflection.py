@@ -7,9 +7,9 @@ from typing import Any
 
 from fairlead.core.call import Channel, Route
 from fairlead.core.errors import FairleadError, MalformedBody
+from fairlead.protos.pool import compiled, files_with, methods
 from fairlead.wires.grpc_service import GrpcService, question
 from fairlead.wires.grpc_status import error_reply
-from fairlead.wires.protos.pool import compiled, files_with, methods
 
 _SERVICE = "grpc.reflection.v1.ServerReflection"
 _OLD = "grpc.reflection.v1alpha.ServerReflection"

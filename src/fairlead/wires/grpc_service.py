@@ -14,9 +14,9 @@ from fairlead.core.errors import (
     MethodNotAllowed,
 )
 from fairlead.core.limits import STANDARD
+from fairlead.protos.weight import check_weight
+from fairlead.protos.wire import fields
 from fairlead.wires.grpc_status import error_reply
-from fairlead.wires.protos.weight import check_weight
-from fairlead.wires.protos.wire import fields
 
 _LONGEST_QUESTION = 64 << 10
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from fairlead.core.call import Reply
 from fairlead.core.errors import AddressNotFound, Code, FairleadError
+from fairlead.protos.pool import message
 from fairlead.wires.http_errors import RETRIED, words_of
-from fairlead.wires.protos.pool import message
 
 MEDIA_TYPE = "application/grpc"
 _TYPES = "type.googleapis.com/"

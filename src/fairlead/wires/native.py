@@ -6,7 +6,7 @@ Errors are RFC 9457 problems. Native addresses never lie below /v1 or /v2.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,9 +16,8 @@ from fairlead.core.errors import FairleadError, MethodNotAllowed, ModelNotFound
 from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name, parse_version
 from fairlead.serving.admission import known_models
-from fairlead.serving.disclosing import discreet_alarms
-from fairlead.serving.registry import LATEST, Registry, Served
-from fairlead.serving.warmup import example_inputs
+from fairlead.serving.registry import LATEST, Registry
+from fairlead.wires.native_facts import described, example_row, versions_of
 from fairlead.wires.native_feedback import Feedback, Keep, kept_nowhere
 from fairlead.wires.native_limits import LeftOf, LimitsPage, nothing_left
 from fairlead.wires.native_openapi import Descriptions
@@ -130,7 +129,7 @@ class Native:
         return Route(
             "predict",
             error_reply,
-            answer=lambda head, body, caller: self._describe(name),
+            answer=lambda head, body, caller: _json(described(self._registry, name)),
             model=name,
         )
 
@@ -145,83 +144,14 @@ class Native:
 
     def _list(self, head: Head, body: bytes, caller: Caller) -> Reply:
         listed = [
-            {"name": name, "versions": self._versions(name), "address": f"/models/{name}"}
+            {
+                "name": name,
+                "versions": versions_of(self._registry, name),
+                "address": f"/models/{name}",
+            }
             for name in known_models(self._registry, caller)
         ]
         return _json({"models": listed})
-
-    def _versions(self, name: str) -> list[dict[str, Any]]:
-        listed: list[dict[str, Any]] = []
-        for number, version in sorted(self._registry.versions[name].items()):
-            entry: dict[str, Any] = {"version": number, "state": version.state}
-            listed.append(entry | ({"reason": version.reason} if version.reason else {}))
-        return listed
-
-    def _describe(self, name: str) -> Reply:
-        if name not in self._registry.versions:
-            raise self._registry.absence(name, LATEST)
-        about: dict[str, Any] = {"name": name, "versions": self._versions(name)}
-        served = self._registry.get(name, LATEST)
-        if served is not None:
-            package = served.package
-            about |= {
-                "version": package.version,
-                "runtime": package.runtime,
-                "isolated": package.isolated,
-                "guards": served.guarding.about if served.guarding else "unlearnt",
-                "standing": _standing(served),
-                "inputs": [s.to_json() for s in package.signature.inputs],
-                "outputs": [s.to_json() for s in package.signature.outputs],
-                "columns": [c.name for c in package.signature.columns],
-                "limits": {"max_rows": package.limits.max_rows},
-                "words": package.words.get("words", {}),
-                **({"takes": served.preparing.described} if served.preparing else {}),
-                **_example(served),
-                "infer": f"/v2/models/{name}/infer",
-            }
-            if package.reason:
-                about["native_because"] = package.reason
-        return _json(about)
-
-
-def _standing(served: Served) -> dict[str, Any]:
-    """How its guards stand now, over all workers; who is suspected is the owner's to know."""
-    told: Mapping[str, Any] = served.watch.standing if served.watch is not None else {}
-    found = {key: value for key, value in told.items() if key != "suspects"}
-    if "drift" in found:
-        level, alarms = served.package.guards.disclosure, found["drift"]["alarms"]
-        alarms = discreet_alarms(level, served.private, alarms)
-        found["drift"] = {**found["drift"], "alarms": alarms}
-    return found | ({"suspects": len(served.suspects)} if told else {})
-
-
-def _example(served: Served) -> dict[str, Any]:
-    """A request that really works: rows for /predict, or whole tensors for /v2."""
-    package = served.package
-    if package.signature.batched:
-        return {
-            "example": {"rows": [example_row(served)]},
-            "predict": f"/predict/{package.name}",
-        }
-    arrays = example_inputs(package.signature, served.example)
-    tensors = [
-        {"name": s.name, "shape": list(a.shape), "datatype": s.dtype.name, "data": a.tolist()}
-        for s, a in zip(package.signature.inputs, arrays, strict=True)
-    ]
-    return {"example": {"inputs": tensors}}
-
-
-def example_row(served: Served) -> Any:
-    """A row that the model answers: from its reference rows, else zeros and empty text."""
-    rows = served.example.get("rows")
-    if rows:
-        return rows[0]
-    signature = served.package.signature
-    arrays = example_inputs(signature, served.example)
-    if not signature.columns:
-        return {s.name: a[0].tolist() for s, a in zip(signature.inputs, arrays, strict=True)}
-    flat = [value for array in arrays for value in array.reshape(-1).tolist()]
-    return dict(zip([c.name for c in signature.columns], flat, strict=True))
 
 
 def _name(text: str) -> str:

@@ -11,9 +11,9 @@ from fairlead.core.call import ErrorReply, Head, Reply, Route
 from fairlead.core.errors import AddressNotFound
 from fairlead.core.version import __version__
 from fairlead.documents.openapi import ModelFacts, document
+from fairlead.protos.pool import source, sources
 from fairlead.serving.admission import known_models
 from fairlead.serving.registry import LATEST, Registry, Served
-from fairlead.wires.protos.pool import source, sources
 
 Addresses = Callable[[], Sequence[str]]
 """All addresses of a listener, as its wires list them."""

@@ -19,7 +19,7 @@ from fairlead.core.errors import (
     UnknownName,
 )
 from fairlead.core.limits import BodyLimits
-from fairlead.core.signature import Signature, TensorSpec
+from fairlead.core.signature import Signature, TensorSpec, class_names, row_keys
 from fairlead.core.tensor import Array
 from fairlead.inputs.columns import tensors_of_columns
 from fairlead.inputs.rows import listed, rows_of, rows_of_csv, tensors_of
@@ -28,7 +28,7 @@ from fairlead.serving.array_json import most_rows, nested, too_large
 from fairlead.serving.array_json import rows as text_rows
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import Served
-from fairlead.wires.native_tails import ADDED, Tails
+from fairlead.wires.native_tails import Tails
 
 _ENCODERS_KEPT = 64
 
@@ -208,7 +208,7 @@ class RowEncoder:
         self.most_rows = most_rows(package.limits.max_rows, self.specs, most)
         self._most = most
         named: dict[str, Any] = package.words.get("labels", {})
-        keys = _keys(self.specs)
+        keys = row_keys(self.specs)
         self._parts = [_part(*pair, named, most) for pair in zip(keys, self.specs, strict=True)]
         start = {"model": package.name, "version": package.version}
         self._start = orjson.dumps(start)[:-1] + b',"predictions":['
@@ -250,27 +250,10 @@ Part = Callable[[Array], list[bytes]]
 """Writes one output of each row as `"key":value,`."""
 
 
-def _keys(specs: Sequence[TensorSpec]) -> list[str]:
-    """The key of each output in a row: its role if it has one of its own, else its name."""
-    wanted = [spec.role or spec.name for spec in specs]
-    taken = {"decision", "reasons", *ADDED}
-    keys: list[str] = []
-    for spec, key in zip(specs, wanted, strict=True):
-        if wanted.count(key) > 1:
-            key = spec.name
-        while key in taken:
-            key += "_"
-        taken.add(key)
-        keys.append(key)
-    return keys
-
-
 def _part(key: str, spec: TensorSpec, named: dict[str, Any], most: int) -> Part:
     start = f"{_text(key)}:"
     if spec.role == "scores" and spec.classes and len(spec.shape) == 2:
-        names = [str(named.get(name, name)) for name in spec.classes]
-        names = names if len({*names}) == len(names) else spec.classes
-        inner = ",".join(f"{_text(name)}:%b" for name in names)
+        inner = ",".join(f"{_text(name)}:%b" for name in class_names(spec, named))
         template = f"{start}{{{inner}}},".encode()
         return lambda array: [template % tuple(row.split(b",")) for row in text_rows(array, most)]
     if len(spec.shape) == 1 or spec.shape[1:] == (1,):

@@ -12,9 +12,6 @@ from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array
 from fairlead.serving.registry import Served
 
-ADDED = ("confidence", "set", "p_novel", "interval")
-"""The keys of a row that guards add."""
-
 _DECISIONS = [f'"decision":"{name}","reasons":'.encode() for name in OUTCOMES]
 _SERVED = _DECISIONS[SERVED] + b"[]}"
 _SETS_KEPT, _P_VALUES_KEPT = 256, 8192
@@ -52,12 +49,19 @@ class Tails:
         marks = self._marks(verdicts)
         if not verdicts.worst and verdicts.hidden is None:
             return [b"{" + b"".join([c[i] for c in columns]) + m for i, m in enumerate(marks)]
-        withheld = verdicts.codes >= ABSTAINED
-        if verdicts.hidden is not None:
-            withheld |= verdicts.hidden
+        withheld = _withheld(verdicts)
         return [
             (self._withheld if gone else b"{" + b"".join([c[i] for c in columns])) + marks[i]
-            for i, gone in enumerate(withheld.tolist())
+            for i, gone in enumerate(withheld)
+        ]
+
+    def apart(self, outputs: Sequence[Array], verdicts: Verdicts) -> list[bytes]:
+        """The same without the outputs; `withheld` is true where those are masked."""
+        marks = self._marks(verdicts)
+        between = None if self._value is None else self._intervals(outputs[self._value])
+        return [
+            (b'{"withheld":true,' if gone else b"{" + (between[i] if between else b"")) + marks[i]
+            for i, gone in enumerate(_withheld(verdicts))
         ]
 
     def _intervals(self, values: Array) -> list[bytes]:
@@ -104,6 +108,12 @@ class Tails:
             found = orjson.dumps([str(self._named.get(name, name)) for name in names])
             self._sets[names] = found
         return found
+
+
+def _withheld(verdicts: Verdicts) -> list[bool]:
+    """Which rows the caller gets no outputs of."""
+    found = verdicts.codes >= ABSTAINED
+    return (found if verdicts.hidden is None else found | verdicts.hidden).tolist()
 
 
 def _number(value: float) -> bytes:

@@ -10,8 +10,10 @@ ADDED = {
     "decision": TensorSpec("decision", DTYPES["BYTES"], (-1,)),
     "p_novel": TensorSpec("p_novel", DTYPES["FP32"], (-1,)),
     "confidence": TensorSpec("confidence", DTYPES["FP32"], (-1,)),
+    "verdict": TensorSpec("verdict", DTYPES["BYTES"], (-1,)),
 }
-"""One value per row each: serve, warn, abstain or reject; the novelty p-value; the confidence."""
+"""One value per row each: serve, warn, abstain or reject; the novelty p-value; the confidence; all
+that a row of /predict says beside its outputs, as JSON."""
 
 
 def added_by(served: Served) -> dict[str, TensorSpec]:
@@ -21,5 +23,5 @@ def added_by(served: Served) -> dict[str, TensorSpec]:
         return {}
     own = {spec.name for spec in served.package.signature.outputs}
     about = guarding.about
-    there = {"decision": True, "p_novel": "novelty" in about, "confidence": "confidence" in about}
-    return {n: spec for n, spec in ADDED.items() if there[n] and n not in own}
+    absent = {"p_novel": "novelty" not in about, "confidence": "confidence" not in about}
+    return {n: spec for n, spec in ADDED.items() if not absent.get(n) and n not in own}

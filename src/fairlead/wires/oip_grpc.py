@@ -6,6 +6,7 @@ models in `oip_facts.py`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,20 +21,23 @@ from fairlead.core.errors import (
 )
 from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name, parse_version
+from fairlead.protos.pool import methods
+from fairlead.protos.wire import fields
 from fairlead.serving.control import Control
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.wires import oip_facts as facts
 from fairlead.wires.grpc_service import GrpcService, question
 from fairlead.wires.grpc_status import error_reply, ok
+from fairlead.wires.native_facts import described
 from fairlead.wires.oip_proto import infer_decoder
 from fairlead.wires.oip_settings import OipSettings
 from fairlead.wires.oip_stream import InferStream
-from fairlead.wires.protos.pool import methods
-from fairlead.wires.protos.wire import fields
 
 SERVICE = "inference.GRPCInferenceService"
 _PREFIX = f"/{SERVICE}/"
 _ROUTES_KEPT = 1024
+DESCRIPTION = "fairlead"
+"""The property of ModelMetadata that holds what `GET /models/{model}` tells."""
 _NO_MEMORY = "this server shares no memory with its callers"
 
 Told = Callable[[Any, Caller], Mapping[str, Any]]
@@ -78,9 +82,7 @@ class OipGrpc(GrpcService):
                 ),
             ),
             "ModelReady": self._of_model("ModelReady", self._ready),
-            "ModelMetadata": self._of_model(
-                "ModelMetadata", lambda name, v: facts.model_facts(registry, name, v)
-            ),
+            "ModelMetadata": self._of_model("ModelMetadata", self._metadata),
             "ModelConfig": self._of_model(
                 "ModelConfig", lambda name, v: {"config": facts.config_facts(registry, name, v)}
             ),
@@ -136,6 +138,12 @@ class OipGrpc(GrpcService):
         if not known or version not in (LATEST, *known):
             raise self._registry.absence(name, version)
         return {"ready": self._registry.get(name, version) is not None}
+
+    def _metadata(self, name: str, version: int) -> Mapping[str, Any]:
+        """The protocol's own facts, and ours as JSON for clients of ours."""
+        told = facts.model_facts(self._registry, name, version)
+        ours = json.dumps(described(self._registry, name, version))
+        return {**told, "properties": {DESCRIPTION: ours}}
 
     # --- predictions --------------------------------------------------------------------------
 

@@ -28,6 +28,9 @@ from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, Tensor
 from fairlead.inputs.elements import numbers
 from fairlead.inputs.raw import raw_tensor
+from fairlead.protos.pool import message
+from fairlead.protos.weight import check_weight
+from fairlead.protos.wire import field, fields, varint
 from fairlead.serving.array_json import too_large
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import Served
@@ -35,9 +38,6 @@ from fairlead.wires.oip_binary import cutter, raw_bytes
 from fairlead.wires.oip_known_bytes import KnownBytes
 from fairlead.wires.oip_model import Asked, OipModel, Wanted, check_parameters
 from fairlead.wires.oip_outputs import OutputsEncoder
-from fairlead.wires.protos.pool import message
-from fairlead.wires.protos.weight import check_weight
-from fairlead.wires.protos.wire import field, fields, varint
 
 _REQUEST = "inference.ModelInferRequest"
 _RAW = 7

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from fairlead.core.call import Call, Channel, Route
 from fairlead.core.errors import FairleadError
+from fairlead.protos.wire import field, fields
 from fairlead.wires.grpc_status import error_reply
 from fairlead.wires.http_errors import words_of
 from fairlead.wires.oip_model import EMPTY_FINAL
-from fairlead.wires.protos.wire import field, fields
 
 _ENDS_STREAM = "triton_grpc_error"
 _FINAL = b"triton_final_response"

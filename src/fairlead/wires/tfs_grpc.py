@@ -23,6 +23,7 @@ from fairlead.core.package import is_name
 from fairlead.core.tensor import Array
 from fairlead.inputs.rows import listed
 from fairlead.inputs.tensor_proto import NUMBERS, fill, tensors_of
+from fairlead.protos.pool import message, methods
 from fairlead.serving.array_json import most_rows
 from fairlead.serving.control import Control
 from fairlead.serving.disclosing import discreet
@@ -30,7 +31,6 @@ from fairlead.serving.registry import LATEST, Registry, Served
 from fairlead.wires.grpc_service import GrpcService, parsed, question
 from fairlead.wires.grpc_status import error_reply, ok
 from fairlead.wires.predictions import PredictionsModel, predictions_model
-from fairlead.wires.protos.pool import message, methods
 from fairlead.wires.tfs_examples import SCORES, VALUE, examples_outputs, labels_of, merged
 from fairlead.wires.tfs_facts import status_of_model
 from fairlead.wires.tfs_multi import KINDS, MultiInference

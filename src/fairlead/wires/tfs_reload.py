@@ -22,12 +22,12 @@ from fairlead.core.errors import (
     Unsupported,
 )
 from fairlead.core.package import is_name
+from fairlead.protos.pool import methods
 from fairlead.serving.choosing import Choice
 from fairlead.serving.control import Control
 from fairlead.serving.registry import DRAINING, FAILED, UNLOADED, Registry
 from fairlead.wires.grpc_service import question
 from fairlead.wires.grpc_status import error_reply, ok
-from fairlead.wires.protos.pool import methods
 
 _SERVICE, _METHOD = "tensorflow.serving.ModelService", "HandleReloadConfigRequest"
 _ENDED = (UNLOADED, DRAINING, FAILED)

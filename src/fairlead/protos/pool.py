@@ -14,7 +14,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.internal import api_implementation
 
 COMPILED = "descriptors.binpb"
-_HERE = "fairlead.wires.protos"
+_HERE = "fairlead.protos"
 
 if api_implementation.Type() == "python":  # pragma: no cover - no such installation is supported
     raise ImportError("protobuf's pure-Python parser is no match for what strangers send")

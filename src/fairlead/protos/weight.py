@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead.core.errors import BodyTooLarge
-from fairlead.wires.protos.wire import BYTES, fields
+from fairlead.protos.wire import BYTES, fields
 
 LIGHT = 64 << 10
 """Bytes that weigh little whatever they say."""

@@ -11,9 +11,9 @@ from tests.hostile.parts import forget_peak, memory
 from tests.processes import server
 
 from fairlead.core.errors import BodyTooLarge, MalformedBody
-from fairlead.wires.protos.pool import message
-from fairlead.wires.protos.weight import LIGHT, check_weight
-from fairlead.wires.protos.wire import varint
+from fairlead.protos.pool import message
+from fairlead.protos.weight import LIGHT, check_weight
+from fairlead.protos.wire import varint
 
 INFER = message("inference.ModelInferRequest")
 PREDICT = message("tensorflow.serving.PredictRequest")

@@ -1,0 +1,106 @@
+"""What is told of a model to people and to our own client: what it takes, gives and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fairlead.serving.disclosing import discreet_alarms
+from fairlead.serving.registry import LATEST, Registry, Served
+from fairlead.serving.warmup import example_inputs
+
+
+def versions_of(registry: Registry, name: str) -> list[dict[str, Any]]:
+    """Every version of a model with its state, and why where there is a reason."""
+    listed: list[dict[str, Any]] = []
+    for number, version in sorted(registry.versions[name].items()):
+        entry: dict[str, Any] = {"version": number, "state": version.state}
+        listed.append(entry | ({"reason": version.reason} if version.reason else {}))
+    return listed
+
+
+def described(registry: Registry, name: str, version: int = LATEST) -> dict[str, Any]:
+    """A model and the version that answers, or its versions alone while none does.
+
+    Raises ModelNotFound.
+    """
+    if name not in registry.versions:
+        raise registry.absence(name, version)
+    about: dict[str, Any] = {"name": name, "versions": versions_of(registry, name)}
+    served = registry.get(name, version)
+    if served is not None:
+        package = served.package
+        about |= {
+            "version": package.version,
+            "runtime": package.runtime,
+            "isolated": package.isolated,
+            "guards": served.guarding.about if served.guarding else "unlearnt",
+            "standing": _standing(served),
+            "inputs": [s.to_json() for s in package.signature.inputs],
+            "outputs": [s.to_json() for s in package.signature.outputs],
+            "columns": [c.name for c in package.signature.columns],
+            "limits": {"max_rows": package.limits.max_rows},
+            "words": package.words.get("words", {}),
+            **_labels(served),
+            **_taken(served),
+            **_example(served),
+            "infer": f"/v2/models/{name}/infer",
+        }
+        if package.reason:
+            about["native_because"] = package.reason
+    return about
+
+
+def _labels(served: Served) -> dict[str, Any]:
+    """The owner's names of labels, where there are any."""
+    labels = served.package.words.get("labels")
+    return {"labels": labels} if labels else {}
+
+
+def _taken(served: Served) -> dict[str, Any]:
+    """What is taken beside tensors, and the inputs of a row that holds it."""
+    preparing = served.preparing
+    if preparing is None:
+        return {}
+    sent = [spec.to_json() for spec in preparing.public.inputs]
+    return {"takes": preparing.described, "sent": sent}
+
+
+def _standing(served: Served) -> dict[str, Any]:
+    """How its guards stand now, over all workers; who is suspected is the owner's to know."""
+    told: Mapping[str, Any] = served.watch.standing if served.watch is not None else {}
+    found = {key: value for key, value in told.items() if key != "suspects"}
+    if "drift" in found:
+        level, alarms = served.package.guards.disclosure, found["drift"]["alarms"]
+        alarms = discreet_alarms(level, served.private, alarms)
+        found["drift"] = {**found["drift"], "alarms": alarms}
+    return found | ({"suspects": len(served.suspects)} if told else {})
+
+
+def _example(served: Served) -> dict[str, Any]:
+    """A request that really works: rows for /predict, or whole tensors for /v2."""
+    package = served.package
+    if package.signature.batched:
+        return {
+            "example": {"rows": [example_row(served)]},
+            "predict": f"/predict/{package.name}",
+        }
+    arrays = example_inputs(package.signature, served.example)
+    tensors = [
+        {"name": s.name, "shape": list(a.shape), "datatype": s.dtype.name, "data": a.tolist()}
+        for s, a in zip(package.signature.inputs, arrays, strict=True)
+    ]
+    return {"example": {"inputs": tensors}}
+
+
+def example_row(served: Served) -> Any:
+    """A row that the model answers: from its reference rows, else zeros and empty text."""
+    rows = served.example.get("rows")
+    if rows:
+        return rows[0]
+    signature = served.package.signature
+    arrays = example_inputs(signature, served.example)
+    if not signature.columns:
+        return {s.name: a[0].tolist() for s, a in zip(signature.inputs, arrays, strict=True)}
+    flat = [value for array in arrays for value in array.reshape(-1).tolist()]
+    return dict(zip([c.name for c in signature.columns], flat, strict=True))
