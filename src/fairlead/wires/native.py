@@ -18,7 +18,7 @@ from fairlead.core.package import is_name, parse_version
 from fairlead.serving.admission import known_models
 from fairlead.serving.disclosing import discreet_alarms
 from fairlead.serving.registry import LATEST, Registry, Served
-from fairlead.serving.warmup import example_inputs
+from fairlead.wires.native_examples import example_row, example_tensors
 from fairlead.wires.native_feedback import Feedback, Keep, kept_nowhere
 from fairlead.wires.native_limits import LeftOf, LimitsPage, nothing_left
 from fairlead.wires.native_openapi import Descriptions
@@ -61,11 +61,13 @@ class Native:
         left: LeftOf = nothing_left,
         usage: AskUsage = no_ledger,
         addresses: Callable[[], Sequence[str]] | None = None,
+        default: str = "",
     ) -> None:
         """metrics: the exposition of all workers, as OpenMetrics when given True.
 
         keep: keeps the true labels that callers send. left: what callers have left of limits.
         usage: asks the ledger. addresses: of all wires, for OpenAPI; ours alone without it.
+        default: the model that is asked where an address names none.
         """
         self._registry = registry
         self._decode = rows_decoder(limits)
@@ -73,7 +75,7 @@ class Native:
         self._ready = ready
         self._metrics = metrics
         told = self._described = Descriptions(
-            registry, error_reply, addresses or (lambda: self.addresses), example_row
+            registry, error_reply, addresses or (lambda: self.addresses), limits, default
         )
         self._fixed: dict[str, Route] = {
             "/openapi.json": told.server(),
@@ -203,25 +205,7 @@ def _example(served: Served) -> dict[str, Any]:
             "example": {"rows": [example_row(served)]},
             "predict": f"/predict/{package.name}",
         }
-    arrays = example_inputs(package.signature, served.example)
-    tensors = [
-        {"name": s.name, "shape": list(a.shape), "datatype": s.dtype.name, "data": a.tolist()}
-        for s, a in zip(package.signature.inputs, arrays, strict=True)
-    ]
-    return {"example": {"inputs": tensors}}
-
-
-def example_row(served: Served) -> Any:
-    """A row that the model answers: from its reference rows, else zeros and empty text."""
-    rows = served.example.get("rows")
-    if rows:
-        return rows[0]
-    signature = served.package.signature
-    arrays = example_inputs(signature, served.example)
-    if not signature.columns:
-        return {s.name: a[0].tolist() for s, a in zip(signature.inputs, arrays, strict=True)}
-    flat = [value for array in arrays for value in array.reshape(-1).tolist()]
-    return dict(zip([c.name for c in signature.columns], flat, strict=True))
+    return {"example": {"inputs": example_tensors(served)}}
 
 
 def _name(text: str) -> str:

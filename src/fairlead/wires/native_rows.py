@@ -208,7 +208,7 @@ class RowEncoder:
         self.most_rows = most_rows(package.limits.max_rows, self.specs, most)
         self._most = most
         named: dict[str, Any] = package.words.get("labels", {})
-        keys = _keys(self.specs)
+        keys = keys_of(self.specs)
         self._parts = [_part(*pair, named, most) for pair in zip(keys, self.specs, strict=True)]
         start = {"model": package.name, "version": package.version}
         self._start = orjson.dumps(start)[:-1] + b',"predictions":['
@@ -250,7 +250,7 @@ Part = Callable[[Array], list[bytes]]
 """Writes one output of each row as `"key":value,`."""
 
 
-def _keys(specs: Sequence[TensorSpec]) -> list[str]:
+def keys_of(specs: Sequence[TensorSpec]) -> list[str]:
     """The key of each output in a row: its role if it has one of its own, else its name."""
     wanted = [spec.role or spec.name for spec in specs]
     taken = {"decision", "reasons", *ADDED}
