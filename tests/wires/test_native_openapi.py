@@ -58,6 +58,7 @@ def test_a_model_is_described_with_a_request_that_works(server, model):
     for path, name in (
         (f"/predict/{model}", "rows"),
         (f"/v2/models/{model}/infer", "tensors"),
+        (f"/v2/models/{model}/generate", "flat"),
         (f"/v1/models/{model}:predict", "instances"),
     ):
         [example] = told.schemas[f"{name}.{model}"]["examples"]
@@ -67,6 +68,22 @@ def test_a_model_is_described_with_a_request_that_works(server, model):
         told.check("POST", path, answer)
     [row] = told.schemas[f"row.{model}"]["examples"]
     assert told.valid(f"row.{model}", row)
+
+
+@pytest.mark.parametrize(
+    ("model", "verbs"),
+    [("total", {"predict", "regress"}), ("classifier", {"predict", "classify"}),
+     ("grid", {"predict"})],
+)  # fmt: skip
+def test_a_model_is_described_where_it_can_answer(server, model, verbs):
+    told = of(server, model)
+    start = f"/v1/models/{model}:"
+    assert {path.removeprefix(start) for path in told.paths if path.startswith(start)} == verbs
+    for verb in {*verbs} - {"predict"}:
+        [example] = told.schemas[f"examples.{model}"]["examples"]
+        answer = server.post(start + verb, json=example)
+        assert answer.status_code == 200
+        told.check("POST", start + verb, answer)
 
 
 def test_a_model_without_rows_is_described_by_its_tensors(server):

@@ -11,7 +11,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fairlead.documents.openapi_addresses import Told, plain_path, protocol_of, statuses_of, told_of
+from fairlead.documents.openapi_addresses import (
+    EVENTS,
+    Told,
+    plain_path,
+    protocol_of,
+    statuses_of,
+    told_of,
+)
 from fairlead.documents.openapi_cells import Schema
 from fairlead.documents.openapi_facts import ModelFacts
 from fairlead.documents.openapi_models import KINDS, schema_of, schemas_of
@@ -60,7 +67,7 @@ def document(
     paths: dict[str, dict[str, Any]] = {}
     for address in addresses:
         method, _, path = address.partition(" ")
-        if one and ("{model}" not in path or not _takes(path, models[0])):
+        if one and ("{model}" not in path or not _takes(method, path, models[0])):
             continue
         shown = path.replace("{model}", models[0].name) if one else path
         asked = [m for m in models if m.name == unnamed] if _is_unnamed(path) else models
@@ -87,9 +94,18 @@ def document(
     return _without_unused(whole)
 
 
-def _takes(path: str, model: ModelFacts) -> bool:
+def _takes(method: str, path: str, model: ModelFacts) -> bool:
     """Whether a model can answer there at all."""
-    return model.signature.batched or not path.startswith("/predict/")
+    told = told_of(method, path)
+    if told.refused:
+        return False
+    if told.predicts and model.streams:
+        return path.endswith(("_stream", "/generate"))
+    if path.startswith("/predict/"):
+        return model.signature.batched
+    wanted = {":classify": "scores", ":regress": "value"}.get(path[path.rfind(":") :], "")
+    roles = [spec.role for spec in model.signature.outputs]
+    return not wanted or (wanted in roles and bool(model.signature.columns))
 
 
 def _is_unnamed(path: str) -> bool:
@@ -251,7 +267,10 @@ def _responses(method: str, path: str, models: Sequence[ModelFacts], told: Told)
     if told.refused:
         return made
     content = _answer(path, models, told)
-    good: dict[str, Any] = {"description": "The answer.", "content": content}
+    words = "The answer."
+    if EVENTS in told.media:
+        words = "Server-sent events; the data of each is an answer, or what went wrong."
+    good: dict[str, Any] = {"description": words, "content": content}
     if told.predicts:
         good["headers"] = _header("RateLimit", "RateLimit-Policy", "Fairlead-Usage-Id")
     made["202" if path.startswith("/feedback") else "200"] = good
@@ -275,7 +294,8 @@ def _either(one: Any, other: Any) -> Any:
 
 def _answer(path: str, models: Sequence[ModelFacts], told: Told) -> dict[str, Any]:
     if told.media:
-        return {media: _TEXT for media in told.media}
+        # Of events no schema is given: tools do not agree whether it is of one or of all.
+        return {media: _BYTES if media == EVENTS else _TEXT for media in told.media}
     if told.kind_out in KINDS:
         schema = schema_of(told.kind_out, models, "{version}" in path or "{label}" in path)
     else:

@@ -35,7 +35,7 @@ def _prediction(summary: str, kind_in: str, kind_out: str, *media: str) -> Told:
 
 
 _PLAIN = ("text/plain",)
-_EVENTS = ("text/event-stream",)
+EVENTS = "text/event-stream"
 _M, _V1 = "/v2/models/{model}", "/v1/models/{model}"
 _ADDRESSES: dict[str, Told] = {
     "GET /": Told("Whether anybody is there", "Alive", public=True),
@@ -80,20 +80,18 @@ _ADDRESSES: dict[str, Told] = {
     f"GET {_M}/config": Told("The configuration of a model, as Triton tells it", "Config"),
     f"GET {_M}/stats": Told("What a model has done", "Statistics"),
     f"POST {_M}/infer": _prediction("Tensors in, tensors out", "tensors", "outputs"),
-    f"POST {_M}/infer_stream": _prediction(
-        "Tensors in, answers as events", "tensors", "", *_EVENTS
-    ),
-    f"POST {_M}/generate": _prediction("A flat object in, one out", "Flat", "FlatAnswer"),
+    f"POST {_M}/infer_stream": _prediction("Tensors in, answers as events", "tensors", "", EVENTS),
+    f"POST {_M}/generate": _prediction("A flat object in, one out", "flat", "FlatAnswer"),
     f"POST {_M}/generate_stream": _prediction(
-        "A flat object in, answers as events", "Flat", "", *_EVENTS
+        "A flat object in, answers as events", "flat", "", EVENTS
     ),
     # TensorFlow Serving and KServe v1
     "GET /v1/models": Told("The names of all models", "ModelNames"),
     f"GET {_V1}": Told("The states of a model's versions", "Status", says_not_ready=True),
     f"GET {_V1}/metadata": Told("The signature of a model", "Signatures"),
     f"POST {_V1}:predict": _prediction("Instances in, predictions out", "instances", "values"),
-    f"POST {_V1}:classify": _prediction("Examples in, scored labels out", "Examples", "Classes"),
-    f"POST {_V1}:regress": _prediction("Examples in, values out", "Examples", "Numbers"),
+    f"POST {_V1}:classify": _prediction("Examples in, scored labels out", "examples", "Classes"),
+    f"POST {_V1}:regress": _prediction("Examples in, values out", "examples", "Numbers"),
     f"POST {_V1}:explain": Told(
         "Models have no explainers", refused=True, predicts=True, unsupported=True
     ),

@@ -20,6 +20,7 @@ class ModelFacts:
     media: the types of bodies that are themselves one. rules, units: of the contract, by column.
     keys: what the outputs are called in a row of an answer; named: the owner's names of labels.
     guarded: rows may be withheld. said: what guards add to a row: confidence, p_novel, interval.
+    streams: its answers are many, which no unary call gives.
     added: outputs of the Open Inference Protocol that say what guards say.
     """
 
@@ -39,6 +40,7 @@ class ModelFacts:
     named: Mapping[str, Any] = field(default_factory=dict[str, Any])
     guarded: bool = False
     said: Sequence[str] = ()
+    streams: bool = False
     added: Sequence[TensorSpec] = ()
 
     def unit(self, name: str) -> str:

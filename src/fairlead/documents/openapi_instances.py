@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import DTYPES
-from fairlead.documents.openapi_cells import Schema, element, nested, or_null
+from fairlead.documents.openapi_cells import Schema, column, element, nested, or_null
 from fairlead.documents.openapi_facts import ModelFacts
 from fairlead.documents.openapi_rows import forms
 from fairlead.documents.openapi_schemas import listed, record, ref
@@ -14,22 +14,58 @@ from fairlead.documents.openapi_schemas import listed, record, ref
 
 def instances_of(model: ModelFacts) -> Schema:
     """A request of TensorFlow Serving: rows as `instances`, or whole tensors as `inputs`."""
-    name = {"type": "string", "description": "serving_default, the only one there is."}
-    signature = model.signature
-    inputs: Schema = {"description": f"By input: {', '.join(s.name for s in signature.inputs)}."}
-    asked = record(
-        {"signature_name": name, "inputs": inputs, "instances": listed({})},
-        optional=("signature_name", "inputs", "instances"),
-    )
+    asked: dict[str, Schema] = {"signature_name": ref("SignatureName"), "inputs": _inputs(model)}
     either: list[Schema] = [{"required": ["inputs"]}]
-    if signature.batched:
+    if model.signature.batched:
+        asked["instances"] = listed({"anyOf": _instance_forms(model)})
         either.append({"required": ["instances"]})
-        asked["properties"]["instances"]["items"]["description"] = (
-            "An object by column or by input, or the value of the only input."
-        )
-        if model.example is not None:
-            asked["examples"] = [{"instances": [model.example]}]
-    return asked | {"oneOf": either}
+    made = record(asked, optional=asked) | {"oneOf": either}
+    if model.example is not None:
+        made["examples"] = [{"instances": [model.example]}]
+    return made
+
+
+def examples_of(model: ModelFacts) -> Schema:
+    """Examples for TensorFlow Serving to classify, or to make a value of."""
+    features = {"type": "object", "description": "Features by column: values, or lists of one."}
+    made = record(
+        {
+            "signature_name": ref("SignatureName"),
+            "context": features,
+            "examples": listed(features),
+        },
+        optional=("signature_name", "context"),
+    )
+    if model.example is not None and model.signature.columns:
+        made["examples"] = [{"examples": [model.example]}]
+    return made
+
+
+def _instance_forms(model: ModelFacts) -> list[Schema]:
+    """A row as our own protocol takes it, or an object by input."""
+    specs = model.signature.inputs
+    names = [c.name for c in model.signature.columns] or [s.name for s in specs]
+    if names == [spec.name for spec in specs]:
+        return forms(model)
+    cells = {spec.name: _either(spec, spec.shape[1:]) for spec in specs}
+    return [*forms(model), record(cells) | {"additionalProperties": False}]
+
+
+def _inputs(model: ModelFacts) -> Schema:
+    """Whole tensors by input; of the only input, alone."""
+    if model.sent is not None:
+        return {"description": "Tensors, pictures or texts by input."}
+    each = {spec.name: _either(spec, spec.shape) for spec in model.signature.inputs}
+    if len(each) > 1:
+        return record(each)
+    return {"anyOf": [record(each), *each.values()]}
+
+
+def _either(spec: TensorSpec, shape: Sequence[int]) -> Schema:
+    """Lists of this shape; a bare value may stand where a list of one belongs."""
+    cell = column(spec, None)
+    whole = nested(shape, cell)
+    return {"anyOf": [whole, nested(shape[:-1], cell)]} if shape[-1:] == (1,) else whole
 
 
 def values_of(model: ModelFacts) -> Schema:

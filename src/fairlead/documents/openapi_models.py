@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fairlead.documents.openapi_cells import Schema
 from fairlead.documents.openapi_facts import ModelFacts
 from fairlead.documents.openapi_instances import (
+    examples_of,
     instances_of,
     invocation_of,
     invoked_of,
@@ -14,13 +15,15 @@ from fairlead.documents.openapi_instances import (
 )
 from fairlead.documents.openapi_rows import predictions_of, row_of, rows_of
 from fairlead.documents.openapi_schemas import ref
-from fairlead.documents.openapi_tensors import outputs_of, tensors_of
+from fairlead.documents.openapi_tensors import flat_of, outputs_of, tensors_of
 
 KINDS = (
-    "rows", "predictions", "tensors", "outputs", "instances", "values", "invocation", "invoked",
+    "rows", "predictions", "tensors", "outputs", "flat", "instances", "values", "examples",
+    "invocation", "invoked",
 )  # fmt: skip
 """What is said of a model: rows in and out of our own protocol, tensors in and out of the Open
-Inference Protocol, instances and values of TensorFlow Serving, and both of `/invocations`."""
+Inference Protocol and what is generated from, instances, values and examples of TensorFlow Serving,
+and both of `/invocations`."""
 _ROWS = ("rows", "predictions")
 
 
@@ -52,6 +55,8 @@ def _of_model(model: ModelFacts) -> dict[str, Schema]:
     made: dict[str, Schema] = {
         f"tensors.{name}": tensors_of(model),
         f"outputs.{name}": outputs_of(model),
+        f"flat.{name}": flat_of(model),
+        f"examples.{name}": examples_of(model),
         f"instances.{name}": instances_of(model),
         f"values.{name}": values_of(model),
         f"invocation.{name}": invocation_of(model),

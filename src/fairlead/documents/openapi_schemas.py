@@ -226,7 +226,10 @@ def _oip() -> dict[str, Schema]:
         "IndexAsked": record({"ready": _FLAG}, optional=("ready",)),
         "Loaded": record({"name": _TEXT, "load": {"const": True}}),
         "Unloaded": record({"name": _TEXT, "unload": {"const": True}}),
-        "LoadAsked": record({"parameters": _ANY}, optional=("parameters",)),
+        "LoadAsked": record(
+            {"parameters": record({"unload_dependents": _FLAG}, ("unload_dependents",))},
+            optional=("parameters",),
+        ),
         "LogSettings": _settings(
             "log_file log_info log_warning log_error log_verbose_level", "log"
         ),
@@ -280,9 +283,15 @@ def _tfs() -> dict[str, Schema]:
     )
     signatures = record({"serving_default": signature})
     example = {"type": "object", "description": "Features by column."}
-    asked = {"signature_name": _TEXT, "instances": listed({}), "inputs": {}}
+    name = ref("SignatureName")
+    asked = {"signature_name": name, "instances": listed({}), "inputs": {}}
     either: Schema = {"oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}]}
-    pair: Schema = {"type": "array", "prefixItems": [_TEXT, {"type": ["number", "null"]}]}
+    # Tools of this day read no prefixItems here.
+    pair: Schema = {
+        "type": "array",
+        "items": {"type": ["string", "number", "null"]},
+        "description": "A label, and its score.",
+    }
     return {
         "Status": record(
             {
@@ -299,12 +308,13 @@ def _tfs() -> dict[str, Schema]:
                 "metadata": record({"signature_def": record({"signature_def": signatures})}),
             }
         ),
+        "SignatureName": {"type": "string", "examples": ["serving_default"]},
         "Instances": record(asked, optional=asked) | either,
         "Values": {
             "oneOf": [record({"predictions": listed({})}), record({"outputs": {}})],
         },
         "Examples": record(
-            {"signature_name": _TEXT, "context": _ANY, "examples": listed(example)},
+            {"signature_name": name, "context": _ANY, "examples": listed(example)},
             optional=("signature_name", "context"),
         ),
         "Classes": record({"results": listed(listed(pair | {"minItems": 2, "maxItems": 2}))}),

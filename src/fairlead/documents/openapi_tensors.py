@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 from fairlead.core.signature import TensorSpec
-from fairlead.documents.openapi_cells import Schema, element
+from fairlead.documents.openapi_cells import Schema, column, element
 from fairlead.documents.openapi_facts import ModelFacts
 from fairlead.documents.openapi_schemas import listed, record, ref
 
 _BYTES = "BYTES"
+_LISTS: Schema = {"type": "array", "minItems": 1}
+"""Elements may be nested as their shape is."""
 
 
 def tensors_of(model: ModelFacts) -> Schema:
@@ -52,7 +55,7 @@ def _tensor(model: ModelFacts, spec: TensorSpec) -> Schema:
                 "minItems": count,
                 "maxItems": count,
             },
-            "data": {"type": "array", "minItems": 1},
+            "data": {"type": "array", "items": {"anyOf": [_element(spec), _LISTS]}, "minItems": 1},
             "parameters": ref("Parameters"),
         },
         optional=("data", "parameters"),
@@ -99,3 +102,30 @@ def _any_element(specs: Sequence[TensorSpec]) -> Schema:
         kind = element(spec.dtype)["type"]
         types |= dict.fromkeys([kind] if isinstance(kind, str) else kind)
     return {"type": [*types]}
+
+
+def flat_of(model: ModelFacts) -> Schema:
+    """A request of generate: an input's value or values by its name; all else goes to the model."""
+    cells = {
+        spec.name: {"anyOf": [_element(spec), listed(_element(spec))]}
+        for spec in model.signature.inputs
+    }
+    beside = {"id": {"type": "string"}, "parameters": ref("Parameters")}
+    more = {"type": ["string", "number", "boolean"]}
+    made = record({**beside, **cells}, optional=[*beside]) | {"additionalProperties": more}
+    if model.tensors:
+        flat = {tensor["name"]: _flat(tensor["data"]) for tensor in model.tensors}
+        made["examples"] = [flat]
+    return made
+
+
+def _element(spec: TensorSpec) -> Schema:
+    """An element of an input, without what the contract says of columns."""
+    return column(spec, None)
+
+
+def _flat(value: Any) -> list[Any]:
+    """Nested lists as one."""
+    if not isinstance(value, list):
+        return [value]
+    return [one for inner in cast("list[Any]", value) for one in _flat(inner)]

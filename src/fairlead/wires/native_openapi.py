@@ -89,7 +89,6 @@ class Descriptions:
         package = served.package
         signature = package.signature
         guarding, preparing = served.guarding, served.preparing
-        # A mark of drift apart, what guards say stands in rows alone.
         guarded = guarding is not None and signature.batched
         own = package.limits.max_body_mib << 20
         return ModelFacts(
@@ -109,6 +108,7 @@ class Descriptions:
             package.words.get("labels", {}),
             guarded,
             _said(served) if guarded else (),
+            package.decoupled,
             [*added_by(served).values()],
         )
 
