@@ -32,6 +32,7 @@ WALKS = [
         "tutorials/first-service.md",
         "how-to/call-from-python.md",
         "how-to/speak-oip.md",
+        "how-to/read-the-openapi.md",
         "how-to/run-in-a-cloud.md",
         "how-to/amend-a-model.md",
     ),
