@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 KEY := $(shell cksum < pyproject.toml | tr -d ' ')
 TORCH := torch==2.13.0
 TENSORFLOW := tensorflow==2.21.0
-CLIENTS := triton kserve tensorflow_serving mlflow sagemaker vertex node
+CLIENTS := triton kserve tensorflow_serving mlflow sagemaker vertex node schemathesis
 
 # --- what can be asked for -----------------------------------------------------------------
 
@@ -25,7 +25,7 @@ help:
 	@echo 'make check            lint, formatting, types, floors, budgets, docs'
 	@echo 'make test-frameworks  the suite of torch and TensorFlow, each in its own environment'
 	@echo 'make test-oracles     the guards against PyOD, crepes, MAPIE, scikit-learn, SciPy and river'
-	@echo 'make test-clients     clients of Triton, KServe, TensorFlow Serving, MLflow and the clouds'
+	@echo 'make test-clients     clients of Triton, KServe, TensorFlow Serving, MLflow, the clouds; schemathesis'
 	@echo 'make bench            every promise about speed, measured beside the peers (some minutes)'
 	@echo 'make reference        write the generated pages of docs/reference again'
 	@echo 'make clean            remove every environment and everything the above left behind'

@@ -33,6 +33,7 @@ WALKS = [
         "how-to/call-from-python.md",
         "how-to/predict-whole-files.md",
         "how-to/speak-oip.md",
+        "how-to/read-the-openapi.md",
         "how-to/run-in-a-cloud.md",
         "how-to/amend-a-model.md",
     ),

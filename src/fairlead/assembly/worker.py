@@ -182,6 +182,7 @@ class Worker:
             self._rations.left,
             lambda given, done: self._reporting.ask({"kind": "usage", "given": given}, done),
             lambda: self._protocols.addresses,
+            self._spec.settings.models.default,
         )
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:

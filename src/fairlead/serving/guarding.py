@@ -57,7 +57,7 @@ class Guarding:
     scores: position of the output that confidence and drift need; None when neither does.
     drift, misuse: what many rows are held against, None where it has not been learnt.
     radius: half the width of the interval around a regression's answer, None without one.
-    private: columns whose values are told to nobody.
+    rules: of the contract, by column. private: columns whose values are told to nobody.
     about:  what was learnt and what becomes of doubtful rows, for people.
     """
 
@@ -81,6 +81,7 @@ class Guarding:
         self._contract = contract if contract is not None and contract.bites else None
         self._screens = screens(contract, signature) if contract is not None else []
         rules = contract.rules if contract is not None else []
+        self.rules = {rule.name: rule for rule in rules}
         self.private = frozenset(rule.name for rule in rules if rule.private)
         self._clips = contract is not None and any(r.otherwise == CLIP for r in contract.rules)
         self._novelty = novelty if choice.novelty != "off" else None

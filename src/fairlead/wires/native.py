@@ -17,7 +17,7 @@ from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.package import is_name, parse_version
 from fairlead.serving.admission import known_models
 from fairlead.serving.registry import LATEST, Registry
-from fairlead.wires.native_facts import described, example_row, versions_of
+from fairlead.wires.native_facts import described, versions_of
 from fairlead.wires.native_feedback import Feedback, Keep, kept_nowhere
 from fairlead.wires.native_limits import LeftOf, LimitsPage, nothing_left
 from fairlead.wires.native_openapi import Descriptions
@@ -60,11 +60,13 @@ class Native:
         left: LeftOf = nothing_left,
         usage: AskUsage = no_ledger,
         addresses: Callable[[], Sequence[str]] | None = None,
+        default: str = "",
     ) -> None:
         """metrics: the exposition of all workers, as OpenMetrics when given True.
 
         keep: keeps the true labels that callers send. left: what callers have left of limits.
         usage: asks the ledger. addresses: of all wires, for OpenAPI; ours alone without it.
+        default: the model that is asked where an address names none.
         """
         self._registry = registry
         self._decode = rows_decoder(limits)
@@ -72,7 +74,7 @@ class Native:
         self._ready = ready
         self._metrics = metrics
         told = self._described = Descriptions(
-            registry, error_reply, addresses or (lambda: self.addresses), example_row
+            registry, error_reply, addresses or (lambda: self.addresses), limits, default
         )
         self._fixed: dict[str, Route] = {
             "/openapi.json": told.server(),

@@ -7,7 +7,7 @@ from typing import Any
 
 from fairlead.serving.disclosing import discreet_alarms
 from fairlead.serving.registry import LATEST, Registry, Served
-from fairlead.serving.warmup import example_inputs
+from fairlead.wires.native_examples import example_row, example_tensors
 
 
 def versions_of(registry: Registry, name: str) -> list[dict[str, Any]]:
@@ -85,22 +85,4 @@ def _example(served: Served) -> dict[str, Any]:
             "example": {"rows": [example_row(served)]},
             "predict": f"/predict/{package.name}",
         }
-    arrays = example_inputs(package.signature, served.example)
-    tensors = [
-        {"name": s.name, "shape": list(a.shape), "datatype": s.dtype.name, "data": a.tolist()}
-        for s, a in zip(package.signature.inputs, arrays, strict=True)
-    ]
-    return {"example": {"inputs": tensors}}
-
-
-def example_row(served: Served) -> Any:
-    """A row that the model answers: from its reference rows, else zeros and empty text."""
-    rows = served.example.get("rows")
-    if rows:
-        return rows[0]
-    signature = served.package.signature
-    arrays = example_inputs(signature, served.example)
-    if not signature.columns:
-        return {s.name: a[0].tolist() for s, a in zip(signature.inputs, arrays, strict=True)}
-    flat = [value for array in arrays for value in array.reshape(-1).tolist()]
-    return dict(zip([c.name for c in signature.columns], flat, strict=True))
+    return {"example": {"inputs": example_tensors(served)}}
