@@ -36,6 +36,7 @@ from fairlead.core.errors import (
     KeyMalformed,
     MissingField,
     ModelNotFound,
+    NotFinite,
     PictureUnreadable,
     ResourceExhausted,
     ServerUnreachable,
@@ -151,6 +152,23 @@ def test_a_row_is_counted_over_all_requests(ask, url):
     with pytest.raises(ShapeInvalid, match="row 2003 has 2 values") as short:
         ask(url, "predict", "total", rows)
     assert short.value.row == 2_003
+
+
+def test_an_array_of_the_models_own_type_goes_as_it_is(ask, url):
+    array = np.arange(12, dtype=np.float32).reshape(4, 3)
+    for given in (array, array[::-1][::-1], np.asfortranarray(array), array.astype(np.float64)):
+        assert ask(url, "predict", "total", given).values == [3.0, 12.0, 21.0, 30.0]
+    assert ask(url, "predict", "total", array[:, ::-1][:1]).values == [3.0]
+    many = np.zeros((2_500, 3), np.float32)
+    assert len(ask(url, "predict", "total", many)) == 2_500
+    many[2_003, 1] = np.nan
+    with pytest.raises(NotFinite) as bad:
+        ask(url, "predict", "total", many)
+    assert bad.value.row == 2_003
+    with pytest.raises(ShapeInvalid):
+        ask(url, "predict", "total", array[:, :2])
+    with pytest.raises(MissingField):
+        ask(url, "predict", "total", array[:0])
 
 
 def test_large_answers_come_whole(ask, url):
@@ -409,6 +427,9 @@ def test_a_version_of_other_columns_is_asked_in_its_own_order(tmp_path):
             found = client.predict("weighted", [row])
             assert (found.version, found.values) == (2, [12.0])
             add("abc")
+            pair = np.array([[1, 2]], np.float32)
+            with pytest.raises(ShapeInvalid):
+                client.predict("weighted", pair)
             assert client.predict("weighted", [{**row, "c": 3.0}]).values == [321.0]
             with pytest.raises(MissingField) as missing:
                 client.predict("weighted", [row])
