@@ -3,50 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from tests import models
-from tests.certificates import Authority
+from tests.client.parts import ask as ask
 from tests.client.test_client import GIVEN, ROWS
 from tests.inputs import prepared_models
 from tests.processes import Running, free_port, until
 from tests.processes import server as started
 from tests.serving.test_guarding import packed as packed
-from tests.serving.test_keys_served import Keyed
 from tests.serving.test_preparing import PNG, SENT, TEXT64
 
 import fairlead
-from fairlead.client.retry import Retries
 from fairlead.core.errors import (
     BadParameter,
-    BadUsage,
     ContractBroken,
-    DeadlineExceeded,
     DtypeMismatch,
-    FileUnreadable,
-    KeyMalformed,
     MissingField,
     ModelNotFound,
+    NotFinite,
     PictureUnreadable,
-    ResourceExhausted,
-    ServerUnreachable,
     ShapeInvalid,
-    Unauthenticated,
     UnknownName,
 )
 from fairlead.core.signature import Signature
-
-PATIENT = Retries(attempts=1000, share=1.0, free=1000.0)
-ONCE = Retries(attempts=1)
 
 
 @pytest.fixture(scope="module")
@@ -59,24 +43,6 @@ def running(small_models, tmp_path_factory):
 @pytest.fixture(scope="module")
 def url(running) -> str:
     return f"grpc://127.0.0.1:{running.grpc_port}"
-
-
-@pytest.fixture(params=["sync", "async"])
-def ask(request):
-    """Calls one method of a client of an address, the one client's or the other's."""
-
-    def waiting(url: str, method: str, *words: Any, settings: Any = (), **more: Any) -> Any:
-        with fairlead.Client(url, **dict(settings)) as client:
-            return getattr(client, method)(*words, **more)
-
-    def awaiting(url: str, method: str, *words: Any, settings: Any = (), **more: Any) -> Any:
-        async def asked() -> Any:
-            async with fairlead.AsyncClient(url, **dict(settings)) as client:
-                return await getattr(client, method)(*words, **more)
-
-        return asyncio.run(asked())
-
-    return waiting if request.param == "sync" else awaiting
 
 
 def near(value: Any) -> Any:
@@ -153,6 +119,23 @@ def test_a_row_is_counted_over_all_requests(ask, url):
     assert short.value.row == 2_003
 
 
+def test_an_array_of_the_models_own_type_goes_as_it_is(ask, url):
+    array = np.arange(12, dtype=np.float32).reshape(4, 3)
+    for given in (array, array[::-1][::-1], np.asfortranarray(array), array.astype(np.float64)):
+        assert ask(url, "predict", "total", given).values == [3.0, 12.0, 21.0, 30.0]
+    assert ask(url, "predict", "total", array[:, ::-1][:1]).values == [3.0]
+    many = np.zeros((2_500, 3), np.float32)
+    assert len(ask(url, "predict", "total", many)) == 2_500
+    many[2_003, 1] = np.nan
+    with pytest.raises(NotFinite) as bad:
+        ask(url, "predict", "total", many)
+    assert bad.value.row == 2_003
+    with pytest.raises(ShapeInvalid):
+        ask(url, "predict", "total", array[:, :2])
+    with pytest.raises(MissingField):
+        ask(url, "predict", "total", array[:0])
+
+
 def test_large_answers_come_whole(ask, url):
     found = ask(url, "predict", "wide", [[float(n)] for n in range(20)])
     assert np.array(found.column("y")).shape == (20, 100_000)
@@ -227,100 +210,6 @@ def test_pictures_and_texts_are_sent_as_people_have_them(ask, tmp_path):
         assert "row 1" in other.value.what
 
 
-def test_a_key_is_shown_and_without_one_nothing_is_told(ask, small_models, tmp_path):
-    with started(small_models, state=tmp_path) as running:
-        key = Keyed(running, tmp_path).key("k", "predict:total")
-        address = f"grpc://127.0.0.1:{running.grpc_port}"
-        assert ask(address, "models", settings={"key": key}) == ["total"]
-        assert ask(address, "predict", "total", ROWS, settings={"key": key}).values == [6.0, 15.0]
-        for words in (("models",), ("model", "total"), ("predict", "total", ROWS)):
-            with pytest.raises(Unauthenticated):
-                ask(address, *words)
-        assert ask(address, "ready")
-        with pytest.raises(KeyMalformed):
-            ask(address, "models", settings={"key": "no key"})
-
-
-def test_time_that_is_over_is_said(ask, tmp_path):
-    models.steps(tmp_path / "models", words="[limits]\ntime_budget_s = 60\n")
-    with started(tmp_path / "models", state=tmp_path / "state") as running:
-        address = f"grpc://127.0.0.1:{running.grpc_port}"
-        with pytest.raises(DeadlineExceeded):
-            ask(address, "predict", "steps", [{"count": 10_000_000}], timeout=0.5)
-        with pytest.raises(DeadlineExceeded):
-            ask(address, "predict", "steps", [{"count": 1}], timeout=1e-9)
-
-
-def test_a_limit_says_when_to_ask_again_and_a_short_one_is_waited_for(ask, small_models, tmp_path):
-    with started(small_models, state=tmp_path) as running:
-        keyed = Keyed(running, tmp_path)
-        address = f"grpc://127.0.0.1:{running.grpc_port}"
-        long = {"key": keyed.key("long", "predict:*", limits=["requests=1/hour"])}
-        assert ask(address, "predict", "total", ROWS, settings=long).values == [6.0, 15.0]
-        with pytest.raises(ResourceExhausted) as used:
-            ask(address, "predict", "total", ROWS, settings=long)
-        assert used.value.retry_after >= 1
-        assert used.value.grpc_status == 8
-        short = {"key": keyed.key("short", "predict:*", limits=["requests=1/second"])}
-        short["retries"] = PATIENT
-        for _ in range(3):
-            assert ask(address, "predict", "total", ROWS, settings=short).values == [6.0, 15.0]
-
-
-def test_a_server_that_is_gone_is_said_and_one_that_comes_back_is_found(
-    ask, small_models, tmp_path
-):
-    port = free_port()
-    flags = ["--port", "0", "--grpc-port", str(port), "--workers", "1", "--state", str(tmp_path)]
-    address = f"grpc://127.0.0.1:{port}"
-    with pytest.raises(ServerUnreachable) as gone:
-        ask(address, "predict", "total", ROWS, settings={"retries": ONCE})
-    assert str(port) in gone.value.what
-    with ThreadPoolExecutor() as pool:
-        words = partial(ask, settings={"retries": PATIENT})
-        asked = pool.submit(words, address, "predict", "total", ROWS)
-        running = Running(small_models, *flags)
-        try:
-            running.greeted()
-            assert asked.result(60).values == [6.0, 15.0]
-        finally:
-            running.end()
-
-
-def test_one_client_outlives_the_server_that_it_asked(small_models, tmp_path):
-    port = free_port()
-    flags = ["--port", "0", "--grpc-port", str(port), "--workers", "1", "--state", str(tmp_path)]
-    with fairlead.Client(f"grpc://127.0.0.1:{port}", retries=PATIENT) as client:
-        for _ in range(2):
-            running = Running(small_models, *flags)
-            try:
-                running.greeted()
-                assert client.predict("total", ROWS).values == [6.0, 15.0]
-                assert running.stop() == 0
-            finally:
-                running.end()
-
-
-def test_a_call_that_breaks_off_is_said_and_not_made_again(ask, tmp_path):
-    models.steps(tmp_path / "models", words="[limits]\ntime_budget_s = 60\n")
-    with started(tmp_path / "models", state=tmp_path / "state") as running:
-        key = Keyed(running, tmp_path / "state").key("k", "predict:*", limits=["concurrency=1"])
-        address = f"grpc://127.0.0.1:{running.grpc_port}"
-        settings = {"key": key, "retries": PATIENT}
-        words = partial(ask, address, "predict", "steps", settings=settings)
-
-        def under_way() -> bool:
-            return running.asked("/predict/steps", key, {"count": 1})[0] == 429
-
-        with ThreadPoolExecutor() as pool:
-            asked = pool.submit(words, [{"count": 20_000_000}])
-            until(under_way)
-            os.kill(running.workers[0], signal.SIGKILL)
-            error = asked.exception(60)
-        assert type(error) is ServerUnreachable
-        assert "It may have been made" in error.fix
-
-
 def test_many_callers_share_one_client(url):
     async def asked() -> Any:
         async with fairlead.AsyncClient(url) as client:
@@ -331,56 +220,6 @@ def test_many_callers_share_one_client(url):
     with fairlead.Client(url) as client, ThreadPoolExecutor(8) as pool:
         found = [*pool.map(lambda _: client.predict("total", ROWS).values, range(20))]
     assert found == [[6.0, 15.0]] * 20
-
-
-def test_certificates_are_checked_by_the_authority_that_is_named(ask, small_models, tmp_path):
-    authority = Authority(tmp_path / "authority")
-    pair = authority.issue("server")
-    flags = ["--tls-cert", str(pair.cert), "--tls-key", str(pair.key)]
-    with started(small_models, *flags, state=tmp_path / "state") as running:
-        address = f"grpcs://127.0.0.1:{running.grpc_port}"
-        found = ask(address, "predict", "total", ROWS, settings={"verify": str(authority.file)})
-        assert found.values == [6.0, 15.0]
-        with pytest.raises(ServerUnreachable):
-            ask(address, "predict", "total", ROWS, settings={"retries": ONCE})
-
-
-def test_what_cannot_be_checked_is_refused():
-    with pytest.raises(BadUsage):
-        fairlead.Client("grpcs://127.0.0.1:1", verify=False)
-    with pytest.raises(FileUnreadable):
-        fairlead.AsyncClient("grpcs://127.0.0.1:1", verify="/absent.pem")
-    with pytest.raises(BadUsage):
-        fairlead.Client("grpc://127.0.0.1:1/path")
-
-
-def test_without_its_library_the_extra_is_named_and_http_goes_on():
-    program = """
-import sys
-sys.modules["grpc"] = None
-import fairlead
-fairlead.Client("http://127.0.0.1:1").close()
-for kind in (fairlead.Client, fairlead.AsyncClient):
-    try:
-        kind("grpc://127.0.0.1:1")
-    except fairlead.errors.MissingExtra as error:
-        print(error.fix)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stdout.splitlines() == ["pip install 'fairlead[grpc]'"] * 2
-
-
-def test_a_client_of_http_carries_nothing_of_grpc():
-    program = (
-        "import sys, fairlead; fairlead.Client('http://127.0.0.1:1').close(); "
-        "print({'grpc', 'google.protobuf', 'numpy', 'pandas', 'pyarrow'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stdout.strip() == "set()"
 
 
 def weighted(repository, columns: str) -> None:
@@ -409,6 +248,9 @@ def test_a_version_of_other_columns_is_asked_in_its_own_order(tmp_path):
             found = client.predict("weighted", [row])
             assert (found.version, found.values) == (2, [12.0])
             add("abc")
+            pair = np.array([[1, 2]], np.float32)
+            with pytest.raises(ShapeInvalid):
+                client.predict("weighted", pair)
             assert client.predict("weighted", [{**row, "c": 3.0}]).values == [321.0]
             with pytest.raises(MissingField) as missing:
                 client.predict("weighted", [row])

@@ -12,7 +12,6 @@ import httpx
 from fairlead.client import rest, talk
 from fairlead.client.answer import Predictions
 from fairlead.client.retry import Budget, Retries, Tries
-from fairlead.client.rows import rows_of
 from fairlead.client.talk import Asked, Deadline, Heard, Refused, Speech, Steps
 from fairlead.core.errors import FairleadError
 
@@ -92,7 +91,7 @@ class AsyncClient:
         timeout: float | None = None,  # noqa: ASYNC109 - over several requests, as in Client
     ) -> Predictions:
         """The model's answers to rows, in their order; see `Client.predict`."""
-        steps = self._speech.predict(model, rows_of(rows), version, outputs)
+        steps = self._speech.predict(model, rows, version, outputs)
         return await self._run(steps, timeout)
 
     async def _run(

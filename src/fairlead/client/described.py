@@ -51,10 +51,13 @@ class Described:
         )
 
     def tensors(self, rows: Sequence[Any]) -> list[tuple[TensorSpec, Tensor]]:
-        """The inputs for these rows, pictures as bytes.
+        """The inputs for these rows, or for an array as it is; pictures as bytes.
 
         Raises what the server would, naming row and column.
         """
+        if self.takes(rows):
+            spec, array = self.signature.inputs[0], cast("Array", rows)
+            return [(spec, Tensor(spec.dtype, array.shape, array.tobytes()))]
         if not self.signature.batched:
             raise BadParameter(
                 "this model takes whole tensors, not rows",
@@ -72,6 +75,15 @@ class Described:
                 texts: Any = tensor.data
                 tensor.data = [encoded(text, row) for row, text in enumerate(texts)]  # type: ignore[assignment]
         return made
+
+    def takes(self, given: Any) -> bool:
+        """Whether this is an array of the only input's type and width."""
+        spec = self.signature.inputs[0]
+        if not hasattr(given, "tobytes") or getattr(given, "ndim", 0) != 2 or not len(given):
+            return False
+        fits = given.dtype == spec.dtype.numpy and spec.dtype.plain and self.signature.batched
+        alone = len(self.signature.inputs) == 1 and self.sent is None
+        return fits and alone and spec.shape in ((-1, given.shape[1]), (-1, -1))
 
     def wanted(self, outputs: Sequence[str]) -> list[str]:
         """The outputs to ask for; none for all of those that there are."""

@@ -13,7 +13,7 @@ from typing import Any
 from fairlead.client import talk
 from fairlead.client.answer import Predictions
 from fairlead.client.described import VERDICT, Described, described
-from fairlead.client.rows import pieces
+from fairlead.client.rows import pieces, rows_of
 from fairlead.client.talk import Asked, Heard, Steps
 from fairlead.core.errors import AnswerUnreadable, FairleadError, InvalidArgument
 from fairlead.core.tensor import DTYPES, Array, element_count
@@ -57,16 +57,17 @@ class Oip:
             ) from None
 
     def predict(
-        self, model: str, rows: Sequence[Any], version: int | None, outputs: Sequence[str]
+        self, model: str, given: Any, version: int | None, outputs: Sequence[str]
     ) -> Steps[Predictions]:
         """The answers to rows, in as many requests as they need."""
-        rows = _as_json(rows)
         about = self._known.get((model, version))
         if about is None:
             about = yield from self._describe(model, version)
+        # An array that the model takes as it is goes as it is.
+        rows = given if about.takes(given) else _as_json(rows_of(given))
         size = max(1, min(about.max_rows, talk.ROWS_A_REQUEST))
         parts: list[tuple[dict[str, Any], str]] = []
-        for start, piece in pieces(rows, size) if rows else [(0, rows)]:
+        for start, piece in pieces(rows, size) if len(rows) else [(0, rows)]:
             with talk.counted_from(start):
                 parts.append((yield from self._piece(model, piece, version, outputs)))
         return talk.joined(model, parts)
@@ -135,6 +136,8 @@ def _request(
     made: Any = message("inference.ModelInferRequest")()
     made.model_name = about.model
     made.model_version = "" if version is None else str(version)
+    if hasattr(rows, "tobytes") and not about.takes(rows):
+        rows = rows_of(rows)  # another version than the one that took it as it is
     for spec, tensor in about.tensors(rows):
         made.inputs.add(name=spec.name, datatype=spec.dtype.name, shape=tensor.shape)
         data: Any = tensor.data

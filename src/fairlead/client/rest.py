@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fairlead.client import talk
 from fairlead.client.answer import Predictions
-from fairlead.client.rows import pieces
+from fairlead.client.rows import pieces, rows_of
 from fairlead.client.talk import Asked, Heard, Refused, Steps
 from fairlead.core.errors import CATALOGUE, AnswerUnreadable, FairleadError, Internal
 
@@ -37,9 +37,10 @@ class Rest:
         return told((yield Asked(f"/models/{quote(name, safe='')}")))
 
     def predict(
-        self, model: str, rows: Sequence[Any], version: int | None, outputs: Sequence[str]
+        self, model: str, given: Any, version: int | None, outputs: Sequence[str]
     ) -> Steps[Predictions]:
         """The answers to rows, in as many requests as they need."""
+        rows = rows_of(given)
         path = _predict_path(model, version, outputs)
         size = yield from self._rows_a_request(model, len(rows))
         parts: list[tuple[dict[str, Any], str]] = []

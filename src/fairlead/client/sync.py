@@ -12,7 +12,6 @@ import httpx
 from fairlead.client import rest, talk
 from fairlead.client.answer import Predictions
 from fairlead.client.retry import Budget, Retries, Tries
-from fairlead.client.rows import rows_of
 from fairlead.client.talk import Asked, Deadline, Heard, Refused, Speech, Steps
 from fairlead.core.errors import FairleadError
 
@@ -103,7 +102,7 @@ class Client:
         More rows than one request takes go in several. outputs: that are wanted; all by default.
         Raises the server's own errors (`fairlead.errors`), ServerUnreachable, AnswerUnreadable.
         """
-        steps = self._speech.predict(model, rows_of(rows), version, outputs)
+        steps = self._speech.predict(model, rows, version, outputs)
         return self._run(steps, timeout)
 
     def _run(self, steps: Steps[T], timeout: float | None = None) -> T:

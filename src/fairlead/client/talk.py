@@ -72,9 +72,9 @@ class Speech(Protocol):
         ...
 
     def predict(
-        self, model: str, rows: Sequence[Any], version: int | None, outputs: Sequence[str]
+        self, model: str, given: Any, version: int | None, outputs: Sequence[str]
     ) -> Steps[Predictions]:
-        """The answers to rows, in their order."""
+        """The answers to rows as people have them, in their order."""
         ...
 
 
