@@ -16,6 +16,7 @@ PLACES = {
     "grpc": ["client/grpc_lines.py"],
     "hpack": ["edge/http2_head.py"],
     "httptools": ["edge/http1.py"],
+    "wsproto": ["edge/websocket.py"],
     "numpy": [
         "client/answer.py", "core/tensor.py", "guards/*", "inputs/*", "packing/*", "runtimes/*",
         "serving/deciding.py", "serving/disclosing.py", "serving/embedding.py",

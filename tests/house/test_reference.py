@@ -23,6 +23,7 @@ from fairlead.wires.admin import Admin
 from fairlead.wires.grpc_health import GrpcHealth
 from fairlead.wires.grpc_reflection import GrpcReflection
 from fairlead.wires.invocations import Invocations
+from fairlead.wires.multi_model import MultiModel
 from fairlead.wires.native import Native
 from fairlead.wires.oip_grpc import OipGrpc
 from fairlead.wires.oip_rest import OipRest
@@ -101,11 +102,13 @@ def test_every_metric_has_its_heading_and_no_other_is_there():
 
 # --- routes -------------------------------------------------------------------------------
 
+MULTI_MODEL = MultiModel(Registry(), None, Invocations(Registry(), lambda: True), lambda: 0)  # type: ignore[arg-type]
 WIRES = {
     "http": [
         OipRest(Registry(), lambda: True),
         TfsRest(Registry()),
         Invocations(Registry(), lambda: True),
+        MULTI_MODEL,
         Native(Registry(), lambda: True, lambda openmetrics: ""),
     ],
     "grpc": [

@@ -127,8 +127,7 @@ class Worker:
         self._tls = server_tls(spec.settings)
         self._door = Door(self._tls, self._service)
         self._over = asyncio.Event()
-        self._frozen = False
-        self._accepting = False
+        self._frozen = self._accepting = False
         self._ticks = 0
         self._memory = Memory()
 

@@ -157,6 +157,7 @@ class Route:
     resolve:   for a protocol that names the model in the body: gives the route of that model, which
                decides once more who may. Raises FairleadError.
     open:      opens a stream: many messages in, many out. What it raises is answered by `error`.
+    socket:    the stream is a WebSocket, and the request asks for one.
     model, version: what the address names, "" and -1 when it names none.
     """
 
@@ -167,6 +168,7 @@ class Route:
     decode: Decode | None = None
     resolve: Resolve | None = None
     open: Callable[[Channel], Stream] | None = None
+    socket: bool = False
     model: str = ""
     version: int = -1
 

@@ -14,6 +14,7 @@ from typing import Any
 from fairlead.documents.openapi_addresses import (
     EVENTS,
     Told,
+    is_described,
     plain_path,
     protocol_of,
     statuses_of,
@@ -34,7 +35,9 @@ _REFUSED = {
     "One model, without its name": "MlflowError",
 }
 _EVENT = "application/cloudevents+json"
-_LINES = ("text/csv", "application/jsonlines", "application/x-npy")
+_PARQUET = "application/vnd.apache.parquet"
+_ARRAYS = ("application/x-npy", "application/x-npz", "application/octet-stream")
+_LINES = ("text/csv", "application/jsonlines", *_ARRAYS)
 _NAMED_QUERY = {
     "/predict/{model}": {"outputs": "Outputs by name, separated by commas; without it, all."},
     "/usage": {
@@ -67,6 +70,8 @@ def document(
     paths: dict[str, dict[str, Any]] = {}
     for address in addresses:
         method, _, path = address.partition(" ")
+        if not is_described(method, path):
+            continue
         if one and ("{model}" not in path or not _takes(method, path, models[0])):
             continue
         shown = path.replace("{model}", models[0].name) if one else path
@@ -202,7 +207,7 @@ def _request(path: str, models: Sequence[ModelFacts], told: Told) -> dict[str, A
     elif told.kind_in == "tensors" or told.kind_in == "invocation":
         made["application/octet-stream"] = _BYTES
     if told.kind_in == "invocation":
-        made |= {"text/csv": _TEXT, "application/jsonlines": _BYTES, "application/x-npy": _BYTES}
+        made |= {"text/csv": _TEXT} | {m: _BYTES for m in (*_LINES[1:], _PARQUET)}
     if path.endswith(":predict"):
         made[_EVENT] = {"schema": {"type": "object"}}
     return made
@@ -304,7 +309,7 @@ def _answer(path: str, models: Sequence[ModelFacts], told: Told) -> dict[str, An
     if told.kind_out == "outputs":
         made["application/octet-stream"] = _BYTES
     if told.kind_out == "invoked":
-        made |= {media: _BYTES for media in (*_LINES, "application/octet-stream")}
+        made |= {media: _BYTES for media in _LINES}
     if path.endswith(":predict"):
         made[_EVENT] = {"schema": {"type": "object"}}
     return made

@@ -131,6 +131,14 @@ def told_of(method: str, path: str) -> Told:
     return _ADDRESSES[f"{method} {plain_path(path)}"]
 
 
+def is_described(method: str, path: str) -> bool:
+    """Whether a document has a place for an address.
+
+    There is none for a WebSocket, nor for what a platform alone asks of its container.
+    """
+    return f"{method} {plain_path(path)}" in _ADDRESSES
+
+
 def plain_path(path: str) -> str:
     """The address without a version or label."""
     return _PICKED.sub("", path)

@@ -35,8 +35,8 @@ class Http1(asyncio.Protocol):
     """One connection."""
 
     __slots__ = (
-        "_arrived", "_body", "_choked", "_chunks", "_fast", "_head", "_over", "_parser", "_parts",
-        "_pending", "_refused", "_service", "_transport", "begun", "peer", "seen",
+        "_arrived", "_body", "_choked", "_chunks", "_fast", "_head", "_next", "_over", "_parser",
+        "_parts", "_pending", "_refused", "_service", "_transport", "begun", "peer", "seen",
     )  # fmt: skip
     alone = True
 
@@ -54,6 +54,7 @@ class Http1(asyncio.Protocol):
         self._over = False
         self._choked = False
         self._pending: deque[Owed] = deque()
+        self._next: Any = None
         self.begun = 0.0
         self.seen = 0.0
         self.peer = Peer("")
@@ -112,7 +113,9 @@ class Http1(asyncio.Protocol):
         rest = memoryview(data)
         while rest and not self._over:
             rest = self._parse(rest)
-        if self._over:
+        if self._next is not None:
+            self._next.data_received(bytes(rest))
+        elif self._over:
             self._discard(len(rest))
 
     def _parse(self, data: memoryview) -> memoryview:
@@ -229,6 +232,8 @@ class Http1(asyncio.Protocol):
         if head.route.resolve is not None or head.coding:
             head, body = service.prepared(head, body)
         route = head.route
+        if route.socket:
+            return self._switch(head)
         if route.open is not None:
             stream = Chunked(service, self, head)
             self._owe(stream)
@@ -242,6 +247,16 @@ class Http1(asyncio.Protocol):
             call.done, call.echo = partial(self._done_dressed, head), head.echo
         self._owe(call)
         service.path.predict(call, head, body, self.peer)
+
+    def _switch(self, head: Head) -> None:
+        """The connection is a WebSocket from here on, or its request is refused."""
+        from fairlead.edge.websocket import switched
+
+        given = switched(self._service, head, self, self._transport, bool(self._pending))
+        if isinstance(given, Reply):
+            self._finish(Plain(given, head.keep_alive, bare=False))
+            return
+        self._next, self._transport, self._over = given, None, True
 
     def _begin_plain(self, head: Head, body: bytes) -> None:
         """A whole request is here that needs no model."""

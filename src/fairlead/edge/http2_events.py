@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fairlead.core.access import Caller
 from fairlead.core.call import Call, Peer, Reply, Route
 from fairlead.core.clock import now
-from fairlead.core.errors import FairleadError, Internal
+from fairlead.core.errors import FairleadError, Internal, Unsupported
 from fairlead.edge import grpc
 from fairlead.edge.http2_stream import Asker, Exchange, GrpcChannel, about, http_block
 from fairlead.edge.http2_writer import Writer
@@ -98,6 +98,8 @@ def open_events(
 ) -> None:
     """Begins the answer of many pieces to a plain request that is here whole."""
     try:
+        if stream.head.route.socket:
+            raise Unsupported("a WebSocket begins over HTTP/1.1", fix="Ask over HTTP/1.1")
         open_stream(writer, asker, stream, service, peer)
         assert stream.channel is not None
         if (wire := stream.channel.wire) is not None:

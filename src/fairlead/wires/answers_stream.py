@@ -66,6 +66,39 @@ class AnswersStream:
         """The call is gone with its caller."""
 
 
+class Messages:
+    """The wire's end of a conversation: each message is asked, and answered by one or more.
+
+    What is wrong with a message is its own answer, and the conversation goes on.
+    """
+
+    def __init__(self, channel: Channel, route: Route) -> None:
+        self._channel = channel
+        self._route = route
+
+    def message(self, body: bytes) -> None:
+        """One question."""
+        self._channel.predict(self._route, body, self._done, self._send)
+
+    def _send(self, call: Call) -> None:
+        self._channel.send(b"".join((call.payload or b"", *call.tail)))
+
+    def _done(self, call: Call) -> None:
+        if call.error is not None:
+            self._channel.send(self._route.error(call.error).body)
+        elif call.payload or call.tail:
+            self._send(call)
+
+    def ended(self) -> None:
+        """The caller asks no more."""
+
+    def room(self) -> None:
+        """The next answer is fetched by the call itself."""
+
+    def left(self) -> None:
+        """Nobody listens any more."""
+
+
 def stream_route(predicting: Route, pieces: Pieces = EVENTS) -> Route:
     """The route that gives the answers of a prediction one by one."""
     return Route(

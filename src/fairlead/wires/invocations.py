@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fairlead.core.access import Caller
-from fairlead.core.call import PUBLIC, Call, Head, Reply, Route
+from fairlead.core.call import PUBLIC, Call, Channel, Head, Reply, Route, Stream
 from fairlead.core.errors import AddressNotFound, FairleadError, MethodNotAllowed, MissingField
 from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.version import __version__
@@ -19,13 +19,15 @@ from fairlead.inputs.strict_json import loads
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.wires import invocations_bodies as bodies
-from fairlead.wires.answers_stream import EVENTS, LINES, stream_route
+from fairlead.wires.answers_stream import EVENTS, LINES, Messages, stream_route
 from fairlead.wires.http_errors import headers_of, status_of, words_of
 from fairlead.wires.invocations_answers import ENCODERS, LinesEncoder
 from fairlead.wires.oip_binary import HEADER, VENDOR
 from fairlead.wires.oip_json import infer_decoder
 from fairlead.wires.predictions import PredictionsModel, predictions_model
 
+_SOCKET = "/invocations-bidirectional-stream"
+"""Where SageMaker opens a WebSocket."""
 _REDIRECT = "x-vertex-ai-triton-redirect"
 """Where a raw prediction of Vertex AI goes instead: an address of the Open Inference Protocol."""
 
@@ -74,6 +76,7 @@ class Invocations:
             "/execution-parameters": ("GET", Route("predict", error_reply, answer=self._batch)),
             "/invocations": ("POST", asked),
             "/score": ("POST", asked),
+            _SOCKET: ("GET", Route("predict", error_reply, open=self._converse, socket=True)),
         }
         self.addresses = tuple(f"{m} {path}" for path, (m, _) in self._routes.items())
         if health:
@@ -117,13 +120,17 @@ class Invocations:
 
     def _resolve(self, head: Head, body: bytes) -> Route:
         """The route of the model that is asked without its name. Raises MissingField."""
+        return self.asked(self._model(), head)
+
+    def _model(self) -> str:
+        """The model that is asked without its name. Raises MissingField."""
         name = self._default or self._registry.sole
         if not name:
             raise MissingField(
                 "several models are served, and none is the one that is asked here",
                 fix="Name it with the setting models.default, or use /predict/MODEL",
             )
-        return self.asked(name, head)
+        return name
 
     def _redirected(self, head: Head, body: bytes) -> Route:
         """As `_resolve`, or the route of the Open Inference Protocol that a header names.
@@ -150,6 +157,11 @@ class Invocations:
             return route
         events = "text/event-stream" in head.headers.get("accept", "")
         return stream_route(route, EVENTS if events else LINES)
+
+    def _converse(self, channel: Channel) -> Stream:
+        """Each message asks as a body of `/invocations` does. Raises MissingField."""
+        name = self._model()
+        return Messages(channel, Route("predict", error_reply, decode=self._decode, model=name))
 
     def _decode(self, call: Call, head: Head, body: bytes) -> None:
         """Fills a call from whatever came. Raises the FairleadError that says what is wrong."""
@@ -181,9 +193,10 @@ class Invocations:
         wanted = head.headers.get("accept", "").partition(";")[0].strip().lower()
         if wanted in ("", "*/*"):
             wanted = self._accept
-        if call.piece is None and wanted in ENCODERS:
+        once = not model.served.package.decoupled
+        if once and wanted in ENCODERS:
             return call.lease.derived(f"predictions as {wanted}", ENCODERS[wanted])
-        if call.piece is None and kind == bodies.LINES:
+        if once and kind == bodies.LINES:
             return call.lease.derived("predictions as lines", LinesEncoder)
         return model.encoder("records")
 
