@@ -14,7 +14,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 KEY := $(shell cksum < pyproject.toml | tr -d ' ')
 TORCH := torch==2.13.0
 TENSORFLOW := tensorflow==2.21.0
-CLIENTS := triton kserve tensorflow_serving mlflow sagemaker vertex node schemathesis
+CLIENTS := triton kserve tensorflow_serving mlflow sagemaker vertex node schemathesis \
+  sentence_embedding
 
 # --- what can be asked for -----------------------------------------------------------------
 
@@ -108,6 +109,9 @@ endef
 	$(call install,.venvs/clients/node,--group client-node)
 	@cd .venvs/clients/node && npm install --silent --no-audit --no-fund \
 	  '@grpc/grpc-js@^1.13' '@grpc/proto-loader@^0.8'
+
+.venvs/clients/sentence_embedding/ready-$(KEY):
+	$(call install,.venvs/clients/sentence_embedding,'$(TORCH)' --requirement tests/clients/requirements-embedding.txt)
 
 .venvs/clients/%/ready-$(KEY):
 	$(call install,.venvs/clients/$*,--group client-$*)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 
-from benchmarks import binary, forest, grpc_race, heavy, machine, race, start
+from benchmarks import binary, columns, forest, grpc_race, heavy, machine, race, start
 from benchmarks.grpc_load import Broken
 from benchmarks.load import Patience
 from benchmarks.places import RESULTS, Missing
@@ -39,6 +39,7 @@ def main() -> int:
         "heavy": lambda: [heavy.run(rounds, seconds * 2, patience)],
         "grpc": lambda: [grpc_race.run(rounds, seconds, patience)],
         "binary": lambda: binary.run(rounds, seconds, patience),
+        "columns": lambda: columns.run(rounds, seconds, patience),
     }
     about = machine.describe()
     print("\n".join(f"{name}: {value}" for name, value in about.items()))
@@ -65,7 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=("start", "forest", "race", "heavy", "grpc", "binary"),
+        choices=("start", "forest", "race", "heavy", "grpc", "binary", "columns"),
         help="measure these parts; all otherwise",
     )
     parser.add_argument("--rounds", type=int, default=5, help="times each figure is measured")

@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from benchmarks import machine, models, servers
+from benchmarks.forms import Comparison, Form, compared
 from benchmarks.graphs import INPUT, OUTPUT, Builder
-from benchmarks.load import Cell, Patience, load
+from benchmarks.load import Patience
 from benchmarks.places import BODIES, GRAPHS, PACKED
 from benchmarks.report import Part, promise, spread, table
 
@@ -55,46 +56,14 @@ def speed(
     """Both forms of one request in turn, on one server."""
     plain = models.oip_body(f"{package.parent.name}_wire", rows, "FP32", tensor, output)
     packed, headers = binary_body(package.parent.name, rows, tensor, output)
-    found: dict[str, list[Cell]] = {"JSON": [], "bytes": []}
-    server = servers.start(servers.fairlead(package, package.parent.name), plain)
-    try:
-        for _ in range(rounds):
-            for form, body, more in (("JSON", plain, ()), ("bytes", packed, headers)):
-                found[form].append(
-                    patience.undisturbed(
-                        lambda body=body, more=more: load(
-                            server.url,
-                            body,
-                            server.session,
-                            connections=_CONNECTIONS[name],
-                            seconds=seconds,
-                            headers=more,
-                        )
-                    )
-                )
-    finally:
-        server.stop()
-    return _compared(name, found, limit)
-
-
-def _compared(name: str, found: dict[str, list[Cell]], limit: float) -> Part:
-    part = Part(f"One {name} as bytes and as JSON over HTTP/1.1, {_CONNECTIONS[name]} connections")
-    part.lines = table(
-        ("form", "requests/s", "p50, us", "errors"),
-        [
-            [
-                form,
-                spread([cell.per_s for cell in cells]),
-                spread([cell.p50_us for cell in cells]),
-                str(sum(cell.errors for cell in cells)),
-            ]
-            for form, cells in found.items()
-        ],
+    what = Comparison(
+        f"One {name} as bytes and as JSON over HTTP/1.1",
+        _CONNECTIONS[name],
+        f"one {name}: bytes to JSON",
+        limit,
     )
-    pairs = zip(found["bytes"], found["JSON"], strict=True)
-    ratios = [b.per_s / j.per_s if not b.errors + j.errors else 0.0 for b, j in pairs]
-    part.promises = [promise(f"one {name}: bytes to JSON, requests/s", limit, ratios)]
-    return part
+    forms = {"bytes": Form(packed, headers=headers), "JSON": Form(plain)}
+    return compared(what, package, forms, rounds, seconds, patience)
 
 
 def binary_body(name: str, rows: Any, tensor: str, output: str) -> tuple[Path, tuple[str, ...]]:

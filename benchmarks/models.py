@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import fairlead
 from benchmarks.places import BODIES, PACKED
+from fairlead.packages.read import open_package
 
 Rows = NDArray[np.float32]
 
@@ -85,6 +86,13 @@ def oip_body(name: str, rows: NDArray[Any], wire: str, tensor: str, output: str)
         {"name": tensor, "shape": list(rows.shape), "datatype": wire, "data": plain(rows.ravel())}
     ]
     return _body(f"{name}.oip.json", {"inputs": inputs, "outputs": [{"name": output}]})
+
+
+def columns_body(name: str, package: Path, rows: NDArray[Any]) -> Path:
+    """A file with the same rows as lists by column."""
+    names = [column.name for column in open_package(package).signature.columns]
+    pairs = zip(names, rows.T, strict=True)
+    return _body(f"{name}.columns.json", {"columns": {n: plain(cells) for n, cells in pairs}})
 
 
 def instances_body(name: str, rows: NDArray[Any]) -> Path:
