@@ -89,10 +89,11 @@ def oip_body(name: str, rows: NDArray[Any], wire: str, tensor: str, output: str)
 
 
 def columns_body(name: str, package: Path, rows: NDArray[Any]) -> Path:
-    """A file with the same rows as lists by column."""
+    """A file with the same rows as lists by column, asking for the same output."""
     names = [column.name for column in open_package(package).signature.columns]
     pairs = zip(names, rows.T, strict=True)
-    return _body(f"{name}.columns.json", {"columns": {n: plain(cells) for n, cells in pairs}})
+    columns = {n: plain(cells) for n, cells in pairs}
+    return _body(f"{name}.columns.json", {"columns": columns, "outputs": [OUTPUT]})
 
 
 def instances_body(name: str, rows: NDArray[Any]) -> Path:

@@ -5,6 +5,8 @@ Each column is packed at once, so that many rows cost little more than their byt
 
 from __future__ import annotations
 
+from itertools import chain
+from struct import error
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,60 @@ from fairlead.core.tensor import Tensor
 from fairlead.inputs.elements import pack
 from fairlead.inputs.rows import listed
 
+_LIST = {list}
 _EXACT = 1 << 53
 """Beyond it a float may have been rounded on its way."""
+
+
+class ColumnReader:
+    """Reads rows that come column by column, for one signature."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        self._names = [column.name for column in signature.columns]
+        spans: list[tuple[TensorSpec, int, int]] = []
+        for spec in signature.inputs if signature.columns else ():
+            start = spans[-1][2] if spans else 0
+            spans.append((spec, start, start + (1 if len(spec.shape) == 1 else spec.shape[1])))
+        self._spans = spans
+        self._plain = bool(spans) and all(spec.dtype.plain for spec, _, _ in spans)
+
+    def tensors(self, given: Any, *, booleans: bool) -> list[Tensor]:
+        """One tensor per input, as `tensors_of_columns` says.
+
+        booleans: whether true or false may occur (False promises that they do not).
+        """
+        found = self._quickly(given) if self._plain and not booleans else None
+        return tensors_of_columns(given, self._signature) if found is None else found
+
+    def _quickly(self, given: Any) -> list[Tensor] | None:
+        """The tensors where every cell is a number that its type takes as it is, else None.
+
+        Whatever is unusual is looked at by who can say what is wrong with it.
+        """
+        names = self._names
+        if given.__class__ is not dict or len(given) != len(names):
+            return None
+        try:
+            columns = [given[name] for name in names]
+        except KeyError:
+            return None
+        if {*map(type, columns)} != _LIST or len({*map(len, columns)}) != 1 or not columns[0]:
+            return None
+        count = len(columns[0])
+        made: list[Tensor] = []
+        for spec, start, stop in self._spans:
+            cells = [*chain.from_iterable(columns[start:stop])]
+            try:
+                raw = spec.dtype.packer(len(cells))(*cells)
+            except (error, OverflowError):
+                return None
+            if count > 1 and stop - start > 1:
+                table = np.frombuffer(raw, spec.dtype.numpy).reshape(-1, count)
+                raw = table.T.tobytes()
+            shape = (count,) if len(spec.shape) == 1 else (count, stop - start)
+            made.append(Tensor(spec.dtype, shape, raw))
+        return made
 
 
 def tensors_of_columns(given: Any, signature: Signature) -> list[Tensor]:
@@ -74,10 +128,10 @@ def _packed(spec: TensorSpec, name: str, cells: list[Any]) -> bytes | list[str]:
         return pack(
             dtype, (size,), size, cells, booleans=True, missing=spec.missing, where=repr(name)
         )
-    except FairleadError as error:
+    except FairleadError as wrong:
         row = _first_wrong(spec, cells)
         place = f"row {row}, column {name!r}"
-        raise type(error)(error.what, where=place, fix=error.fix, row=row, column=name) from None
+        raise type(wrong)(wrong.what, where=place, fix=wrong.fix, row=row, column=name) from None
 
 
 def _first_wrong(spec: TensorSpec, cells: list[Any]) -> int:

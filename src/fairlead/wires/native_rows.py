@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
@@ -19,9 +20,9 @@ from fairlead.core.errors import (
     UnknownName,
 )
 from fairlead.core.limits import BodyLimits
-from fairlead.core.signature import Signature, TensorSpec, class_names, row_keys
+from fairlead.core.signature import TensorSpec, class_names, row_keys
 from fairlead.core.tensor import Array
-from fairlead.inputs.columns import tensors_of_columns
+from fairlead.inputs.columns import ColumnReader
 from fairlead.inputs.rows import listed, rows_of, rows_of_csv, tensors_of
 from fairlead.inputs.strict_json import loads
 from fairlead.serving.array_json import most_rows, nested, too_large
@@ -42,6 +43,8 @@ class NativeModel:
         self.signature = served.package.signature
         self.outputs = {spec.name: i for i, spec in enumerate(self.signature.outputs)}
         self.fixed = all(d != -1 for spec in self.signature.inputs for d in spec.shape[1:])
+        self.columns = ColumnReader(self.signature)
+        self.has_columns = any(column.name == "columns" for column in self.signature.columns)
         self._encoders: dict[tuple[int, ...], RowEncoder] = {}
 
     def encoder(self, names: Sequence[str]) -> RowEncoder:
@@ -96,8 +99,9 @@ def _decode(call: Call, head: Head, body: bytes, model: NativeModel) -> None:
     elif media.endswith("json") or media in ("", "application/x-www-form-urlencoded"):
         # curl -d without a header says "form"; the body decides whether it is JSON.
         value = loads(body, model.limits)
-        if _has_columns(value, model.signature):
-            _fill_from_columns(call, value, model, names)
+        if value.__class__ is dict and "columns" in value and not model.has_columns:
+            booleans = b"true" in body or b"false" in body
+            _fill_from_columns(call, value, model, names, booleans)
             return
         rows = rows_of(value, model.signature)
         names = names or _asked_in_body(value, rows)
@@ -150,14 +154,8 @@ def _taken(model: NativeModel) -> str:
     return ", ".join(dict.fromkeys(("application/json", "text/csv", *more)))
 
 
-def _has_columns(value: Any, signature: Signature) -> bool:
-    """Whether a body holds its rows column by column."""
-    known = {column.name for column in signature.columns}
-    return value.__class__ is dict and "columns" in value and "columns" not in known
-
-
 def _fill_from_columns(
-    call: Call, value: dict[str, Any], model: NativeModel, names: Sequence[str]
+    call: Call, value: dict[str, Any], model: NativeModel, names: Sequence[str], booleans: bool
 ) -> None:
     """Fills `call` from `{"columns": {...}, "outputs": [...]}`."""
     for key in value:
@@ -168,7 +166,7 @@ def _fill_from_columns(
     if preparing is not None and (sent := preparing.of_columns(value["columns"])) is not None:
         preparing.finish(call, sent)
         return
-    call.inputs = tensors_of_columns(value["columns"], model.signature)
+    call.inputs = model.columns.tensors(value["columns"], booleans=booleans)
     call.rows = call.inputs[0].shape[0]
     most = model.served.package.limits.max_rows
     if call.rows > most:
@@ -209,30 +207,35 @@ class RowEncoder:
         self._most = most
         named: dict[str, Any] = package.words.get("labels", {})
         keys = row_keys(self.specs)
-        self._parts = [_part(*pair, named, most) for pair in zip(keys, self.specs, strict=True)]
+        self._pieces = [_piece(*pair, named, most) for pair in zip(keys, self.specs, strict=True)]
         start = {"model": package.name, "version": package.version}
         self._start = orjson.dumps(start)[:-1] + b',"predictions":['
         reasons = orjson.dumps(list(UNGUARDED.reasons)).decode()
-        self._decision = f'"decision":"{UNGUARDED.outcome}","reasons":{reasons}}}'.encode()
+        decision = f'"decision":"{UNGUARDED.outcome}","reasons":{reasons}}}'.encode()
+        pieces = b"".join([piece.template for piece in self._pieces])
+        self._row = b"{" + pieces + decision.replace(b"%", b"%%")
+        self._width = sum(piece.width for piece in self._pieces)
         self._tails = Tails(served, keys, self.specs, named) if served.guarding else None
 
     def encode(
         self, calls: Sequence[Call], outputs: Sequence[Array], verdicts: Verdicts | None
     ) -> None:
         """Sets the payload of every call. Raises AnswerTooLarge."""
-        written = [part(array) for part, array in zip(self._parts, outputs, strict=True)]
+        pairs = zip(self._pieces, outputs, strict=True)
         if self._tails is not None and verdicts is not None:
+            written = [piece.rows(array) for piece, array in pairs]
             self._encode_guarded(calls, self._tails.rows(written, outputs, verdicts))
             return
+        lines = [line for piece, array in pairs for line in piece.lines(array)]
+        # All values row by row, so that a call's rows are written by one template.
+        values = lines[0] if len(lines) == 1 else [*chain.from_iterable(zip(*lines, strict=True))]
         start = 0
         for call in calls:
             stop = start + call.rows
-            rows = [
-                b"{" + b"".join([column[i] for column in written]) + self._decision
-                for i in range(start, stop)
-            ]
+            rows = b",".join([self._row] * call.rows)
+            written = rows % tuple(values[start * self._width : stop * self._width])
             start = stop
-            call.payload = self._start + b",".join(rows) + b"]}"
+            call.payload = self._start + written + b"]}"
             if len(call.payload) > self._most:
                 raise too_large(self._most)
 
@@ -246,26 +249,53 @@ class RowEncoder:
                 raise too_large(self._most)
 
 
-Part = Callable[[Array], list[bytes]]
-"""Writes one output of each row as `"key":value,`."""
+class _Piece(NamedTuple):
+    """How one output is written into a row.
+
+    template: `"key":value,` with a place for each of `width` values. texts: those of all rows, one
+    row behind the other.
+    """
+
+    template: bytes
+    width: int
+    texts: Callable[[Array], list[bytes]]
+
+    def lines(self, array: Array) -> list[list[bytes]]:
+        """The values of all rows, place by place."""
+        texts = self.texts(array)
+        return [texts] if self.width == 1 else [texts[i :: self.width] for i in range(self.width)]
+
+    def rows(self, array: Array) -> list[bytes]:
+        """The piece of each row."""
+        return [self.template % values for values in zip(*self.lines(array), strict=True)]
 
 
-def _part(key: str, spec: TensorSpec, named: dict[str, Any], most: int) -> Part:
+def _piece(key: str, spec: TensorSpec, named: dict[str, Any], most: int) -> _Piece:
     start = f"{_text(key)}:"
+
+    def each_row(array: Array) -> list[bytes]:
+        return text_rows(array, most)
+
+    def each_value(array: Array) -> list[bytes]:
+        return b",".join(text_rows(array, most)).split(b",")
+
+    def owners_names(array: Array) -> list[bytes]:
+        return [_named(row, named) for row in text_rows(array, most)]
+
+    def whole(array: Array) -> list[bytes]:
+        return [nested(row) for row in array]
+
+    scalar = f"{start}%b,".encode()
     if spec.role == "scores" and spec.classes and len(spec.shape) == 2:
-        inner = ",".join(f"{_text(name)}:%b" for name in class_names(spec, named))
-        template = f"{start}{{{inner}}},".encode()
-        return lambda array: [template % tuple(row.split(b",")) for row in text_rows(array, most)]
+        names = class_names(spec, named)
+        inner = ",".join(f"{_text(name)}:%b" for name in names)
+        return _Piece(f"{start}{{{inner}}},".encode(), len(names), each_value)
     if len(spec.shape) == 1 or spec.shape[1:] == (1,):
-        scalar = f"{start}%b,".encode()
-        if spec.role == "label" and named:
-            return lambda array: [scalar % _named(row, named) for row in text_rows(array, most)]
-        return lambda array: [scalar % row for row in text_rows(array, most)]
+        is_named = spec.role == "label" and bool(named)
+        return _Piece(scalar, 1, owners_names if is_named else each_row)
     if len(spec.shape) == 2:
-        listing = f"{start}[%b],".encode()
-        return lambda array: [listing % row for row in text_rows(array, most)]
-    whole = f"{start}%b,".encode()
-    return lambda array: [whole % nested(row) for row in array]
+        return _Piece(f"{start}[%b],".encode(), 1, each_row)
+    return _Piece(scalar, 1, whole)
 
 
 def _text(name: str) -> str:
