@@ -32,9 +32,9 @@ _REDIRECT = "x-vertex-ai-triton-redirect"
 """Where a raw prediction of Vertex AI goes instead: an address of the Open Inference Protocol."""
 
 
-def error_reply(error: FairleadError) -> Reply:
-    """The error as MLflow's clients read it."""
-    status = status_of(error)
+def error_reply(error: FairleadError, status: int = 0) -> Reply:
+    """The error as MLflow's clients read it; status: where it is not the usual one."""
+    status = status or status_of(error)
     code = "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR"
     body = {"error_code": code, "message": words_of(error), "code": error.name, "id": error.id}
     return Reply(status, json.dumps(body).encode(), headers=headers_of(error))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -19,6 +18,7 @@ from fairlead.core.call import Head, Peer, Reply, Route
 from fairlead.core.errors import (
     AlreadyLoaded,
     BadParameter,
+    Code,
     FairleadError,
     MethodNotAllowed,
     MissingField,
@@ -200,8 +200,10 @@ def _told(source: Source) -> dict[str, str]:
 
 
 def _error_reply(error: FairleadError) -> Reply:
-    reply = error_reply(error)
-    return replace(reply, status=507) if isinstance(error, NoRoom) else reply
+    """As that of invocations, but for a lack of memory, and for files that are no model."""
+    if isinstance(error, NoRoom):
+        return error_reply(error, 507)
+    return error_reply(error, 400 if error.code is Code.SETUP else 0)
 
 
 def _json(value: Any) -> Reply:
