@@ -10,12 +10,15 @@ import re
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import grpc
 import numpy as np
 
 from benchmarks import machine, models, servers
@@ -24,6 +27,7 @@ from benchmarks.graphs import INPUT, OUTPUT, Builder
 from benchmarks.load import Patience
 from benchmarks.places import BODIES, GRAPHS, PACKED
 from benchmarks.report import Part, promise, spread, table
+from fairlead.protos.pool import message
 
 HEADER = "Inference-Header-Content-Length"
 IMAGE = (3, 224, 224)
@@ -31,6 +35,7 @@ WIDE, ROWS = 25_000, 1_000
 """A tensor of 100 MB."""
 _CONNECTIONS = {"row": 64, "image": 4}
 _PIECE = 1 << 20
+_LOOKS, _REST_S = 20, 2.0
 
 
 def run(rounds: int, seconds: int, patience: Patience) -> list[Part]:
@@ -104,26 +109,52 @@ def memory(rounds: int) -> Part:
     small = models.oip_body("wide_small", rows[:1], "FP32", INPUT, OUTPUT)
     kind = servers.fairlead(_wide(), "wide")
     kind = replace(kind, environment={"FAIRLEAD_LIMITS__RESPONSE_MIB": "128"})
-    grown: list[float] = []
-    for _ in range(rounds):
+    asks: dict[str, Callable[[str], int]] = {
+        "REST": lambda url: exchange(url, body, headers),
+        "gRPC": lambda url: called(url, rows),
+    }
+    grown: dict[str, list[float]] = {name: [] for name in asks}
+    for name in [*asks] * rounds:
         server = servers.start(kind, small)
         try:
-            processes = machine.members(server.session)
-            idle = {process: _kib(process, "VmRSS") for process in processes}
-            for process in processes:
-                with suppress(OSError):
-                    Path(f"/proc/{process}/clear_refs").write_text("5")
-            taken = exchange(server.url, body, headers)
-            if taken < rows.nbytes:
-                raise servers.NotStarted(f"the answer has {taken} bytes, not {rows.nbytes}")
-            peak = sum(_kib(process, "VmHWM") - idle[process] for process in processes)
-            grown.append(peak * 1024 / rows.nbytes)
+            grown[name].append(_growth(server, asks[name], rows.nbytes))
         finally:
             server.stop()
     part = Part("A tensor of 100 MB there and back as bytes, for a model with its own max_body_mib")
-    part.lines = table(("what", "measured"), [["peak growth / tensor", spread(grown, ".2f")]])
-    part.promises = [promise("memory above idle, in tensors", 2.2, grown, most=True)]
+    part.lines = table(
+        ("over", "peak growth / tensor"),
+        [[name, spread(each, ".2f")] for name, each in grown.items()],
+    )
+    part.promises = [
+        promise(f"{name}: memory above idle, in tensors", 2.2, each, most=True)
+        for name, each in grown.items()
+    ]
     return part
+
+
+def _growth(server: servers.Server, ask: Callable[[str], int], size: int) -> float:
+    """What all processes grow by at most above idle, in tensors. Raises NotStarted."""
+    processes = machine.members(server.session)
+    idle = _idle(processes)
+    for process in processes:
+        with suppress(OSError):
+            Path(f"/proc/{process}/clear_refs").write_text("5")
+    taken = ask(server.url)
+    if taken < size:
+        raise servers.NotStarted(f"the answer has {taken} bytes, not {size}")
+    return sum(_kib(process, "VmHWM") - idle[process] for process in processes) * 1024 / size
+
+
+def _idle(processes: Sequence[int]) -> dict[int, int]:
+    """The memory of processes once none of them changes it: what came before is written down."""
+    before: dict[int, int] = {}
+    for _ in range(_LOOKS):
+        found = {process: _kib(process, "VmRSS") for process in processes}
+        if found == before:
+            return found
+        before = found
+        time.sleep(_REST_S)
+    raise servers.NotStarted("the server does not come to rest")
 
 
 def _wide() -> Path:
@@ -157,3 +188,19 @@ def exchange(url: str, body: Path, headers: tuple[str, ...]) -> int:
         while piece := line.recv(_PIECE):
             taken += len(piece)
     return taken
+
+
+def called(url: str, rows: Any) -> int:
+    """The same over gRPC, by grpcio's client; how many bytes the answer has."""
+    asked: Any = message("inference.ModelInferRequest")(
+        model_name="wide",
+        inputs=[{"name": INPUT, "datatype": "FP32", "shape": rows.shape}],
+        outputs=[{"name": OUTPUT}],
+        raw_input_contents=[rows.tobytes()],
+    )
+    free = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    with grpc.insecure_channel(urlsplit(url).netloc, free) as channel:
+        told = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(
+            asked.SerializeToString(), timeout=60
+        )
+    return len(told)

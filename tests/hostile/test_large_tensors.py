@@ -18,8 +18,9 @@ from fairlead.wires.oip_grpc import SERVICE
 
 MIB = 1 << 20
 HEADER = "inference-header-content-length"
-MOST = 3.0
-"""Tensors that a worker's memory grows by at its peak: one that came, one that goes, and copies."""
+MOST = 2.5
+"""Tensors that a worker's memory grows by at its peak: one that came, one that goes, and what is begun by
+the first call. The promise of 2.2 is measured on a server at rest (benchmarks/binary.py)."""
 TAKES, GIVES = message("inference.ModelInferRequest"), message("inference.ModelInferResponse")
 
 
@@ -60,7 +61,7 @@ def over_grpc(running: Running, given: Any) -> bytes:
 
 @pytest.mark.parametrize("size", [32, 100])
 @pytest.mark.parametrize("ask", [over_rest, over_grpc])
-def test_it_comes_back_whole_and_three_of_it_fit_in_what_the_worker_takes(running, ask, size):
+def test_it_comes_back_whole_and_the_worker_takes_little_more_than_two_of_it(running, ask, size):
     given = np.random.default_rng(0).random((size, MIB // 4), np.float32)
     (worker,) = running.workers
     idle = memory(worker)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from fairlead.core.call import Reply
 from fairlead.core.errors import BodyTooLarge, MalformedBody, MediaTypeUnsupported
+from fairlead.edge.body import Body
 from fairlead.edge.http2_frames import literal, status
 
 PREFIX = 5
@@ -75,7 +76,7 @@ class Unframer:
         self.most = most
         self._start = b""
         self._left = -1
-        self._pieces: list[bytes] = []
+        self._pieces: Body | None = None
 
     @property
     def whole(self) -> bool:
@@ -102,6 +103,8 @@ class Unframer:
                 self._left = self._length()
                 continue
             piece = data[at : at + self._left] if at or self._left < size else data
+            if self._pieces is None:
+                self._pieces = Body()
             self._pieces.append(piece)
             self._left -= len(piece)
             at += len(piece)
@@ -122,10 +125,9 @@ class Unframer:
         return length
 
     def _message(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces, self._pieces = self._pieces, None
+        whole = b"" if pieces is None else pieces.take()
         flag, self._start, self._left = self._start[0], b"", -1
-        del pieces
         return self._decoded(whole) if flag else whole
 
     def _decoded(self, message: bytes) -> bytes:

@@ -309,7 +309,7 @@ class Http2(asyncio.Protocol):
     def _refuse(self, stream: Exchange, error: FairleadError) -> None:
         """Answers before the body is whole, which is not needed any more."""
         self._release(stream)
-        stream.body, stream.message = [], None
+        stream.body = stream.message = None
         stream.refused = True
         channel = stream.channel
         reply = self._service.refusal(stream.head, error, grpc=is_grpc(stream.head))

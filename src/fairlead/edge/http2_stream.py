@@ -19,6 +19,7 @@ from fairlead.core.errors import (
     FairleadError,
 )
 from fairlead.edge import grpc
+from fairlead.edge.body import Body
 from fairlead.edge.grpc import Unframer
 from fairlead.edge.heads import USAGE_ID
 from fairlead.edge.http2_frames import literal, status
@@ -92,7 +93,7 @@ class Exchange:
         self.window = window
         self.room = WINDOW
         self.credit = 0
-        self.body: list[bytes] = []
+        self.body: Body | None = None
         self.size = 0
         self.frames: Unframer | None = None
         self.message: bytes | None = None
@@ -115,6 +116,7 @@ class Exchange:
         if self.frames is None:
             if self.size > most:
                 raise BodyTooLarge(f"the body exceeds {most} bytes")
+            self.body = self.body or Body()
             self.body.append(part)
             return
         if channel is None and self.message is None:
@@ -140,7 +142,8 @@ class Exchange:
                 self.channel.wire.ended()
             return None
         if self.frames is None:
-            body, self.body = b"".join(self.body), []
+            body = b"" if self.body is None else self.body.take()
+            self.body = None
             if 0 <= self.head.length != len(body):
                 raise BadRequestHead("the body has another length", where="content-length")
             return body
