@@ -19,8 +19,8 @@ from fairlead.wires.oip_grpc import SERVICE
 MIB = 1 << 20
 HEADER = "inference-header-content-length"
 MOST = 2.5
-"""Tensors that a worker's memory grows by at its peak: one that came, one that goes, and what is begun by
-the first call. The promise of 2.2 is measured on a server at rest (benchmarks/binary.py)."""
+"""Tensors that a worker grows by at its peak: one that came, one that goes, and what a first call
+begins. The promise of 2.2 is measured on a server at rest (benchmarks/binary.py)."""
 TAKES, GIVES = message("inference.ModelInferRequest"), message("inference.ModelInferResponse")
 
 
