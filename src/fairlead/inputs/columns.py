@@ -5,7 +5,6 @@ Each column is packed at once, so that many rows cost little more than their byt
 
 from __future__ import annotations
 
-from itertools import chain
 from struct import error
 from typing import Any
 
@@ -60,9 +59,9 @@ class ColumnReader:
         count = len(columns[0])
         made: list[Tensor] = []
         for spec, start, stop in self._spans:
-            cells = [*chain.from_iterable(columns[start:stop])]
+            pack_column = spec.dtype.packer(count)
             try:
-                raw = spec.dtype.packer(len(cells))(*cells)
+                raw = b"".join([pack_column(*column) for column in columns[start:stop]])
             except (error, OverflowError):
                 return None
             if count > 1 and stop - start > 1:

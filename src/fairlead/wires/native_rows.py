@@ -25,7 +25,7 @@ from fairlead.core.tensor import Array
 from fairlead.inputs.columns import ColumnReader
 from fairlead.inputs.rows import listed, rows_of, rows_of_csv, tensors_of
 from fairlead.inputs.strict_json import loads
-from fairlead.serving.array_json import most_rows, nested, too_large
+from fairlead.serving.array_json import flat, most_rows, nested, too_large
 from fairlead.serving.array_json import rows as text_rows
 from fairlead.serving.disclosing import discreet
 from fairlead.serving.registry import Served
@@ -45,6 +45,7 @@ class NativeModel:
         self.fixed = all(d != -1 for spec in self.signature.inputs for d in spec.shape[1:])
         self.columns = ColumnReader(self.signature)
         self.has_columns = any(column.name == "columns" for column in self.signature.columns)
+        self.names = "".join([column.name for column in self.signature.columns])
         self._encoders: dict[tuple[int, ...], RowEncoder] = {}
 
     def encoder(self, names: Sequence[str]) -> RowEncoder:
@@ -100,8 +101,7 @@ def _decode(call: Call, head: Head, body: bytes, model: NativeModel) -> None:
         # curl -d without a header says "form"; the body decides whether it is JSON.
         value = loads(body, model.limits)
         if value.__class__ is dict and "columns" in value and not model.has_columns:
-            booleans = b"true" in body or b"false" in body
-            _fill_from_columns(call, value, model, names, booleans)
+            _fill_from_columns(call, value, model, names, _may_hold_booleans(body, value, model))
             return
         rows = rows_of(value, model.signature)
         names = names or _asked_in_body(value, rows)
@@ -152,6 +152,18 @@ def _taken(model: NativeModel) -> str:
     preparing = model.served.preparing
     more = [m for one in preparing.described for m in one["media"]] if preparing else []
     return ", ".join(dict.fromkeys(("application/json", "text/csv", *more)))
+
+
+def _may_hold_booleans(body: bytes, value: dict[str, Any], model: NativeModel) -> bool:
+    """Whether `true` or `false` may stand among the cells of columns; False is surely so.
+
+    Each has a letter that no number has. Where no name but the known ones has them either, there
+    is none: letters are counted several times as fast as words are looked for.
+    """
+    asked: Any = value.get("outputs")
+    wanted = [name for name in asked if name.__class__ is str] if asked.__class__ is list else []
+    names = "".join([*value, *wanted]) + model.names
+    return any(body.count(ord(one)) != names.count(one) for one in "us")
 
 
 def _fill_from_columns(
@@ -226,9 +238,12 @@ class RowEncoder:
             written = [piece.rows(array) for piece, array in pairs]
             self._encode_guarded(calls, self._tails.rows(written, outputs, verdicts))
             return
-        lines = [line for piece, array in pairs for line in piece.lines(array)]
         # All values row by row, so that a call's rows are written by one template.
-        values = lines[0] if len(lines) == 1 else [*chain.from_iterable(zip(*lines, strict=True))]
+        if len(self._pieces) == 1:
+            values = self._pieces[0].texts(outputs[0])
+        else:
+            lines = [line for piece, array in pairs for line in piece.lines(array)]
+            values = [*chain.from_iterable(zip(*lines, strict=True))]
         start = 0
         for call in calls:
             stop = start + call.rows
@@ -277,7 +292,7 @@ def _piece(key: str, spec: TensorSpec, named: dict[str, Any], most: int) -> _Pie
         return text_rows(array, most)
 
     def each_value(array: Array) -> list[bytes]:
-        return b",".join(text_rows(array, most)).split(b",")
+        return flat(array, most).split(b",")
 
     def owners_names(array: Array) -> list[bytes]:
         return [_named(row, named) for row in text_rows(array, most)]
