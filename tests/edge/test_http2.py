@@ -311,6 +311,7 @@ def test_a_request_is_alone_unless_another_is_near(edge, raw):
     assert found == [True, False, False, True]
     raw.next = 17
     raw.ask(path("/echo.Echo/Held"), message(b"x"))
+    until(lambda: len(found) == 5)
     assert works(raw)
     assert found[4:] == [True, False]
     with RawHttp2(edge.port) as other:

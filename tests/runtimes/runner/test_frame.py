@@ -332,6 +332,7 @@ class Model:
             self.open -= 1
 
 
+@settings(max_examples=40)
 @given(steps)
 def test_whatever_is_asked_in_whatever_order_each_frame_has_one_answer_of_its_attempt(given):
     """Against the state that the worker would keep: how far each attempt has come."""
