@@ -93,6 +93,8 @@ class Running:
             text=True,
             env={**os.environ, **(environ or {})},
         )
+        words = [*map(str, arguments)]
+        self._without_admin = ("--admin", "off") in zip(words, words[1:], strict=False)
         self.lines: list[str] = []
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -111,6 +113,9 @@ class Running:
             return next((line for line in [*self.lines] if line.startswith("  at http")), "")
 
         self.port = int(until(address, 60).rpartition(":")[2])
+        if not self._without_admin:
+            # It is said last of all addresses, and those before it are read by then.
+            until(lambda: any(line.startswith("  administration at") for line in [*self.lines]), 60)
         grpc = [line for line in self.lines if line.startswith("  gRPC at ")]
         self.grpc_port = int(grpc[0].rpartition(":")[2]) if grpc else 0
         admin = [line for line in self.lines if line.startswith("  administration at http")]
