@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -94,7 +95,7 @@ class Running:
             env={**os.environ, **(environ or {})},
         )
         words = [*map(str, arguments)]
-        self._without_admin = ("--admin", "off") in zip(words, words[1:], strict=False)
+        self._without_admin = ("--admin", "off") in itertools.pairwise(words)
         self.lines: list[str] = []
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
