@@ -96,6 +96,11 @@ def test_bare_bytes_are_as_many_rows_as_they_fill(server):
     assert ask(server, b"", RAW).status_code == 400
 
 
+def test_bare_bytes_for_several_inputs_are_no_media_type_of_the_model(several):
+    answer = ask(several, bytes(8), RAW)
+    assert (answer.status_code, answer.json()["error_code"]) == (415, "BAD_REQUEST")
+
+
 def large_archive() -> bytes:
     """A few kilobytes that unpack to gigabytes."""
     file = io.BytesIO()

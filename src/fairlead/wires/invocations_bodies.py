@@ -83,11 +83,14 @@ def tensors_of_body(
 
 
 def _bare(body: bytes, model: PredictionsModel) -> Tensor:
-    """The tensor that a whole body is. Raises Unsupported for a model with several inputs."""
-    if len(model.signature.inputs) != 1:
-        raise Unsupported("a body of bytes alone is for a model with one input", fix="Send JSON")
-    # Not `batched`: as many rows as there are bytes for.
-    return bare_tensor(model.signature.inputs[0], False, body)
+    """The tensor that a whole body is. Raises MediaTypeUnsupported where bytes do not say enough."""
+    try:
+        if len(model.signature.inputs) != 1:
+            raise Unsupported("a body of bytes alone is for a model with one input")
+        # Not `alone`: as many rows as there are bytes for.
+        return bare_tensor(model.signature.inputs[0], False, body)
+    except Unsupported as error:
+        raise MediaTypeUnsupported(error.what, where="body", fix="Send JSON") from None
 
 
 def is_tensors(value: Any) -> bool:
