@@ -83,7 +83,7 @@ def tensors_of_body(
 
 
 def _bare(body: bytes, model: PredictionsModel) -> Tensor:
-    """The tensor that a whole body is. Raises MediaTypeUnsupported where bytes do not say enough."""
+    """The tensor that a whole body is. Raises MediaTypeUnsupported where that is not enough."""
     try:
         if len(model.signature.inputs) != 1:
             raise Unsupported("a body of bytes alone is for a model with one input")
