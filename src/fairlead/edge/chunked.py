@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from fairlead.core.access import NOBODY, Caller
 from fairlead.core.call import Call, Channel, Head, Peer, Reply, Route, Stream
-from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, Internal
+from fairlead.edge.calls import Calls
 from fairlead.edge.plain import echoing, for_page
 from fairlead.edge.service import HttpService
 
@@ -51,7 +51,7 @@ class Chunked:
         self._service = service
         self._line = line
         self._wire: Stream | None = None
-        self._calls: set[Call] = set()
+        self._calls = Calls(lambda: self.full)
         self._first = False
         self._free = True
         self._kept: list[bytes] = []
@@ -116,24 +116,16 @@ class Chunked:
         piece: Callable[[Call], None] | None = None,
     ) -> Call:
         """Asks for a prediction by a message of the stream."""
-        moment = now()
 
-        def over(call: Call) -> None:
-            self._calls.discard(call)
-            if not call.gone:
-                done(call)
-
-        def told(call: Call, one: Call) -> None:
+        def first(one: Call) -> None:
             if not self.begun:
                 self.usage, self.told = call.usage, call.told
             assert piece is not None
             piece(one)
 
-        call = Call(route, moment, moment + self.head.patience, len(message), True, over)
-        call.echo = self.head.echo
-        if piece is not None:
-            call.piece, call.full = lambda one: told(call, one), lambda: self.full
-        self._calls.add(call)
+        call = self._calls.begin(
+            route, self.head, len(message), done, None if piece is None else first
+        )
         self._service.path.predict(call, self.head.on(route), message, self._line.peer)
         return call
 
@@ -153,18 +145,14 @@ class Chunked:
     def room(self) -> None:
         """The caller takes more."""
         self._free = True
-        for call in [*self._calls]:
-            if call.resume is not None:
-                call.resume()
+        self._calls.resume()
         if self._wire is not None:
             self._wire.room()
 
     def leave(self) -> None:
         """The caller is gone."""
         self.payload = b""
-        for call in self._calls:
-            call.gone = True
-        self._calls.clear()
+        self._calls.leave()
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.left()

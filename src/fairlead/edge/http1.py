@@ -249,7 +249,7 @@ class Http1(asyncio.Protocol):
         service.path.predict(call, head, body, self.peer)
 
     def _switch(self, head: Head) -> None:
-        """The connection is a WebSocket from here on, or its request is refused."""
+        """The connection is a WebSocket from here on (the first loads its library), or refused."""
         from fairlead.edge.websocket import switched
 
         given = switched(self._service, head, self, self._transport, bool(self._pending))

@@ -20,6 +20,7 @@ from fairlead.core.errors import (
 )
 from fairlead.edge import grpc
 from fairlead.edge.body import Body
+from fairlead.edge.calls import Calls
 from fairlead.edge.grpc import Unframer
 from fairlead.edge.heads import USAGE_ID
 from fairlead.edge.http2_frames import literal, status
@@ -183,7 +184,7 @@ class GrpcChannel:
         self._asker = asker
         self._stream = stream
         self._begun = self._ended = self._warned = False
-        self._asked: set[Call] = set()
+        self._asked = Calls(lambda: self.full)
         self.wire: WireEnd | None = None
 
     @property
@@ -246,41 +247,27 @@ class GrpcChannel:
         piece: Callable[[Call], None] | None = None,
     ) -> Call:
         """Asks for a prediction by a message of the stream."""
-        moment = now()
-        deadline = moment + self.head.patience
-        if self.deadline:
-            deadline = min(deadline, self.deadline)
 
         def over(call: Call) -> None:
-            was_busy = self.busy
-            self._asked.discard(call)
-            if not call.gone:
-                done(call)
+            was_busy = len(self._asked) + 1 >= MOST_ASKED
+            done(call)
             if was_busy and not self.busy:
                 self._asker.read_on(self._stream)
 
-        call = Call(route, moment, deadline, len(message), True, over)
-        call.echo = self.head.echo
-        if piece is not None:
-            call.piece, call.full = piece, lambda: self.full
-        self._asked.add(call)
+        call = self._asked.begin(route, self.head, len(message), over, piece, self.deadline)
         self._asker.predict(call, self.head.on(route), message)
         return call
 
     def room(self) -> None:
         """The caller has taken what was unsent."""
-        for call in [*self._asked]:
-            if call.resume is not None:
-                call.resume()
+        self._asked.resume()
         if self.wire is not None:
             self.wire.room()
 
     def leave(self) -> None:
         """The caller is gone."""
         self._ended = True
-        for call in self._asked:
-            call.gone = True
-        self._asked.clear()
+        self._asked.leave()
         if self.wire is not None:
             wire, self.wire = self.wire, None
             wire.left()

@@ -24,6 +24,7 @@ from fairlead.core.access import NOBODY, Caller
 from fairlead.core.call import Call, Head, Peer, Reply, Route, Stream
 from fairlead.core.clock import now
 from fairlead.core.errors import BadRequestHead, BodyTooLarge, FairleadError, Internal
+from fairlead.edge.calls import Calls
 from fairlead.edge.service import HttpService
 
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==\Z")
@@ -56,7 +57,7 @@ class Conversation:
     def __init__(self, line: WebSocket, service: HttpService, head: Head, caller: Caller) -> None:
         self.head = head
         self.caller = caller
-        self.calls: set[Call] = set()
+        self.calls = Calls(lambda: line.choked)
         self.text = True
         self._line = line
         self._service = service
@@ -89,19 +90,12 @@ class Conversation:
         piece: Callable[[Call], None] | None = None,
     ) -> Call:
         """Asks for a prediction by a message."""
-        moment = now()
 
-        def over(call: Call) -> None:
-            self.calls.discard(call)
-            if not call.gone:
-                done(call)
-                self._line.answered()
+        def answered(call: Call) -> None:
+            done(call)
+            self._line.answered()
 
-        call = Call(route, moment, moment + self.head.patience, len(message), True, over)
-        call.echo = self.head.echo
-        if piece is not None:
-            call.piece, call.full = piece, lambda: self.full
-        self.calls.add(call)
+        call = self.calls.begin(route, self.head, len(message), answered, piece)
         self._service.path.predict(call, self.head.on(route), message, self._line.peer)
         return call
 
@@ -150,9 +144,7 @@ class WebSocket(asyncio.Protocol):
         self._service.lost(self)
         self._over = True
         self._waiting.clear()
-        for call in self._channel.calls:
-            call.gone = True
-        self._channel.calls.clear()
+        self._channel.calls.leave()
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.left()
@@ -227,9 +219,7 @@ class WebSocket(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.choked = False
-        for call in [*self._channel.calls]:
-            if call.resume is not None:
-                call.resume()
+        self._channel.calls.resume()
         if self._wire is not None:
             self._wire.room()
         if len(self._waiting) < _MOST_WAITING and not self._over:
