@@ -72,9 +72,9 @@ class Prepared:
 
 
 def served_by_platform(settings: Settings) -> list[str]:
-    """The path of the model that a cloud platform gives, downloaded where it must be.
+    """The path of the model that a cloud platform gives, downloaded where it must be; [] where the
+    platform names its models while the server runs.
 
-    None where the platform names its models while the server runs.
     Raises BadUsage when no platform has put a model anywhere, and what `downloaded` does.
     """
     environ = os.environ  # noqa: TID251 - this is assembly
