@@ -6,13 +6,12 @@ import base64
 import io
 import json
 import socket
-from pathlib import Path
-from textwrap import dedent
 
 import httpx
 import numpy as np
 import pytest
 from tests import models
+from tests.functions import packed
 from tests.processes import server as started
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -107,13 +106,7 @@ def test_many_messages_at_once_are_answered_in_their_order(server):
 
 
 def test_a_model_of_many_answers_gives_a_message_each(serving, tmp_path):
-    folder: Path = tmp_path
-    (folder / "model.py").write_text(dedent(SOURCE))
-    (folder / "rows.csv").write_text("count\n3\n1\n2\n")
-    words = ["pack", f"{folder}/model.py:tokens", "--name", "tokens"]
-    words += ["--reference", str(folder / "rows.csv"), "--repository", str(folder / "models")]
-    assert command(words) == 0
-    with opened(serving(folder / "models")) as line:
+    with opened(serving(packed(tmp_path, SOURCE, "tokens"))) as line:
         for count in (3, 0, 2):
             line.send(json.dumps([{"count": count}]))
         numbers = [json.loads(line.recv(timeout=30))["predictions"][0]["number"] for _ in range(5)]

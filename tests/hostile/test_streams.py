@@ -5,38 +5,22 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from textwrap import dedent
 
 import grpc
 import numpy as np
 import pytest
 from tests.edge.http2_raw import GET, RawHttp2, path
+from tests.functions import ENDLESS, packed
 from tests.hostile.parts import memory
 from tests.processes import Running, server, until
 from tests.serving.test_observe import parse
 
-from fairlead.cli.main import main as command
 from fairlead.edge import http2_frames as h2
 from fairlead.protos.pool import message
 from fairlead.wires.oip_grpc import SERVICE
 
 MIB = 1 << 20
 COUNT = 1000
-ENDLESS = """
-    import numpy as np
-
-    OPEN = set()
-
-    def endless(count):
-        \"\"\"Never ends by itself; says how many of it are open.\"\"\"
-        mine = object()
-        OPEN.add(mine)
-        try:
-            while True:
-                yield {"open": np.array([len(OPEN)]), "fill": np.array(["x" * int(count[0])])}
-        finally:
-            OPEN.discard(mine)
-"""
 ADDRESS = "/v2/models/endless/generate_stream"
 BODY = json.dumps({"count": 1000}).encode()
 
@@ -44,12 +28,7 @@ BODY = json.dumps({"count": 1000}).encode()
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("endless")
-    (folder / "model.py").write_text(dedent(ENDLESS))
-    (folder / "rows.csv").write_text("count\n3\n1\n2\n")
-    words = ["pack", f"{folder}/model.py:endless", "--name", "endless"]
-    words += ["--reference", str(folder / "rows.csv"), "--repository", str(folder / "models")]
-    assert command(words) == 0
-    with server(folder / "models", state=folder / "state") as made:
+    with server(packed(folder, ENDLESS, "endless"), state=folder / "state") as made:
         until(made.ready)
         yield made
 

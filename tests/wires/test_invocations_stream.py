@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from textwrap import dedent
 
 import httpx
 import pytest
-
-from fairlead.cli.main import main as command
+from tests.functions import packed
 
 SOURCE = '''
     import numpy as np
@@ -25,13 +22,7 @@ SOURCE = '''
 
 @pytest.fixture(scope="module")
 def client(serving, tmp_path_factory) -> httpx.Client:
-    folder: Path = tmp_path_factory.mktemp("stream")
-    (folder / "model.py").write_text(dedent(SOURCE))
-    (folder / "rows.csv").write_text("count\n3\n1\n2\n")
-    words = ["pack", f"{folder}/model.py:tokens", "--name", "tokens"]
-    words += ["--reference", str(folder / "rows.csv"), "--repository", str(folder / "models")]
-    assert command(words) == 0
-    return serving(folder / "models")
+    return serving(packed(tmp_path_factory.mktemp("stream"), SOURCE, "tokens"))
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])

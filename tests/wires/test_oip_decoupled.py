@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from textwrap import dedent
-
 import grpc
 import numpy as np
 import pytest
+from tests.functions import packed
 from tests.processes import server
 
-from fairlead.cli.main import main as command
 from fairlead.protos.pool import methods
 from fairlead.wires.oip_grpc import SERVICE
 
@@ -26,14 +23,9 @@ TAKES, GIVES = methods(SERVICE)["ModelStreamInfer"]
 
 @pytest.fixture(scope="module")
 def channel(tmp_path_factory):
-    folder: Path = tmp_path_factory.mktemp("decoupled")
-    (folder / "model.py").write_text(dedent(SOURCE))
-    (folder / "rows.csv").write_text("count\n3\n1\n2\n")
-    words = ["pack", f"{folder}/model.py:numbers", "--name", "numbers"]
-    words += ["--reference", str(folder / "rows.csv"), "--repository", str(folder / "models")]
-    assert command(words) == 0
+    repository = packed(tmp_path_factory.mktemp("decoupled"), SOURCE, "numbers")
     with (
-        server(folder / "models", state=tmp_path_factory.mktemp("state"), workers=1) as made,
+        server(repository, state=tmp_path_factory.mktemp("state"), workers=1) as made,
         grpc.insecure_channel(f"127.0.0.1:{made.grpc_port}") as channel,
     ):
         yield channel

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from pathlib import Path
 from textwrap import dedent
 
 import httpx
 import pytest
 from tests.edge.http2_raw import GET, RawHttp2, path
+from tests.functions import ENDLESS, packed
 from tests.processes import until
 
-from fairlead.cli.main import main as command
 from fairlead.edge import http2_frames as h2
 
 SOURCE = '''
@@ -27,18 +26,6 @@ SOURCE = '''
             if number == parameters.get("fails_at", -1):
                 raise RuntimeError("out of words")
             yield {"token": np.array([f"t{number}"]), "number": np.array([number])}
-
-    OPEN = set()
-
-    def endless(count):
-        """Never ends by itself; says how many of it are open."""
-        mine = object()
-        OPEN.add(mine)
-        try:
-            while True:
-                yield {"open": np.array([len(OPEN)]), "fill": np.array(["x" * int(count[0])])}
-        finally:
-            OPEN.discard(mine)
 
     TOTALS = {}
 
@@ -56,14 +43,9 @@ SOURCE = '''
 
 @pytest.fixture(scope="module")
 def client(serving, tmp_path_factory):
-    folder: Path = tmp_path_factory.mktemp("streams")
-    (folder / "model.py").write_text(dedent(SOURCE))
-    (folder / "rows.csv").write_text("count\n3\n1\n2\n")
-    for name in ("tokens", "endless", "total", "scaled"):
-        words = ["pack", f"{folder}/model.py:{name}", "--name", name]
-        words += ["--reference", str(folder / "rows.csv"), "--repository", str(folder / "models")]
-        assert command(words) == 0
-    return serving(folder / "models")
+    names = ("tokens", "endless", "total", "scaled")
+    source = dedent(SOURCE) + ENDLESS
+    return serving(packed(tmp_path_factory.mktemp("streams"), source, *names))
 
 
 @pytest.fixture(scope="module")
