@@ -13,7 +13,13 @@ def policy(settings: Settings, platform_loads: bool) -> Policy:
     """How callers without a key are taken. platform_loads: the platform loads and ends models."""
     platform = settings.server.auth == "platform"
     inside = is_loopback(settings.server.host)
-    return Policy(platform, inside, settings.state.stale_max_s, platform and platform_loads)
+    return Policy(
+        platform,
+        inside,
+        settings.state.stale_max_s,
+        platform and platform_loads,
+        settings.pages.guest,
+    )
 
 
 def http_limits(settings: Settings) -> HttpLimits:
