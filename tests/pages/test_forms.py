@@ -18,7 +18,7 @@ from fairlead.core.errors import (
     MediaTypeUnsupported,
     MissingField,
 )
-from fairlead.pages.controls import PREFIX, Control
+from fairlead.pages.control import PREFIX, Control
 from fairlead.pages.forms import Form, form_of, row_of
 from fairlead.wires.problem import error_reply
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import http.client
-import io
 import json
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, redirect_stdout
+from contextlib import closing
 from html import unescape
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from tests import models
 from tests.pages.browsing import Reader, Seen
+from tests.pages.keys import new_key
 from tests.processes import Running, server, until
 
 from fairlead.cli.main import main as command
@@ -224,23 +223,13 @@ def closed(tmp_path_factory) -> Iterator[tuple[Running, dict[str, str]]]:
     models.classifier(place / "models")
     state = place / "state"
     keys = {
-        "ann": _key(state, "ann", "predict:total", "usage:read", limit="requests=1000/hour"),
-        "blind": _key(state, "blind", "predict:*"),
-        "guest": _key(state, "guest", "predict:classifier", limit="requests=5/hour"),
+        "ann": new_key(state, "ann", "predict:total", "usage:read", limit="requests=1000/hour"),
+        "blind": new_key(state, "blind", "predict:*"),
+        "guest": new_key(state, "guest", "predict:classifier", limit="requests=5/hour"),
     }
     guest = {"FAIRLEAD_PAGES__GUEST": keys["guest"]["id"]}
     with server(place / "models", state=state, environ=guest) as running:
         yield running, {name: made["key"] for name, made in keys.items()}
-
-
-def _key(state: Path, name: str, *scopes: str, limit: str = "") -> dict[str, str]:
-    words = ["keys", "create", "--name", name, "--state", str(state), "--json"]
-    for scope in scopes:
-        words += ["--scope", scope]
-    words += ["--limit", limit] if limit else []
-    with redirect_stdout(io.StringIO()) as out:
-        assert command(words) == 0
-    return json.loads(out.getvalue())
 
 
 def signed_in(running: Running, key: str) -> Reader:
@@ -366,7 +355,7 @@ def test_a_key_that_may_not_see_usage_is_told_so_and_sees_the_rest(closed):
 def test_a_rotated_key_is_shown_once_and_its_owner_stays_signed_in(closed, tmp_path_factory):
     running, _ = closed
     state = next(path for path in tmp_path_factory.getbasetemp().glob("closed*/state"))
-    made = _key(state, "turning", "predict:total")
+    made = new_key(state, "turning", "predict:total")
     until(lambda: _raw(running, made["key"])[0] == 303, 10)
     reader = signed_in(running, made["key"])
     seal = Seen(reader.look("/portal")).fields["seal"]
@@ -383,7 +372,7 @@ def test_a_rotated_key_is_shown_once_and_its_owner_stays_signed_in(closed, tmp_p
 def test_a_session_ends_with_its_key(closed, tmp_path_factory):
     running, _ = closed
     state = next(path for path in tmp_path_factory.getbasetemp().glob("closed*/state"))
-    made = _key(state, "leaving", "predict:total")
+    made = new_key(state, "leaving", "predict:total")
     until(lambda: _raw(running, made["key"])[0] == 303, 10)
     reader = signed_in(running, made["key"])
     assert command(["keys", "revoke", made["id"], "--state", str(state)]) == 0

@@ -45,3 +45,9 @@ def body_limits(settings: Settings) -> BodyLimits:
     return BodyLimits(
         depth=own.json_depth, parsed=own.body_mib << 20, answer=own.response_mib << 20
     )
+
+
+def over_tls_alone(settings: Settings) -> bool:
+    """Whether browsers send a session over TLS alone."""
+    own = settings.server
+    return settings.pages.secure or own.tls_elsewhere or bool(own.tls_cert)

@@ -13,9 +13,3 @@ from fairlead.wires.problem import error_reply
 def pages_of(known: Known, settings: Settings) -> Pages | None:
     """The pages that people get, None where the settings want none."""
     return Pages(known, described, example_row, error_reply) if settings.pages.on else None
-
-
-def over_tls_alone(settings: Settings) -> bool:
-    """Whether browsers send a session over TLS alone."""
-    own = settings.server
-    return settings.pages.secure or own.tls_elsewhere or bool(own.tls_cert)

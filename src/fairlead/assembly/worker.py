@@ -21,8 +21,8 @@ from fairlead.access.secrets import Digester, read_pepper
 from fairlead.access.sessions import Sessions
 from fairlead.assembly.bases import bases_of
 from fairlead.assembly.doors import Door, identity_rules, server_tls, trusted_proxies
-from fairlead.assembly.edges import body_limits, http_limits, policy
-from fairlead.assembly.pages import over_tls_alone, pages_of
+from fairlead.assembly.edges import body_limits, http_limits, over_tls_alone, policy
+from fairlead.assembly.pages import pages_of
 from fairlead.assembly.platform import platform_of
 from fairlead.assembly.protocols import Knowledge, Protocols
 from fairlead.assembly.runtimes import runtimes
@@ -45,7 +45,7 @@ from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.lifecycle import Manager
 from fairlead.serving.log import configure, log
-from fairlead.serving.memory import Memory
+from fairlead.serving.memory import Memory, resident
 from fairlead.serving.observe import exposition
 from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
@@ -102,19 +102,8 @@ class Worker:
         self._reporting.listen((ISSUERS,), self._issuers.hear, lambda: None)
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
         bodies = body_limits(spec.settings)
-        known = Knowledge(
-            self._registry,
-            self._ready,
-            self._counts,
-            bodies,
-            spec.settings.log.level,
-            WorkerControl(self._reporting, lambda: self._manager),
-            spec.settings.models.default,
-            cloud,
-            spec.settings.models.kserve_inputs,
-        )
         own = self._native(bodies)
-        self._protocols = Protocols(known, own, self._shown(own, sessions))
+        self._protocols = Protocols(self._known(bodies), own, self._shown(own, sessions))
         self._service = HttpService(
             self._protocols.http,
             self._path,
@@ -172,6 +161,20 @@ class Worker:
             for kept in (served.outcomes, served.payloads):
                 if kept is not None:
                     kept.close()
+
+    def _known(self, bodies: BodyLimits) -> Knowledge:
+        models = self._spec.settings.models
+        return Knowledge(
+            self._registry,
+            self._ready,
+            self._counts,
+            bodies,
+            self._spec.settings.log.level,
+            WorkerControl(self._reporting, lambda: self._manager),
+            models.default,
+            self._cloud,
+            models.kserve_inputs,
+        )
 
     def _native(self, bodies: BodyLimits) -> Native:
         return Native(
@@ -303,6 +306,7 @@ class Worker:
             "accepting": self._accepting and not self._over.is_set(),
             "connections": self._service.connections,
             "queued": sum(b.waiting for b in self._manager.batchers),
+            "memory": resident(),
             **self._callers(),
         }
 

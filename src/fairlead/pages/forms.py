@@ -20,7 +20,7 @@ from fairlead.core.errors import (
     OriginRefused,
 )
 from fairlead.inputs.multipart import parts_of
-from fairlead.pages.controls import PREFIX, Control
+from fairlead.pages.control import PREFIX, Control
 
 SEAL = "seal"
 _MOST_FIELDS = 4096

@@ -105,7 +105,7 @@ def _templates() -> Any:
         lstrip_blocks=True,
     )
     made.filters["whole"] = _whole
-    made.filters["bytes"] = _bytes
+    made.filters["span"] = _span
     made.filters["safe_markup"] = Markup
     return made
 
@@ -114,9 +114,9 @@ def _whole(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def _bytes(size: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1024
-    return ""
+def _span(seconds: float) -> str:
+    """A time as people say it."""
+    for size, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"

@@ -17,7 +17,8 @@ from fairlead.core.call import Call, ErrorReply, Head, Lines, Reply, Route
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, Internal
 from fairlead.pages import answers
-from fairlead.pages.controls import PREFIX, Control, controls
+from fairlead.pages.control import PREFIX, Control
+from fairlead.pages.controls import controls
 from fairlead.pages.forms import Form, form_of, row_of
 from fairlead.pages.frame import HTML, PAGE_LINES, page
 from fairlead.pages.snippets import snippets

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fairlead.access.sessions import Session, Sessions
 from fairlead.core.access import Caller
 from fairlead.core.call import Head, Peer, Route
 from fairlead.core.clock import wall_ns
 from fairlead.core.errors import FairleadError
-from fairlead.serving.registry import Registry
+
+if TYPE_CHECKING:
+    from fairlead.serving.registry import Registry
 
 Outcome = Mapping[str, Any] | FairleadError
 Done = Callable[[Outcome], None]
@@ -61,9 +63,14 @@ class Visitor:
 
 def visitor(known: Known, head: Head, caller: Caller) -> Visitor:
     """Who looks, once admission has let them in."""
-    session = known.sessions.read(head.headers, wall_ns())
-    guest = bool(known.guest) and caller.key == known.guest and session is None
-    seal = known.sessions.form_seal(session) if session is not None else ""
+    return visitor_of(known.sessions, head, caller, known.guest)
+
+
+def visitor_of(sessions: Sessions, head: Head, caller: Caller, guests: str = "") -> Visitor:
+    """The same, from the sessions alone. guests: the id of the key of guests."""
+    session = sessions.read(head.headers, wall_ns())
+    guest = bool(guests) and caller.key == guests and session is None
+    seal = sessions.form_seal(session) if session is not None else ""
     return Visitor(caller, "" if guest or session is None else caller.name, guest, seal, session)
 
 
