@@ -29,6 +29,8 @@ class Known:
     ask:     asks the bookkeeper: for usage, or to rotate a key.
     secure:  sessions travel over TLS alone.
     guest:   the id of the key of guests, "" for none.
+    issuers: with which people may sign in. address: where browsers reach the pages, as far as the
+             owner has said so; "" for what they ask for.
     """
 
     registry: Registry
@@ -39,6 +41,8 @@ class Known:
     ask: Callable[[Mapping[str, Any], Done], None]
     secure: bool = False
     guest: str = ""
+    issuers: tuple[str, ...] = ()
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +80,7 @@ def visitor_of(sessions: Sessions, head: Head, caller: Caller, guests: str = "")
 
 def base_of(known: Known, head: Head) -> str:
     """Where the server is reached, as far as the request says: a proxy may know better."""
+    if known.address:
+        return known.address
     scheme = "https" if known.secure else "http"
     return f"{scheme}://{head.headers.get('host', 'localhost')}"

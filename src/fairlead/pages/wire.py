@@ -24,6 +24,7 @@ from fairlead.pages.portal import Portal
 from fairlead.pages.routes import asset_route, only
 from fairlead.pages.sign_in import SignIn
 from fairlead.pages.visit import Known
+from fairlead.pages.with_issuer import WithIssuer
 
 _OWN = ("/portal", "/sign-in", "/sign-out", "/assets/")
 
@@ -43,6 +44,8 @@ class Pages:
         "GET /sign-in",
         "POST /sign-in",
         "POST /sign-out",
+        "GET /sign-in/with/{issuer}",
+        "GET /sign-in/back",
         "GET /assets/{asset}",
     )
 
@@ -59,7 +62,15 @@ class Pages:
         self._home = Home(known)
         self._model = ModelPage(known, described, example)
         self._portal = Portal(known)
-        self._sign_in = SignIn(known.sessions, known.whose, secure=known.secure)
+        self._sign_in = SignIn(
+            known.sessions, known.whose, secure=known.secure, issuers=known.issuers
+        )
+        self._issuers = WithIssuer(known)
+
+    @property
+    def public(self) -> list[str]:
+        """Addresses beside the usual ones that need no caller."""
+        return self._issuers.public
 
     def owns(self, path: str) -> bool:
         """Addresses that only people ask."""
@@ -97,11 +108,11 @@ class Pages:
             case ["assets", name]:
                 found = {"GET": asset_route(name, error)}
             case _:
-                found = self._sign_in.route(path, error)
+                found = self._sign_in.route(path, error) or self._issuers.route(path, error)
         return only(found, method) if found else None
 
     def _page_of_error(self, path: str) -> ErrorReply:
-        return page_of_error(self._plain, path, "base.html")
+        return page_of_error(self._plain, path, "base.html", self._known.issuers)
 
 
 def _name(text: str) -> str:
