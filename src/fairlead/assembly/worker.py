@@ -198,6 +198,7 @@ class Worker:
             sessions,
             self._admission.caller,
             own.route,
+            self._admission.plan_of,
             self._rations.left,
             self._reporting.ask,
             over_tls_alone(settings),

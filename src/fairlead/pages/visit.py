@@ -11,6 +11,7 @@ from fairlead.core.access import Caller
 from fairlead.core.call import Head, Peer, Route
 from fairlead.core.clock import wall_ns
 from fairlead.core.errors import FairleadError
+from fairlead.core.plans import Plan
 
 if TYPE_CHECKING:
     from fairlead.serving.registry import Registry
@@ -25,6 +26,7 @@ class Known:
 
     whose:   who sends a request to a page; raises as admission does.
     api:     the route of our own protocol for an address.
+    plan:    by whose prices a caller's calls are recorded; None for none.
     left:    asks what is left of a caller's limits, by model.
     ask:     asks the bookkeeper: for usage, or to rotate a key.
     secure:  sessions travel over TLS alone.
@@ -37,6 +39,7 @@ class Known:
     sessions: Sessions
     whose: Callable[[Head, Peer], Caller]
     api: Callable[[str, str], Route | None]
+    plan: Callable[[Caller], Plan | None]
     left: Callable[..., None]
     ask: Callable[[Mapping[str, Any], Done], None]
     secure: bool = False
