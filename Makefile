@@ -27,6 +27,7 @@ help:
 	@echo 'make test-frameworks  the suite of torch and TensorFlow, each in its own environment'
 	@echo 'make test-oracles     the guards against PyOD, crepes, MAPIE, scikit-learn, SciPy and river'
 	@echo 'make test-clients     clients of Triton, KServe, TensorFlow Serving, MLflow, the clouds; schemathesis'
+	@echo 'make test-pages       every page in a real browser (Chromium): both themes, accessibility, weight'
 	@echo 'make bench            every promise about speed, measured beside the peers (some minutes)'
 	@echo 'make reference        write the generated pages of docs/reference again'
 	@echo 'make clean            remove every environment and everything the above left behind'
@@ -38,7 +39,7 @@ demo: .venv/demo-$(KEY)
 .PHONY: test
 test: .venv/test-$(KEY)
 	@.venv/bin/python -m pytest -q -n 2 --dist loadfile --ignore tests/frameworks --ignore tests/oracles \
-	  --ignore tests/clients
+	  --ignore tests/clients --ignore tests/pages
 
 .PHONY: check
 check: .venv/test-$(KEY)
@@ -63,6 +64,10 @@ test-clients: .venv/test-$(KEY) $(CLIENTS:%=.venvs/clients/%/ready-$(KEY))
 	@for client in $(CLIENTS); do echo "$$client:"; \
 	  .venvs/clients/$$client/bin/python -m pytest -q -o filterwarnings=default \
 	    --confcutdir tests/clients tests/clients/test_$${client}*.py; done
+
+.PHONY: test-pages
+test-pages: .venvs/pages/ready-$(KEY)
+	@.venvs/pages/bin/python -m pytest -q --confcutdir tests/pages tests/pages
 
 .PHONY: bench
 bench: .venv/test-$(KEY)
@@ -104,6 +109,9 @@ endef
 
 .venvs/oracles/ready-$(KEY):
 	$(call install,.venvs/oracles,--editable '.[onnx]' --group oracles)
+
+.venvs/pages/ready-$(KEY):
+	$(call install,.venvs/pages,--editable . --group pages)
 
 .venvs/clients/node/ready-$(KEY):
 	$(call install,.venvs/clients/node,--group client-node)
