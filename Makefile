@@ -29,6 +29,7 @@ help:
 	@echo 'make test-clients     clients of Triton, KServe, TensorFlow Serving, MLflow, the clouds; schemathesis'
 	@echo 'make test-pages       every page in a real browser (Chromium): both themes, accessibility, weight'
 	@echo 'make bench            every promise about speed, measured beside the peers (some minutes)'
+	@echo 'make site             the documentation as web pages in ./site, which need no server'
 	@echo 'make reference        write the generated pages of docs/reference again'
 	@echo 'make clean            remove every environment and everything the above left behind'
 
@@ -78,9 +79,13 @@ bench: .venv/test-$(KEY)
 reference: .venv/test-$(KEY)
 	@.venv/bin/python scripts/reference.py
 
+.PHONY: site
+site: .venvs/site/ready-$(KEY)
+	@.venvs/site/bin/python -m scripts.site site --base $(or $(BASE),/)
+
 .PHONY: clean
 clean:
-	rm -rf .venv .venvs benchmarks/.home .demo .fairlead .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venvs site benchmarks/.home .demo .fairlead .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # --- environments --------------------------------------------------------------------------
 
@@ -109,6 +114,9 @@ endef
 
 .venvs/oracles/ready-$(KEY):
 	$(call install,.venvs/oracles,--editable '.[onnx]' --group oracles)
+
+.venvs/site/ready-$(KEY):
+	$(call install,.venvs/site,--editable . --group site)
 
 .venvs/pages/ready-$(KEY):
 	$(call install,.venvs/pages,--editable . --group pages)

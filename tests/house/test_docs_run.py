@@ -238,7 +238,8 @@ def test_every_page_with_marked_blocks_is_walked():
 
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as they are made on the web."""
-    heads = re.findall(r"^#+ (.*)$", _CODE.sub(lambda m: m[0].strip("`"), page.read_text()), re.M)
+    text = _CODE.sub(lambda m: "" if "\n" in m[0] else m[0].strip("`"), page.read_text())
+    heads = re.findall(r"^#+ (.*)$", text, re.M)
     kept = (re.sub(r"[^\w\- ]", "", head.lower()) for head in heads)
     return {head.strip().replace(" ", "-") for head in kept}
 
