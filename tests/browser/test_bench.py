@@ -55,8 +55,8 @@ def test_the_weight_of_files_is_that_of_their_compressed_bytes(look, file, tmp_p
 
 
 def test_the_weight_from_a_server_is_what_it_sent(look, site):
-    page = look("/models/churn")
-    assert weight(page) == len(site.running.get("/models/churn")[1])
+    page = look("/v2/models/churn")
+    assert weight(page) == len(site.running.get("/v2/models/churn")[1])
     assert json.loads(page.inner_text("body"))["name"] == "churn"
 
 

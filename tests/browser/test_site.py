@@ -19,7 +19,6 @@ import pytest
 from scripts.site.__main__ import main as command
 from scripts.site.book import ROOT, SiteError
 from scripts.site.build import build
-from tests.house.test_docs_run import anchors
 from tests.browser.bench import (
     PHONE,
     THEMES,
@@ -29,6 +28,7 @@ from tests.browser.bench import (
     violations,
     weight,
 )
+from tests.house.test_docs_run import anchors
 
 ONE_OF_EACH = [
     "index.html",

@@ -78,7 +78,11 @@ class Pages:
 
     def error(self, error: FairleadError) -> Reply:
         """An error of an address that no route could answer."""
-        return self._page_of_error("/")(error)
+        return self.error_at("/", error)
+
+    def error_at(self, path: str, error: FairleadError) -> Reply:
+        """The same, at its address."""
+        return self._page_of_error(path)(error)
 
     def shared(self, method: str, path: str) -> Route | None:
         """The page at an address that programs ask too. Raises MethodNotAllowed, ModelNotFound."""
