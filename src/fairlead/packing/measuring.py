@@ -102,8 +102,9 @@ def _lines(told: dict[str, Any]) -> list[str]:
     worst: dict[str, Any] | None = slices.get("worst")
     if worst and worst["worse"]:
         where = " and ".join(f"{column} = {value}" for column, value in worst["of"])
+        what = str(told["headline"]).replace("_", " ")
         lines.append(
-            f"worse where {where}: {worst['value']:.3g}, {slices['overall']:.3g} over all rows"
+            f"{what} {worst['value']:.3g} where {where}, {slices['overall']:.3g} over all rows"
         )
     for one in told.get("groups", ()):
         ratio = one["four_fifths"]

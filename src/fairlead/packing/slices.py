@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import floor, log10
 from typing import Any
 
 import numpy as np
@@ -132,11 +133,17 @@ def _quarters(name: str, numbers: Floats, finite: Floats, private: bool) -> list
 
 
 def _between(edges: Floats, place: int) -> str:
+    """A part in words, its edges as finely as they lie apart."""
+    first, last = float(edges[0]), float(edges[-1])
+    spread = (last - first) or abs(first)
+    usual = 1e-6 < spread < 1e12
+    digits = max(0, 2 - floor(log10(spread))) if usual else 0
+    told = [f"{edge:.{digits}f}" if usual else f"{edge:.4g}" for edge in edges.tolist()]
     if place == 0:
-        return f"up to {edges[0]:.4g}"
-    if place == len(edges):
-        return f"above {edges[-1]:.4g}"
-    return f"{edges[place - 1]:.4g} to {edges[place]:.4g}"
+        return f"up to {told[0]}"
+    if place == len(told):
+        return f"above {told[-1]}"
+    return f"{told[place - 1]} to {told[place]}"
 
 
 def _worse(per_row: Floats, rows: Mask, overall: float, *, higher: bool) -> float:
