@@ -22,11 +22,10 @@ def entry(column: str, value: str, share: float, **more: Any) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
-def statistics(text: str = "west", **more: Any) -> dict[str, Any]:
-    """A card.json. text: a category, a group and a class."""
-    worst = entry("region", text, 0.6)
+def groups(text: str) -> dict[str, Any]:
+    """Two groups, of which the first is chosen half as often."""
     rate = {"value": 0.4, "low": 0.3, "high": 0.5, "n": 100}
-    groups = [
+    told = [
         {
             "group": name,
             "n": 100,
@@ -39,6 +38,31 @@ def statistics(text: str = "west", **more: Any) -> dict[str, Any]:
         for name, value in ((text, 0.4), ("m", 0.8))
     ]
     gap = {"value": 0.4, "low": 0.3, "high": 0.5, "lowest": text, "highest": "m"}
+    return {
+        "column": "sex",
+        "favourable": text,
+        "groups": told,
+        "gaps": {"selection_rate": gap},
+        "four_fifths": {"value": 0.5, "low": 0.4, "high": 0.6, "kept": False},
+    }
+
+
+def slices(text: str) -> dict[str, Any]:
+    """Slices of two columns, of which one is worse."""
+    worst = entry("region", text, 0.6)
+    young = entry("age", "up to 30", 0.85)
+    return {
+        "overall": 0.8,
+        "slices": [worst, young, entry("age", "missing", 0.5, few=True)],
+        "pairs": [entry("age", "up to 30", 0.7, of=[["age", "up to 30"], ["region", text]])],
+        "worst": worst | {"worse": True},
+        "compared": 3,
+        "left_out": 0,
+    }
+
+
+def confidence(text: str) -> dict[str, Any]:
+    """What is said of how sure the answers are."""
     bins = [
         {
             "low": low, "high": low + 0.1, "n": 50, "confidence": low + 0.05,
@@ -46,6 +70,23 @@ def statistics(text: str = "west", **more: Any) -> dict[str, Any]:
         }
         for low in (0.5, 0.9)
     ]  # fmt: skip
+    promised = {"promised": 0.9, "reached": 0.8, "low": 0.75, "high": 0.85, "n": 300}
+    return {
+        "confusion": {"classes": [text, "b"], "table": [[100, 30], [30, 140]]},
+        "reliability": {
+            "raw": {"ece": 0.08, "bins": bins},
+            "calibrated": {"method": "temperature", "ece": 0.01, "bins": bins},
+        },
+        "risk_coverage": {
+            "augrc": 0.05, "at_random": 0.1, "points": [[0.1, 0.0], [0.5, 0.1], [1.0, 0.2]],
+        },
+        "sets": [promised | {"mean_size": 1.2}],
+    }  # fmt: skip
+
+
+def statistics(text: str = "west", **more: Any) -> dict[str, Any]:
+    """A card.json. text: a category, a group and a class."""
+    metric = {"value": 0.8, "low": 0.75, "high": 0.85, "n": 300, "better": "higher"}
     return {
         "format": 1,
         "identity": {
@@ -59,51 +100,13 @@ def statistics(text: str = "west", **more: Any) -> dict[str, Any]:
         "task": "classification",
         "headline": "accuracy",
         "metrics": [
-            {
-                "name": "accuracy", "value": 0.8, "low": 0.75, "high": 0.85, "n": 300,
-                "better": "higher", "interval": "wilson",
-            },
-            {
-                "name": "auc", "value": 0.9, "low": None, "high": None, "n": 300,
-                "better": "higher", "interval": "delong",
-            },
+            metric | {"name": "accuracy", "interval": "wilson"},
+            metric | {"name": "auc", "value": 0.9, "low": None, "high": None, "interval": "delong"},
         ],
         "baseline": {"name": "accuracy", "value": 0.5, "answer": text},
-        "confusion": {"classes": [text, "b"], "table": [[100, 30], [30, 140]]},
-        "reliability": {
-            "raw": {"ece": 0.08, "bins": bins},
-            "calibrated": {"method": "temperature", "ece": 0.01, "bins": bins},
-        },
-        "risk_coverage": {
-            "augrc": 0.05, "at_random": 0.1, "points": [[0.1, 0.0], [0.5, 0.1], [1.0, 0.2]],
-        },
-        "sets": [
-            {
-                "promised": 0.9, "reached": 0.8, "low": 0.75, "high": 0.85, "n": 300,
-                "mean_size": 1.2,
-            }
-        ],
-        "slices": {
-            "overall": 0.8,
-            "slices": [
-                worst,
-                entry("age", "up to 30", 0.85),
-                entry("age", "missing", 0.5, few=True),
-            ],
-            "pairs": [entry("age", "up to 30", 0.7, of=[["age", "up to 30"], ["region", text]])],
-            "worst": worst | {"worse": True},
-            "compared": 3,
-            "left_out": 0,
-        },
-        "groups": [
-            {
-                "column": "sex",
-                "favourable": text,
-                "groups": groups,
-                "gaps": {"selection_rate": gap},
-                "four_fifths": {"value": 0.5, "low": 0.4, "high": 0.6, "kept": False},
-            }
-        ],
+        **confidence(text),
+        "slices": slices(text),
+        "groups": [groups(text)],
         "novelty": {
             "n": 300, "novel": 0.02, "low": 0.01, "high": 0.04, "false_alarm_rate": 0.01,
             "in_sample": False, "histogram": [15] * 20,

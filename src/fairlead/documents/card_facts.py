@@ -6,6 +6,7 @@ shows them must escape them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -30,7 +31,7 @@ from fairlead.documents.card_words import (
     slips,
 )
 from fairlead.guards.contract import Contract
-from fairlead.guards.files import CONFIDENCE, INTERVALS, NOVELTY
+from fairlead.guards.files import CONFIDENCE, CONTRACT, INTERVALS, NOVELTY
 
 FORMAT = 1
 _MOST_LISTED = 12
@@ -60,11 +61,25 @@ class Known:
     live: Facts | None = None
 
 
+NEEDED = ("card.json", "measured.json", CONTRACT, "examples.json")
+"""The files of a package that its card is made of, each where it is there."""
+
+
+def known_of(package: Package, files: Mapping[str, bytes], live: Facts | None = None) -> Known:
+    """What a card is made of, from the content of the files NEEDED.
+
+    Raises ValueError for a file that cannot be read.
+    """
+    told = [json.loads(files.get(name, b"{}")) for name in NEEDED if name != CONTRACT]
+    contract = Contract.from_toml(files[CONTRACT].decode()) if CONTRACT in files else None
+    return Known(package, told[0], told[1], contract, told[2], live)
+
+
 def card_of(known: Known) -> dict[str, Any]:
     """The card: see docs/reference/package.md for its fields. Private columns have names only."""
     package = known.package
     words: dict[str, Any] = package.words.get("words", {})
-    hidden = _private(known.contract)
+    hidden = private_columns(known.contract)
     measured = without_columns(known.statistics, hidden) or {"performance": "unknown"}
     columns = _columns(known)
     guards = {
@@ -117,7 +132,8 @@ def card_of(known: Known) -> dict[str, Any]:
     return card
 
 
-def _private(contract: Contract | None) -> frozenset[str]:
+def private_columns(contract: Contract | None) -> frozenset[str]:
+    """The columns whose values are told to nobody."""
     rules = contract.rules if contract is not None else []
     return frozenset(rule.name for rule in rules if rule.private)
 

@@ -100,6 +100,7 @@ def statistics_of(
         "target": target,
         "columns": len(rows.columns) - 1,
         "sha256": digest(rows),
+        **({"private": True} if subject.private else {}),
     }
     if found is None:
         return plain(told)
