@@ -30,12 +30,14 @@ from fairlead.core.package import (
 )
 from fairlead.core.signature import Signature
 from fairlead.packages import manifest
+from fairlead.packages.expect import expectation_of
 from fairlead.packages.preparations import check_preparations, poolings_of, preparations_of
 from fairlead.packages.signatures import graph_of, with_signatures
 
 _AMEND = "A version never changes: use `fairlead amend` to make the next one"
 WORDS = (
-    "words", "labels", "units", "limits", "guards", "feedback", "payloads", "inputs", "outputs",
+    "words", "labels", "units", "limits", "guards", "feedback", "payloads", "expect", "inputs",
+    "outputs",
 )  # fmt: skip
 """The sections of a model.toml."""
 
@@ -77,6 +79,7 @@ def open_package(folder: Path) -> Package:
             guards=guards_of(words, where),
             feedback=feedback_of(words, where),
             payloads=payloads_of(words, signature, where),
+            expect=expectation_of(words, where),
             preparations=preparations,
         )
         return with_signatures(package, data.get("signatures", {}))
@@ -191,6 +194,7 @@ def read_words(raw: bytes, where: str) -> tuple[dict[str, Any], Limits]:
     guards_of(words, where)
     feedback_of(words, where)
     payloads_of(words, None, where)
+    expectation_of(words, where)
     preparations_of(words, where)
     poolings_of(words, where)
     return words, _limits(words, where)
