@@ -44,6 +44,16 @@ def test_it_writes_the_next_version_with_the_same_graph(folder, capsys):
     assert everything(folder / "models/colours/1") == before
 
 
+def test_a_key_that_looks_like_a_slip_is_named(folder, capsys):
+    (folder / "slip.toml").write_text('[words]\nout_of_scop = "all else"\nmotto = "bright"\n')
+    assert amend("colours", "--model-toml", "slip.toml") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert (
+        said[0] == "words     [words] out_of_scop is no key of the card: do you mean out_of_scope?"
+    )
+    assert len(said) == 2
+
+
 def test_an_older_version_can_be_named(folder, capsys):
     assert amend("colours", "--model-toml", "words.toml") == 0
     (folder / "other.toml").write_text('[words]\npurpose = "other"\n')

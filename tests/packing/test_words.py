@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from fairlead.core.package import GuardChoice, Limits
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import DTYPES
+from fairlead.documents.card_words import KNOWN
 from fairlead.packages.expect import KEYS
 from fairlead.packages.read import guards_of, read_words
-from fairlead.packing.words import first_words
+from fairlead.packing.words import first_words, slips_of
 
 NAMES = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=5, unique=True)
 
@@ -28,7 +29,19 @@ def words(columns: list[str], classes: list[str], **chosen: object) -> str:
 def test_it_is_served_as_it_is_with_the_standard_limits():
     found, limits = read_words(words(["a", "b"], ["yes", "no"]).encode(), "here")
     assert limits == Limits()
-    assert found["words"] == {"purpose": "", "licence": "", "contact": ""}
+    assert found["words"] == {word.key: "" for word in KNOWN}
+
+
+def test_what_each_of_the_words_is_for_stands_beside_it():
+    text = words(["a"], ["yes"])
+    assert [w.key for w in KNOWN if f'{w.key} = ""' not in text or w.question not in text] == []
+
+
+def test_a_slip_in_the_words_is_named():
+    assert slips_of('[words]\npurpos = "x"\n') == [
+        "[words] purpos is no key of the card: do you mean purpose?"
+    ]
+    assert slips_of("") == []
 
 
 @given(NAMES, NAMES)

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the next version and says where."""
+    from fairlead.documents.card_words import slips
     from fairlead.packing.amend import amend
 
     if args.settings:
@@ -32,5 +33,7 @@ def run(args: argparse.Namespace) -> int:
     words = Path(args.model_toml) if args.model_toml else None
     contract = Path(args.contract) if args.contract else None
     package = amend(Path(args.repository), args.model, words, contract)
+    for slip in slips(package.words.get("words", {})) if words else ():
+        print(f"words     {slip}")
     print(f"{package.name} version {package.version} in {package.folder}")
     return 0

@@ -38,7 +38,7 @@ from fairlead.packing.learn import learn_inputs, look_at
 from fairlead.packing.learn_drift import learn_watch
 from fairlead.packing.rows import Table, inputs_of
 from fairlead.packing.words import FILE as WORDS
-from fairlead.packing.words import first_words
+from fairlead.packing.words import first_words, slips_of
 
 
 def pack_converted(
@@ -94,11 +94,7 @@ def finish(wanted: Wanted, made: Made, trained: Mapping[str, Any], say: Say) -> 
     files = dict(made.files)
     signatures = placed(made, files)
     files["signature.json"] = write.json_bytes(made.signature.to_json())
-    words = wanted.declared.text or first_words(wanted.name, made.signature, wanted.guards)
-    files[WORDS] = words.encode()
-    files |= wanted.declared.files
-    if wanted.requirements:
-        files["requirements.txt"] = wanted.requirements.encode()
+    files |= _owners(wanted, made, say)
     if made.rows is not None:
         shown = _shown(wanted, made, made.rows)
         if shown is not None:
@@ -135,6 +131,17 @@ def finish(wanted: Wanted, made: Made, trained: Mapping[str, Any], say: Say) -> 
     package = write.commit(wanted.repository, wanted.name, wanted.version, facts, files)
     say("write", f"{package.name} version {package.version} in {package.folder}")
     return package
+
+
+def _owners(wanted: Wanted, made: Made, say: Say) -> dict[str, bytes | Path]:
+    """The files of the package that are the owner's own."""
+    words = wanted.declared.text or first_words(wanted.name, made.signature, wanted.guards)
+    for slip in slips_of(words):
+        say("words", slip)
+    files: dict[str, bytes | Path] = {WORDS: words.encode(), **wanted.declared.files}
+    if wanted.requirements:
+        files["requirements.txt"] = wanted.requirements.encode()
+    return files
 
 
 def _shown(wanted: Wanted, made: Made, rows: Table) -> Table | None:

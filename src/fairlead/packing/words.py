@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from fairlead.core.package import Expectation, Feedback, GuardChoice, Limits, Payloads
 from fairlead.core.signature import Signature
+from fairlead.documents.card_words import KNOWN, slips
 
 FILE = "model.toml"
+_EMPTY = '""'
 
 
 def first_words(name: str, signature: Signature, chosen: Mapping[str, Any] | None = None) -> str:
@@ -25,10 +28,8 @@ def first_words(name: str, signature: Signature, chosen: Mapping[str, Any] | Non
         [
             f"# What only the owner of {name} knows. Change it with `fairlead amend`.",
             "",
-            "[words]",
-            'purpose = ""   # what the model is for, and what it is not for',
-            'licence = ""',
-            'contact = ""',
+            "[words]        # for the model card; what is left empty is shown as not stated",
+            *[f"{word.key + ' = ' + _EMPTY:<20} # {word.question}" for word in KNOWN],
             "",
             "[labels]       # what a label is called in answers",
             *_examples(classes, "name"),
@@ -64,6 +65,11 @@ def first_words(name: str, signature: Signature, chosen: Mapping[str, Any] | Non
             "",
         ]
     )
+
+
+def slips_of(text: str) -> list[str]:
+    """Keys of [words] in a valid model.toml that look like a known one, a line for each."""
+    return slips(tomllib.loads(text).get("words", {}))
 
 
 _NOTES = {
