@@ -20,8 +20,8 @@ PLACES = {
     "numpy": [
         "client/answer.py", "core/tensor.py", "guards/*", "inputs/*", "packing/*", "runtimes/*",
         "serving/deciding.py", "serving/disclosing.py", "serving/embedding.py",
-        "serving/execute.py",
-        "serving/guarding.py", "serving/standing.py", "serving/warmup.py", "serving/watching.py",
+        "serving/execute.py", "serving/guarding.py", "serving/measuring.py",
+        "serving/standing.py", "serving/warmup.py", "serving/watching.py",
         "usage/tables.py",
     ],
     "onnxruntime": ["packing/pack_onnx.py", "runtimes/onnx.py"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -24,12 +23,12 @@ from fairlead.assembly.doors import Door, identity_rules, server_tls, trusted_pr
 from fairlead.assembly.edges import body_limits, http_limits, policy
 from fairlead.assembly.platform import platform_of
 from fairlead.assembly.protocols import Knowledge, Protocols
+from fairlead.assembly.runtimes import runtimes
 from fairlead.assembly.spec import RUNNERS, ServerSpec, read_spec
 from fairlead.core.allowance import parse_limits
 from fairlead.core.clock import monotonic_ns, now
 from fairlead.core.errors import TlsInvalid
 from fairlead.core.limits import BodyLimits
-from fairlead.core.promises import Runtime
 from fairlead.edge.front import http2
 from fairlead.edge.service import HttpService
 from fairlead.packages.repository import Found
@@ -40,9 +39,8 @@ from fairlead.serving.bookkeeper import JOURNAL
 from fairlead.serving.control import WorkerControl
 from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
-from fairlead.serving.lifecycle import APART, Manager
+from fairlead.serving.lifecycle import Manager
 from fairlead.serving.log import configure, log
-from fairlead.serving.machine import usable_memory
 from fairlead.serving.memory import Memory
 from fairlead.serving.observe import exposition
 from fairlead.serving.outcomes import outcomes_of
@@ -57,9 +55,6 @@ from fairlead.serving.streaming import Streamer
 from fairlead.usage.feedback import FeedbackLog
 from fairlead.usage.journal import Journal, new_writer
 from fairlead.wires.native import Native
-
-NATIVE = ("python", "sklearn", "xgboost", "lightgbm", "catboost", "torch", "tensorflow")
-"""The runtimes of models that are code; each is a file of runtimes/ that a runner loads."""
 
 _BEAT_S, _LEASES_S = 0.25, 0.02
 _LOOK_S = 0.02
@@ -361,20 +356,6 @@ def _has_every_model(models: dict[str, dict[str, str]]) -> bool:
     ended = (UNLOADED, DRAINING)
     missed = {key.partition("/")[0] for key, model in models.items() if model["state"] not in ended}
     return bool(models) and missed <= ready
-
-
-def runtimes(homes: Path) -> dict[str, Runtime]:
-    """Every runtime by name; what runs code does so in a runner process.
-
-    homes: the folder of this worker's runners. What it holds was left by a worker that is dead.
-    """
-    from fairlead.runtimes.onnx import OnnxRuntime
-    from fairlead.runtimes.runner.parent import IsolatedRuntime
-
-    shutil.rmtree(homes, ignore_errors=True)
-    memory = usable_memory()
-    apart = {name: IsolatedRuntime(name, log, memory, homes) for name in (*NATIVE, "onnx")}
-    return {**apart, APART: apart["onnx"], "onnx": OnnxRuntime()}
 
 
 def main(arguments: list[str]) -> int:

@@ -103,12 +103,15 @@ footer { color: var(--soft); font-size: 13px; margin-top: 40px; }
 """
 
 
-def page(title: str, body: str) -> str:
-    """A whole page. body: markup, in which every text from outside is escaped."""
+def page(title: str, body: str, style: str = "") -> str:
+    """A whole page. body: markup, in which every text from outside is escaped.
+
+    style: what its own classes look like, beside those of every page.
+    """
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escaped(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<title>{escaped(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )

@@ -1,0 +1,65 @@
+"""Who may use it: whether callers are known, and what they may do."""
+
+from __future__ import annotations
+
+from fairlead.readiness.facts import FAIL, PASS, Facts, Finding, Question
+
+GROUP = "Who may use it"
+_NAMED = 3
+
+
+def known(facts: Facts) -> Finding:
+    callers, doors = facts.callers, facts.doors
+    ways = [f"{len(callers.keys)} keys that work"] if callers.keys else []
+    ways += ["tokens or certificates"] if callers.identities else []
+    ways += ["the platform in front, by the owner's word"] if doors.platform else []
+    if ways or callers.closed:
+        return Finding(PASS, " and ".join(ways) or "by keys, of which none works any more")
+    return Finding(facts.grave, "by nothing: whoever reaches it is answered", _key(facts))
+
+
+def allowed(facts: Facts) -> Finding:
+    callers = facts.callers
+    count = sum(key.allows for key in callers.keys)
+    if count or callers.identities or facts.doors.platform:
+        return Finding(PASS, f"{count} keys may ask it")
+    if not callers.closed:
+        return Finding(PASS, "everybody who reaches it: no key was ever made")
+    return Finding(FAIL, "no key that works may ask it", _key(facts))
+
+
+def ends(facts: Facts) -> Finding:
+    endless = [key.name for key in facts.callers.keys if not key.ends]
+    if not endless:
+        return Finding(PASS, "every key has a last day" if facts.callers.keys else "no keys")
+    told = f"{len(endless)} never end: {', '.join(endless[:_NAMED])}"
+    return Finding(
+        facts.mild, told, "fairlead keys create --expires 90d, then fairlead keys revoke ID"
+    )
+
+
+def narrow(facts: Facts) -> Finding:
+    keys = facts.callers.keys
+    both = [key.name for key in keys if key.admin and key.allows]
+    wide = [key.name for key in keys if key.everything and not key.admin]
+    fix = _key(facts)
+    if both:
+        told = f"{len(both)} may ask it and administer too: {', '.join(both[:_NAMED])}"
+        return Finding(facts.grave, told, fix)
+    if wide:
+        told = f"{len(wide)} may ask every model: {', '.join(wide[:_NAMED])}"
+        return Finding(facts.mild, told, fix)
+    return Finding(PASS, "each key names what it may do" if keys else "no keys")
+
+
+def _key(facts: Facts) -> str:
+    scope = f"predict:{facts.package.name}"
+    return f"fairlead keys create --name NAME --scope {scope} --state {facts.record.state}"
+
+
+QUESTIONS = (
+    Question("callers-known", "Does the server know who asks?", known),
+    Question("callers-allowed", "May anybody ask this model at all?", allowed),
+    Question("keys-end", "Does a key that was lost stop working by itself?", ends),
+    Question("keys-narrow", "May a key do more than its holder needs?", narrow),
+)
