@@ -36,6 +36,7 @@ WALKS = [
         "how-to/read-the-openapi.md",
         "how-to/run-in-a-cloud.md",
         "how-to/amend-a-model.md",
+        "how-to/check-before-you-deploy.md",
     ),
     ("how-to/pack-each-format.md",),
     ("how-to/move-from-tensorflow-serving.md",),

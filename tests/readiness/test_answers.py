@@ -314,6 +314,11 @@ def test_a_trained_file_that_is_not_packed_is_packed_first():
     )
 
 
+def test_what_somebody_called_a_key_is_quoted_for_a_shell():
+    fix = found("keys-end", but(GOOD, callers__keys=keys(name="$(rm -rf .)", ends=False))).fix
+    assert "fairlead keys revoke '$(rm -rf .)' --state .fairlead" in fix
+
+
 def test_limits_are_named_as_they_are_written():
     facts = but(GOOD, package__limits__usage=parse_limits(["requests=5/second"]))
     assert found("usage-limits", facts).measured == "all callers together: requests=5/second"

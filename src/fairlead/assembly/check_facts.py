@@ -6,6 +6,7 @@ import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from fairlead.assembly.asking import every_page, managed
@@ -122,7 +123,7 @@ def record(settings: Settings) -> Record:
     there = next(place for place in (folder, *folder.parents) if place.is_dir())
     mode = folder.stat().st_mode if folder.is_dir() else 0o700
     return Record(
-        state=settings.server.state,
+        state=quote(settings.server.state),
         writable=os.access(there, os.W_OK | os.X_OK),
         private=not mode & 0o077,
         free=shutil.disk_usage(there).free,

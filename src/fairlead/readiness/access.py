@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from fairlead.readiness.facts import FAIL, PASS, Facts, Finding, Question
 
 GROUP = "Who may use it"
@@ -33,9 +35,9 @@ def ends(facts: Facts) -> Finding:
     if not endless:
         return Finding(PASS, "every key has a last day" if facts.callers.keys else "no keys")
     told = f"{len(endless)} never end: {', '.join(endless[:_NAMED])}"
-    return Finding(
-        facts.mild, told, "fairlead keys create --expires 90d, then fairlead keys revoke ID"
-    )
+    state = facts.record.state
+    fix = f"{_key(facts)} --expires 90d; fairlead keys revoke {quote(endless[0])} --state {state}"
+    return Finding(facts.mild, told, fix)
 
 
 def narrow(facts: Facts) -> Finding:

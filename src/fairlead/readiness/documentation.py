@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fairlead.documents.card_words import completeness, said
@@ -61,19 +62,18 @@ def units(facts: Facts) -> Finding:
     told: dict[str, Any] = facts.package.words.get("units", {})
     silent = [name for name in columns if not said(told.get(name))]
     shown = f"{len(columns) - len(silent)} of {len(columns)} columns of numbers"
-    quoted = f'"{silent[0]}" = "cm"' if silent else ""
+    quoted = f'{json.dumps(silent[0], ensure_ascii=False)} = "cm"' if silent else ""
     verdict = PASS if not silent else facts.mild
     return Finding(verdict, shown, facts.amended("units", quoted))
 
 
 def accuracy(facts: Facts) -> Finding:
     found = facts.evaluation
+    rows = f"{found.get('rows', 0):,} rows that it was not trained on"
     if "accuracy" in found:
-        told = f"{found['accuracy']:.1%} right on {found['rows']:,} rows that it was not trained on"
-        return Finding(PASS, told)
+        return Finding(PASS, f"{found['accuracy']:.1%} right on {rows}")
     if "mean_absolute_error" in found:
-        off = f"off by {found['mean_absolute_error']:.4g} on average"
-        return Finding(PASS, f"{off}, on {found['rows']:,} rows that it was not trained on")
+        return Finding(PASS, f"off by {found['mean_absolute_error']:.4g} on average, on {rows}")
     fix = facts.packed("--evaluation labelled.csv --target COLUMN")
     return Finding(facts.by_exposure(WARN, WARN, FAIL), "unknown: no labelled rows were given", fix)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any, Literal, NamedTuple, get_args
 
 from fairlead.core.package import Package
@@ -117,10 +118,12 @@ class Callers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Where calls are written down. free: bytes left there. private: nobody else may look into it.
+    """Where calls are written down.
 
-    durable: a record survives a power cut. backup: days since the last one; None for none in the
-    last month."""
+    state: as a command line names it. free: bytes left there. private: nobody else may look into
+    it. durable: a record survives a power cut. backup: days since the last one; None for none in
+    the last month.
+    """
 
     state: str = ".fairlead"
     writable: bool = True
@@ -210,7 +213,7 @@ class Facts:
     def packed(self, flags: str) -> str:
         """The command that packs it with further flags."""
         if self.repository:
-            trained = str(self.package.trained.get("file") or "FILE")
+            trained = quote(str(self.package.trained.get("file") or "FILE"))
             place = self.repository
         else:
             trained, place = self.given, "models"

@@ -27,7 +27,8 @@ def mode(facts: Facts) -> Finding:
     run = facts.run
     if run.locks:
         open_to = [name for name, cut in run.locks.items() if not cut]
-        told = "code of its own, in a process apart"
+        what = "a graph" if facts.package.runtime == "onnx" else "code of its own"
+        told = f"{what}, in a process apart"
         if open_to:
             fix = "serve it on Linux 5.13 or newer, where a runner is cut off"
             return Finding(facts.grave, f"{told} that still reaches {', '.join(open_to)}", fix)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from fairlead.core.package import RESPONSES
 from fairlead.guards.files import MISUSE
 from fairlead.readiness.facts import PASS, WARN, Facts, Finding, Question
@@ -60,7 +62,7 @@ def kept(facts: Facts) -> Finding:
     told = f"{payloads.sample:.2%} of calls for {payloads.days} days"
     if not plain:
         return Finding(PASS, f"{told}, every column hashed")
-    fix = facts.amended("payloads", f'fields = {{ "{plain[0]}" = "hash" }}')
+    fix = facts.amended("payloads", f'fields = {{ {json.dumps(plain[0])} = "hash" }}')
     return Finding(facts.mild, f"{told}, plain: {', '.join(plain[:_NAMED])}", fix)
 
 
