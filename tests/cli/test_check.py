@@ -110,6 +110,7 @@ def test_a_trained_file_is_packed_into_the_cache_first(tmp_path, capsys):
     (tmp_path / "iris.onnx").write_bytes(package.graph_path.read_bytes())
     report = checked(capsys, "iris.onnx", "--for", "internet", status=1)
     assert report["model"] == "iris"
+    assert verdicts(report, "records-private") == ["pass"]
     fix = by_id(report)["valid-rows"]["fix"]
     assert fix == "fairlead pack iris.onnx --name iris --repository models --reference rows.csv"
 

@@ -83,6 +83,33 @@ def test_a_command_stays_in_one_line_and_a_long_fact_does_not():
     assert sum("command" in line for line in lines) == 1
 
 
+def test_lines_of_model_toml_are_shown_together_and_their_command_once():
+    amend = "fairlead amend iris --repository models --model-toml model.toml"
+
+    def fix(section: str, lines: str) -> dict[str, Any]:
+        return answer("warn", fix=f"{lines} under [{section}] of model.toml; {amend}")
+
+    told = text(
+        [
+            report(
+                fix("words", 'purpose = "..."'),
+                fix("words", 'purpose = "twice"'),
+                fix("words", 'contact = "ours and theirs"'),
+                fix("expect", "requests_per_second = 50 and latency_ms = 100"),
+                answer("fail", fix="fairlead serve models"),
+            )
+        ]
+    )
+    assert told.count(amend) == 1
+    assert 'fix: purpose = "..." under [words] of model.toml\n' in told
+    assert "fix: fairlead serve models\n" in told
+    block = told.partition("model.toml, with what is yours in place of the dots:\n")[2]
+    assert block.startswith(
+        '  [words]\n  purpose = "..."\n  contact = "ours and theirs"\n'
+        f"  [expect]\n  requests_per_second = 50\n  latency_ms = 100\nthen: {amend}\n"
+    )
+
+
 def test_json_is_the_report_or_all_of_them():
     assert json.loads(json_text([EVERY])) == EVERY
     assert json.loads(json_text([EVERY, EVERY])) == {"models": [EVERY, EVERY]}

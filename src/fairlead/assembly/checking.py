@@ -52,6 +52,8 @@ def check(
     what is done meanwhile.
     Raises FileUnreadable, BadUsage, ModelNotFound, and what packing raises.
     """
+    state = Path(settings.server.state)
+    _make(state)
     place, versions = _versions(given, settings, say)
     chosen = wanted(versions, settings.models.versions)
     each = [
@@ -59,11 +61,22 @@ def check(
     ]
     when = datetime.fromtimestamp(wall_ns() / 1e9, UTC).isoformat(timespec="seconds")
     held = sum(one.measured.model for one in each if one.measured is not None)
-    state = Path(settings.server.state)
     reports = [_report(one, place, settings, exposure, when, held) for one in each]
     for told in reports:
         keep_report(state, told)
     return reports
+
+
+def _make(state: Path) -> None:
+    """The state folder is its owner's alone, whoever makes it first. Raises FileUnreadable."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileUnreadable(
+            f"the state folder cannot be used: {error.strerror}",
+            where=str(state),
+            fix="Name another with --state",
+        ) from None
 
 
 def coloured(stream: TextIO) -> bool:

@@ -7,6 +7,7 @@ A report is what readiness/report.py makes: {"model", "version", "exposure", "wh
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -27,6 +28,10 @@ FOR = {
 }
 """What an exposure is called in a sentence."""
 
+_WORDS = re.compile(r"(?P<lines>.+) under \[(?P<section>\w+)\] of (?:a )?model\.toml; (?P<then>.+)")
+"""A fix that is a line of model.toml and the command that takes it (readiness/facts.py)."""
+
+_EXPECT, _AND = "expect", " and "
 _WIDTH = 96
 _MARKS = {"fail": "FAIL", "warn": "warn", "owner must say": "say!", "pass": "pass"}
 _COLOURS = {"fail": "1;31", "warn": "33", "owner must say": "36", "pass": "32"}
@@ -69,6 +74,7 @@ def _one(report: Report, colours: bool) -> str:
         for answer in shown:
             lines += _answer(answer, colours)
     good = counts(report)["pass"]
+    lines += _together(report)
     told = [*lines, "", summary(report)] if lines else [summary(report)]
     if good:
         told.append(f"What passes is in --json and --html: {good} of {len(report['answers'])}")
@@ -81,8 +87,32 @@ def _answer(answer: Mapping[str, Any], colours: bool) -> list[str]:
     found = wrap(plain(answer["measured"]), _WIDTH) or [""]
     lines = [f"  {mark}  {plain(answer['question'])}", *(f"        {line}" for line in found)]
     if answer["fix"]:
-        lines.append(f"        fix: {plain(answer['fix'])}")  # in one piece, to be copied
+        words = _WORDS.fullmatch(answer["fix"])
+        fix = (
+            f"{words['lines']} under [{words['section']}] of model.toml" if words else answer["fix"]
+        )
+        lines.append(f"        fix: {plain(fix)}")  # in one piece, to be copied
     return lines
+
+
+def _together(report: Report) -> list[str]:
+    """Every line that belongs into model.toml, by section, and the command that takes them all."""
+    sections: dict[str, dict[str, str]] = {}
+    commands: dict[str, None] = {}
+    for answer in report["answers"]:
+        words = _WORDS.fullmatch(answer["fix"])
+        if words is None:
+            continue
+        commands[words["then"]] = None
+        several = words["section"] == _EXPECT
+        for line in words["lines"].split(_AND) if several else [words["lines"]]:
+            sections.setdefault(words["section"], {}).setdefault(line.partition(" = ")[0], line)
+    if not sections:
+        return []
+    lines = ["", "model.toml, with what is yours in place of the dots:"]
+    for section, found in sections.items():
+        lines += [f"  [{section}]", *(f"  {plain(line)}" for line in found.values())]
+    return [*lines, *(f"then: {plain(command)}" for command in commands)]
 
 
 def _painted(words: str, code: str, colours: bool) -> str:

@@ -200,9 +200,9 @@ class Facts:
         """The command that serves it with further flags."""
         return f"fairlead serve {self.given} {flags}"
 
-    def amended(self, section: str, line: str) -> str:
-        """How a line comes into the model's words."""
-        name = self.package.name
+    def amended(self, section: str, *lines: str) -> str:
+        """How lines come into the model's words."""
+        name, line = self.package.name, " and ".join(lines)
         if not self.repository:
             return f"{line} under [{section}] of a model.toml; {self.packed('')}"
         return (

@@ -61,7 +61,7 @@ def expected(facts: Facts) -> Finding:
     if facts.measured is not None:
         told += f"; measured: {figure(capacity(facts))} requests/s, "
         told += f"{span(facts.measured.slow_s + SERVER_S)} for the slowest of a hundred"
-    return Finding(OWNER, told, facts.amended("expect", ", ".join(lines[name] for name in missing)))
+    return Finding(OWNER, told, facts.amended("expect", *[lines[name] for name in missing]))
 
 
 def latency(facts: Facts) -> Finding:
