@@ -163,9 +163,9 @@ def test_keys_plans_and_backups_are_read_from_the_state_folder(tmp_path, capsys)
     assert found["callers-allowed"] == "2 keys may ask it"
     assert found["keys-end"] == "1 never end: till"
     assert found["keys-narrow"] == "1 may ask every model: all"
-    assert found["usage-limits"] == "1 keys have no limit: all"
+    assert found["usage-limits"] == "1 key without a limit: all"
     assert found["prices"] == "by gold@1"
-    assert found["tenants-priced"] == "1 tenants use it for nothing: default"
+    assert found["tenants-priced"] == "1 tenant may use it for nothing: default"
     assert found["backup"] == "0 days ago"
 
 
@@ -175,7 +175,7 @@ def test_it_works_beside_a_server_that_holds_the_state_folder(tmp_path, capsys):
     assert main(key.split()) == 0
     with fairlead.serve("models", port=0, workers=1, state="state"):
         report = checked(capsys, "--state", "state")
-    assert by_id(report)["callers-allowed"]["measured"] == "1 keys may ask it"
+    assert by_id(report)["callers-allowed"]["measured"] == "1 key may ask it"
     assert read_report(Path("state"), "total", 1) == report
 
 
@@ -215,7 +215,9 @@ def test_the_newest_version_is_checked_and_an_older_one_by_its_number(tmp_path, 
 def test_what_is_not_there_is_said(tmp_path, capsys):
     models.total(tmp_path / "models")
     assert main(["check", "totla"]) == 2
-    assert "totla does not exist" in capsys.readouterr().err
+    assert "totla does not exist. Did you mean total?" in capsys.readouterr().err
+    assert main(["check", "nothing.onnx"]) == 2
+    assert "nothing.onnx does not exist. Name a repository" in capsys.readouterr().err
     assert main(["check", "total@7"]) == 2
     assert "there is no total@7. Versions of total: 1" in capsys.readouterr().err
 

@@ -115,6 +115,12 @@ def test_json_is_the_report_or_all_of_them():
     assert json.loads(json_text([EVERY, EVERY])) == {"models": [EVERY, EVERY]}
 
 
+def test_each_of_several_reports_says_first_whose_it_is():
+    told = text([EVERY, EVERY | {"model": "wine"}])
+    assert told.startswith("== iris version 3 ==\n\nHost and exposure")
+    assert "\n\n\n== wine version 3 ==\n\n" in told
+
+
 def test_verdicts_are_counted_from_the_gravest():
     assert list(counts(EVERY).items()) == [
         ("fail", 1), ("warn", 1), ("owner must say", 1), ("pass", 1),

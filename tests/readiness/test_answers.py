@@ -12,6 +12,7 @@ from tests.readiness.facts import GOOD, MEASURED, PACKAGE, but, guards, words
 
 from fairlead.core.allowance import parse_limits
 from fairlead.core.package import FileFact, Payloads
+from fairlead.core.preparation import Picture, Text
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import DTYPES
 from fairlead.readiness.facts import (
@@ -43,6 +44,7 @@ def keys(**changes: Any) -> tuple[KeyFact, ...]:
     return (KeyFact(**{"name": "shop", "priced": True, **changes}),)
 
 
+PICTURE, TEXT = Picture("x", "image", (8, 8)), Text("x", "text", "vocab.txt")
 SIX = ("users", "factors", "tradeoffs", "limitations", "ethics", "consent")
 NO_FILES = {"graph/model.onnx": FileFact(1, "0" * 64)}
 VECTOR = Signature(
@@ -208,6 +210,8 @@ ALSO_PASS: list[tuple[str, dict[str, Any]]] = [
     ("certificate", {"doors__ends": None}),
     ("body-limit", {"package__limits__max_rows": 10, "package__limits__max_body_mib": 64}),
     ("body-limit", {"package__limits__max_rows": 10, "bounds__chosen": True}),
+    ("valid-rows", {"measured__guards": {}, "package__preparations": (PICTURE, TEXT)}),
+    ("valid-rows", {"measured__guards": {}, "package__signature": Signature((), ())}),
     ("callers-known", {"callers__keys": (), "callers__closed": False, "doors__platform": True}),
     ("callers-known", {"callers__keys": (), "callers__identities": True}),
     ("callers-allowed", {"callers__keys": (), "callers__closed": False}),
@@ -302,12 +306,29 @@ def test_a_fix_names_the_model_the_repository_and_the_file_it_was_packed_from():
         'contact = "..." under [words] of model.toml; '
         "fairlead amend iris --repository models --model-toml model.toml"
     )
-    fix = found("drift-watched", but(GOOD, package__files=NO_FILES)).fix
+    bare = but(GOOD, package__files=NO_FILES, package__words={}, evaluation={})
+    fix = found("drift-watched", bare).fix
     assert fix == "fairlead pack iris.joblib --name iris --repository models --reference rows.csv"
 
 
+def test_a_fix_packs_again_with_all_that_was_given_before():
+    shown = found("accuracy-known", but(GOOD, evaluation={})).fix
+    assert shown == (
+        "fairlead pack iris.joblib --name iris --repository models --reference rows.csv "
+        "--evaluation labelled.csv --target COLUMN --model-toml model.toml"
+    )
+    function = but(GOOD, evaluation={}, package__words={}, package__runtime="python")
+    function = but(function, package__trained={"file": "my price.py", "class": "price"})
+    assert "pack 'my price.py:price' --name" in found("accuracy-known", function).fix
+    picture = but(function, package__preparations=(Picture("x", "image", (8, 8)),))
+    shown = found("accuracy-known", picture).fix
+    assert "--reference pictures --evaluation" in shown
+    assert shown.endswith("--model-toml model.toml")
+
+
 def test_a_trained_file_that_is_not_packed_is_packed_first():
-    facts = but(GOOD, package__words={}, given="iris.onnx", repository="")
+    facts = but(GOOD, package__words={}, given="iris.onnx", repository="", evaluation={})
+    facts = but(facts, package__files=NO_FILES)
     fix = found("contact", facts).fix
     assert fix.endswith(
         "fairlead pack iris.onnx --name iris --repository models --model-toml model.toml"

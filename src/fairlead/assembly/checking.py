@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
 from typing import Any, TextIO
@@ -153,9 +154,13 @@ def _named(given: str) -> tuple[str, list[Found]]:
         if found:
             known = ", ".join(str(f.version) for f in found)
             raise ModelNotFound(f"there is no {given}", fix=f"Versions of {name}: {known}")
+    known = {found.name for place in _USUAL for found in _held(Path(place))}
+    near = get_close_matches(name, sorted(known), 1)
     raise FileUnreadable(
         f"{given[:200]} does not exist",
-        fix="Name a repository, a package, a trained file, or a model in ./models",
+        fix=f"Did you mean {near[0]}?"
+        if near
+        else "Name a repository, a package, a trained file, or a model in ./models",
     )
 
 

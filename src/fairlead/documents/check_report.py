@@ -28,7 +28,7 @@ FOR = {
 }
 """What an exposure is called in a sentence."""
 
-_WORDS = re.compile(r"(?P<lines>.+) under \[(?P<section>\w+)\] of (?:a )?model\.toml; (?P<then>.+)")
+_WORDS = re.compile(r"(?P<lines>.+) under \[(?P<section>\w+)\] of model\.toml; (?P<then>.+)")
 """A fix that is a line of model.toml and the command that takes it (readiness/facts.py)."""
 
 _EXPECT, _AND = "expect", " and "
@@ -59,7 +59,16 @@ def summary(report: Report) -> str:
 
 def text(reports: Sequence[Report], *, colours: bool = False) -> str:
     """Everything that is not in order, by group, with what helps; then the verdict."""
-    return "\n\n".join(_one(report, colours) for report in reports)
+    if len(reports) == 1:
+        return _one(reports[0], colours)
+    return "\n\n\n".join(
+        f"{_painted(_title(report), '1;4', colours)}\n\n{_one(report, colours)}"
+        for report in reports
+    )
+
+
+def _title(report: Report) -> str:
+    return plain(f"== {report['model']} version {report['version']} ==")
 
 
 def _one(report: Report, colours: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shlex import quote
 
-from fairlead.readiness.facts import FAIL, PASS, Facts, Finding, Question
+from fairlead.readiness.facts import FAIL, PASS, Facts, Finding, Question, counted
 
 GROUP = "Who may use it"
 _NAMED = 3
@@ -12,7 +12,7 @@ _NAMED = 3
 
 def known(facts: Facts) -> Finding:
     callers, doors = facts.callers, facts.doors
-    ways = [f"{len(callers.keys)} keys that work"] if callers.keys else []
+    ways = [f"{counted(len(callers.keys), 'key')} that work"] if callers.keys else []
     ways += ["tokens or certificates"] if callers.identities else []
     ways += ["the platform in front, by the owner's word"] if doors.platform else []
     if ways or callers.closed:
@@ -24,7 +24,7 @@ def allowed(facts: Facts) -> Finding:
     callers = facts.callers
     count = sum(key.allows for key in callers.keys)
     if count or callers.identities or facts.doors.platform:
-        return Finding(PASS, f"{count} keys may ask it")
+        return Finding(PASS, f"{counted(count, 'key')} may ask it")
     if not callers.closed:
         return Finding(PASS, "everybody who reaches it: no key was ever made")
     return Finding(FAIL, "no key that works may ask it", _key(facts))

@@ -16,7 +16,7 @@ def goal(facts: Facts) -> Finding:
     if not roles & {"label", "scores", "value"}:
         return Finding(PASS, "it gives neither labels nor values that could be right or wrong")
     learnt = guards.get("confidence")
-    fix = facts.packed("--evaluation labelled.csv --target COLUMN --error-goal 0.02")
+    fix = facts.packed(labelled=True, more="--error-goal 0.02")
     if not learnt:
         return Finding(facts.grave, "no goal: nothing was learnt from labelled rows", fix)
     if "error_goal" not in learnt:

@@ -29,7 +29,7 @@ def strange(facts: Facts) -> Finding:
     told = f"of {tried} rows with one value far away, {held} are held back, {marked} marked"
     if held + marked < _MOST * tried:
         return Finding(facts.grave, told, _learn(facts))
-    more = facts.packed("--reference rows.csv") + ", with more rows"
+    more = facts.packed(reference=True) + ", with more rows"
     return Finding(facts.mild if held < _MOST * tried else PASS, told, more)
 
 
@@ -41,7 +41,7 @@ def usual(facts: Facts) -> Finding:
 
 
 def _learn(facts: Facts) -> str:
-    return facts.packed("--reference rows.csv")
+    return facts.packed(reference=True)
 
 
 QUESTIONS = (

@@ -74,7 +74,7 @@ def accuracy(facts: Facts) -> Finding:
         return Finding(PASS, f"{found['accuracy']:.1%} right on {rows}")
     if "mean_absolute_error" in found:
         return Finding(PASS, f"off by {found['mean_absolute_error']:.4g} on average, on {rows}")
-    fix = facts.packed("--evaluation labelled.csv --target COLUMN")
+    fix = facts.packed(labelled=True)
     return Finding(facts.by_exposure(WARN, WARN, FAIL), "unknown: no labelled rows were given", fix)
 
 

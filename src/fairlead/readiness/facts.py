@@ -8,6 +8,9 @@ from shlex import quote
 from typing import Any, Literal, NamedTuple, get_args
 
 from fairlead.core.package import Package
+from fairlead.core.preparation import Picture
+from fairlead.documents.card_words import said
+from fairlead.guards.files import DRIFT
 from fairlead.serving.measuring import Measured
 
 Exposure = Literal["laptop", "internal", "internet"]
@@ -202,24 +205,51 @@ class Facts:
 
     def amended(self, section: str, *lines: str) -> str:
         """How lines come into the model's words."""
-        name, line = self.package.name, " and ".join(lines)
+        line = f"{' and '.join(lines)} under [{section}] of model.toml"
         if not self.repository:
-            return f"{line} under [{section}] of a model.toml; {self.packed('')}"
-        return (
-            f"{line} under [{section}] of model.toml; "
-            f"fairlead amend {name} --repository {self.repository} --model-toml model.toml"
-        )
-
-    def packed(self, flags: str) -> str:
-        """The command that packs it with further flags."""
-        if self.repository:
-            trained = quote(str(self.package.trained.get("file") or "FILE"))
-            place = self.repository
-        else:
-            trained, place = self.given, "models"
-            flags = flags or "--model-toml model.toml"
+            return f"{line}; {self.packed(words=True)}"
         name = self.package.name
-        return f"fairlead pack {trained} --name {name} --repository {place} {flags}"
+        amend = f"fairlead amend {name} --repository {self.repository}"
+        return f"{line}; {amend} --model-toml model.toml"
+
+    def packed(
+        self,
+        *,
+        reference: bool = False,
+        labelled: bool = False,
+        words: bool = False,
+        more: str = "",
+    ) -> str:
+        """The command that packs it again; what it was packed with is named again, too.
+
+        reference, labelled, words: with reference rows, labelled rows, a model.toml. more: flags.
+        """
+        package = self.package
+        parts = [f"fairlead pack {self._trained()} --name {package.name}"]
+        parts.append(f"--repository {self.repository or 'models'}")
+        if reference or DRIFT in package.files:
+            pictures = any(isinstance(one, Picture) for one in package.preparations)
+            parts.append("--reference pictures" if pictures else "--reference rows.csv")
+        if labelled or self.evaluation:
+            parts.append("--evaluation labelled.csv --target COLUMN")
+        if words or package.preparations or said(package.words.get("words", {})):
+            parts.append("--model-toml model.toml")
+        return " ".join([*parts, *([more] if more else [])])
+
+    def _trained(self) -> str:
+        """The trained file, as `fairlead pack` is given it."""
+        if not self.repository:
+            return self.given
+        trained = self.package.trained
+        file = str(trained.get("file") or "FILE")
+        if self.package.runtime == "python":
+            file += f":{trained.get('class') or 'FUNCTION'}"
+        return quote(file)
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things: 1 key, 2 keys."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def mib(count: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.core.preparation import Picture, Preparation
 from fairlead.readiness.facts import FAIL, MIB, PASS, WARN, Facts, Finding, Question, mib, span
 
 GROUP = "Inputs, outputs and limits"
@@ -11,7 +12,7 @@ _AMPLE = 20
 
 def example(facts: Facts) -> Finding:
     run = facts.run
-    fix = facts.packed("--reference rows.csv")
+    fix = facts.packed(reference=True)
     if not run.answered:
         return Finding(WARN, "the package has no example, and rows of zeros are refused", fix)
     if not run.real:
@@ -24,15 +25,26 @@ def contract(facts: Facts) -> Finding:
     if learnt:
         told = f"{learnt['columns']} columns, learnt from {learnt['rows']:,} rows"
         return Finding(PASS, told)
-    fix = facts.packed("--reference rows.csv")
+    if facts.package.preparations:
+        made = ", ".join(_preparation(one) for one in facts.package.preparations)
+        return Finding(PASS, made)
+    if not facts.package.signature.columns:
+        return Finding(PASS, "it has no columns: types, shapes and finite numbers are checked")
+    fix = facts.packed(reference=True)
     return Finding(facts.grave, "unlearnt: only names, types and shapes are checked", fix)
+
+
+def _preparation(one: Preparation) -> str:
+    if isinstance(one, Picture):
+        return f"a picture of at most {one.max_pixels:,} pixels, made {one.size[0]} x {one.size[1]}"
+    return f"a text of at most {one.max_characters:,} characters and {one.max_tokens:,} tokens"
 
 
 def finite(facts: Facts) -> Finding:
     run = facts.run
     if run.finite:
         return Finding(PASS, "every number of the answer is finite")
-    fix = facts.packed("--reference rows.csv")
+    fix = facts.packed(reference=True)
     verdict = FAIL if run.real else WARN
     return Finding(verdict, "the answer holds NaN or infinity, which JSON cannot say", fix)
 

@@ -17,7 +17,7 @@ def lighter(facts: Facts) -> Finding:
     if size < _LARGE and run.model < 4 * _LARGE and run.median_s < _SLOW_S:
         return Finding(PASS, f"{told}: little is left to gain")
     if package.runtime != "onnx":
-        return Finding(WARN, told, f"export it to ONNX; {facts.packed('')}".rstrip())
+        return Finding(WARN, told, f"export it to ONNX; {facts.packed()}")
     quantize = "onnxruntime.quantization.quantize_dynamic('model.onnx', 'light.onnx')"
     place = facts.repository or "models"
     pack = f"fairlead pack light.onnx --name {package.name}-light --repository {place}"

@@ -17,7 +17,7 @@ def loads(facts: Facts) -> Finding:
 def time(facts: Facts) -> Finding:
     seconds = facts.run.load_s
     told = f"{span(seconds)} from files to the first answers"
-    fix = facts.packed("") if facts.package.isolated else facts.served("--workers 1")
+    fix = facts.packed() if facts.package.isolated else facts.served("--workers 1")
     if seconds > _TOO_SLOW:
         return Finding(FAIL, told, fix)
     return Finding(WARN if seconds > _SLOW else PASS, told, fix)

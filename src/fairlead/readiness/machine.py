@@ -12,7 +12,7 @@ def size(facts: Facts) -> Finding:
     files = facts.package.files
     held = sum(fact.size for fact in files.values())
     told = f"{mib(held)} in {len(files)} files"
-    fix = facts.packed("--no-evidence")
+    fix = facts.packed(more="--no-evidence")
     if held > facts.record.free:
         return Finding(FAIL, f"{told}; {mib(facts.record.free)} are free", fix)
     return Finding(PASS, told)

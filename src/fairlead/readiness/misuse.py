@@ -6,7 +6,7 @@ import json
 
 from fairlead.core.package import RESPONSES
 from fairlead.guards.files import MISUSE
-from fairlead.readiness.facts import PASS, WARN, Facts, Finding, Question
+from fairlead.readiness.facts import PASS, WARN, Facts, Finding, Question, counted
 
 GROUP = "Misuse"
 _TELLING = ("full",)
@@ -19,7 +19,7 @@ def watched(facts: Facts) -> Finding:
         fix = facts.amended("guards", 'misuse = "slow"')
         return Finding(facts.grave, "off: nobody is suspected", fix)
     if MISUSE not in package.files:
-        fix = facts.packed("--reference rows.csv")
+        fix = facts.packed(reference=True)
         return Finding(facts.grave, "unlearnt: nothing to suspect anybody by", fix)
     return Finding(PASS, f"{package.guards.misuse}: {RESPONSES[package.guards.misuse]}")
 
@@ -50,7 +50,11 @@ def used_up(facts: Facts) -> Finding:
         return Finding(PASS, f"all callers together: {', '.join(shared[:_NAMED])}")
     if asking and not free:
         return Finding(PASS, "each key has limits of its own or by its plan")
-    told = f"{len(free)} keys have no limit: {', '.join(free[:_NAMED])}" if free else "no limits"
+    told = (
+        f"{counted(len(free), 'key')} without a limit: {', '.join(free[:_NAMED])}"
+        if free
+        else "no limits"
+    )
     return Finding(facts.grave, told, fix)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.readiness.facts import PASS, Facts, Finding, Question
+from fairlead.readiness.facts import PASS, Facts, Finding, Question, counted
 
 GROUP = "Payment"
 FREE = "free"
@@ -31,7 +31,7 @@ def covered(facts: Facts) -> Finding:
     unpaid = sorted({key.tenant for key in asking if not key.priced})
     if not unpaid:
         return Finding(PASS, "every tenant that may ask it has a plan with prices")
-    told = f"{len(unpaid)} tenants use it for nothing: {', '.join(unpaid[:_NAMED])}"
+    told = f"{counted(len(unpaid), 'tenant')} may use it for nothing: {', '.join(unpaid[:_NAMED])}"
     fix = f"fairlead tenants plan {unpaid[0]} {facts.callers.prices[0]}"
     return Finding(facts.grave, told, fix)
 

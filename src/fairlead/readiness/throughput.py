@@ -10,6 +10,7 @@ from fairlead.readiness.facts import (
     Facts,
     Finding,
     Question,
+    counted,
     figure,
     span,
 )
@@ -33,15 +34,18 @@ def capacity(facts: Facts) -> float:
 def throughput(facts: Facts) -> Finding:
     found, wanted = capacity(facts), facts.package.expect.requests_per_second
     rows = facts.package.expect.rows_per_request
-    told = f"about {figure(found)} requests/s of {rows} rows on "
-    told += f"{min(facts.machine.workers, facts.machine.cores)} cores"
+    cores = min(facts.machine.workers, facts.machine.cores)
+    told = f"about {figure(found)} requests/s of {counted(rows, 'row')} on {counted(cores, 'core')}"
+    told += f", joined {facts.run.batch} at a time" if facts.run.batch > 1 else ""
     if not wanted:
         fix = facts.amended("expect", "requests_per_second = 50")
         return Finding(WARN if found < _SLUGGISH else PASS, told, fix)
     told += f"; {figure(wanted)} are expected"
-    fix = facts.served(f"--workers {_workers(facts, wanted / found)}")
+    workers = _workers(facts, wanted / found)
+    fix = facts.served(f"--workers {workers}")
+    fix += ", on a machine of as many cores" if workers > facts.machine.cores else ""
     if wanted > found:
-        return Finding(FAIL, told, f"{fix}, on a machine of as many cores")
+        return Finding(FAIL, told, fix)
     return Finding(WARN if wanted > _MARGIN * found else PASS, told, fix)
 
 
@@ -54,7 +58,8 @@ def expected(facts: Facts) -> Finding:
     expect = facts.package.expect
     missing = [name for name in ("requests_per_second", "latency_ms") if not getattr(expect, name)]
     if not missing:
-        told = f"{figure(expect.requests_per_second)} requests/s of {expect.rows_per_request} rows"
+        told = f"{figure(expect.requests_per_second)} requests/s of "
+        told += counted(expect.rows_per_request, "row")
         return Finding(PASS, f"{told}, within {figure(expect.latency_ms)} ms")
     lines = {"requests_per_second": "requests_per_second = 50", "latency_ms": "latency_ms = 100"}
     told = f"nothing is said of {' and '.join(missing)}"
