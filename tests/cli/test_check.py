@@ -194,7 +194,9 @@ def test_each_model_of_a_repository_is_checked_and_a_broken_one_is_an_answer(tmp
     ]  # fmt: skip
     assert verdicts(reports["broken"], "loads", "latency", "encryption") == ["fail", "fail", "pass"]
     assert "cannot load the graph" in by_id(reports["broken"])["loads"]["measured"]
-    assert "edited or damaged" in by_id(reports["classifier"])["loads"]["measured"]
+    loads = by_id(reports["classifier"])["loads"]
+    assert "edited or damaged" in loads["measured"]
+    assert loads["fix"].startswith("restore models/classifier/1 from a copy, or make the next ")
     assert reports["total"]["verdict"] != "fail"
 
 

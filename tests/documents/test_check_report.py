@@ -167,6 +167,12 @@ def test_what_somebody_wrote_is_shown_and_does_nothing(place):
     assert json.loads(json_text([hostile]))["model"] == HOSTILE
 
 
+def test_a_flag_in_a_command_is_never_broken_over_two_lines():
+    page = html_page([report(answer("fail", fix="fairlead serve models --tls-cert <c.pem>"))])
+    shown = "<code>fairlead serve models <span>--tls-cert</span> &lt;c.pem&gt;</code>"
+    assert shown in page
+
+
 def test_a_text_without_end_is_cut_in_the_page():
     page = html_page([report(answer("fail", measured="x" * 10_000))])
     assert "x" * 599 + "…" in page

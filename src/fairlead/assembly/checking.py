@@ -19,7 +19,7 @@ from fairlead.assembly.settings import Settings
 from fairlead.assembly.trial import tried
 from fairlead.assembly.versions import CACHE, find_versions, pack_trained
 from fairlead.core.clock import wall_ns
-from fairlead.core.errors import FairleadError, FileUnreadable, ModelNotFound
+from fairlead.core.errors import FairleadError, FileUnreadable, ModelNotFound, PackageInvalid
 from fairlead.core.package import Package, is_name, parse_version
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found, committed, is_package
@@ -185,9 +185,9 @@ def _report(
 ) -> dict[str, Any]:
     found, error = one.found, one.error
     what = error.what if error is not None else ""
-    remedy = (error.fix or "") if error is not None else ""
+    remedy = _remedy(error, found, _repository(found, settings))
     if one.package is None:
-        told = Finding(FAIL, what, remedy or "fairlead pack it again")
+        told = Finding(FAIL, what, remedy)
         return broken(found.name, found.version, exposure, when, told)
     own = one.measured.model if one.measured is not None else 0
     facts = Facts(
@@ -206,6 +206,16 @@ def _report(
         evaluation=_evaluation(one.package),
     )
     return report(facts, when)
+
+
+def _remedy(error: FairleadError | None, found: Found, repository: str) -> str:
+    """What helps against what was found; a package that is not whole is made whole or anew."""
+    if error is None:
+        return ""
+    again = f"fairlead pack FILE --name {found.name} --repository {repository or 'models'}"
+    if isinstance(error, PackageInvalid):
+        return f"restore {quote(str(found.folder))} from a copy, or make the next version: {again}"
+    return error.fix or again
 
 
 def _repository(found: Found, settings: Settings) -> str:

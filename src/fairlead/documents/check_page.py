@@ -60,6 +60,7 @@ STYLE = """
 .check code { display: block; font: 12.5px/1.5 ui-monospace, "Cascadia Mono", Menlo, monospace;
   background: var(--paper); border: 1px solid var(--line); border-radius: 6px;
   padding: 7px 10px; margin-top: 10px; overflow-wrap: anywhere; white-space: pre-wrap; }
+.check code span { white-space: nowrap; }
 .check .every { margin-top: 16px; display: grid; gap: 16px; }
 .check .group { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 14px 18px 8px; break-inside: avoid; }
@@ -156,7 +157,7 @@ def _tile(verdict: str, count: int) -> str:
 
 def _finding(answer: Mapping[str, Any]) -> str:
     kind = _KINDS.get(str(answer["verdict"]), "fail")
-    fix = f"<code>{_long(answer['fix'])}</code>" if answer["fix"] else ""
+    fix = f"<code>{_command(answer['fix'])}</code>" if answer["fix"] else ""
     return (
         f'<li class="{kind}"><header><h3>{escaped(answer["question"])}</h3>'
         f'<span class="tag">{escaped(answer["group"])}</span></header>'
@@ -198,6 +199,12 @@ def _moment(when: str) -> str:
         return f"{datetime.fromisoformat(when):%Y-%m-%d %H:%M} UTC"
     except ValueError:
         return when
+
+
+def _command(text: object) -> str:
+    """A command whose lines do not end within a flag."""
+    parts = _long(text).split(" ")
+    return " ".join(f"<span>{part}</span>" if part.startswith("--") else part for part in parts)
 
 
 def _long(text: object) -> str:

@@ -17,8 +17,8 @@ from fairlead.readiness.facts import (
 
 GROUP = "Throughput"
 SERVER_S = 60e-6
-"""Seconds that the server itself spends on a request of one row, beside the model: what
-docs/explanation/performance.md measures of a small graph."""
+"""Seconds that the server itself spends on a request, beside the model: a little more than
+docs/explanation/performance.md measures with everything on at 8 connections."""
 _MARGIN = 0.7
 _SLUGGISH, _LONG_S = 10.0, 1.0
 
