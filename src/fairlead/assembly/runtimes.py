@@ -1,4 +1,4 @@
-"""The runtimes that load what packages hold."""
+"""The runtimes of one worker: ONNX graphs in its own process, whatever is code in runners."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import shutil
 from pathlib import Path
 
 from fairlead.core.promises import Runtime
-from fairlead.runtimes.onnx import OnnxRuntime
-from fairlead.runtimes.runner.parent import IsolatedRuntime
 from fairlead.serving.lifecycle import APART
 from fairlead.serving.log import log
 from fairlead.serving.machine import usable_memory
@@ -21,6 +19,9 @@ def runtimes(homes: Path) -> dict[str, Runtime]:
 
     homes: the folder of this worker's runners. What it holds was left by a worker that is dead.
     """
+    from fairlead.runtimes.onnx import OnnxRuntime
+    from fairlead.runtimes.runner.parent import IsolatedRuntime
+
     shutil.rmtree(homes, ignore_errors=True)
     memory = usable_memory()
     apart = {name: IsolatedRuntime(name, log, memory, homes) for name in (*NATIVE, "onnx")}

@@ -18,9 +18,11 @@ import uvloop
 from fairlead.access.identities import Identities
 from fairlead.access.leases import Leases
 from fairlead.access.secrets import Digester, read_pepper
+from fairlead.access.sessions import Sessions
 from fairlead.assembly.bases import bases_of
 from fairlead.assembly.doors import Door, identity_rules, server_tls, trusted_proxies
-from fairlead.assembly.edges import body_limits, http_limits, policy
+from fairlead.assembly.edges import body_limits, http_limits, over_tls_alone, policy
+from fairlead.assembly.pages import pages_of
 from fairlead.assembly.platform import platform_of
 from fairlead.assembly.protocols import Knowledge, Protocols
 from fairlead.assembly.runtimes import runtimes
@@ -32,6 +34,8 @@ from fairlead.core.limits import BodyLimits
 from fairlead.edge.front import http2
 from fairlead.edge.service import HttpService
 from fairlead.packages.repository import Found
+from fairlead.pages.visit import Known as PagesKnown
+from fairlead.pages.wire import Pages
 from fairlead.serving.admission import Admission
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.book_messages import KIND as BOOK
@@ -41,14 +45,14 @@ from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.lifecycle import Manager
 from fairlead.serving.log import configure, log
-from fairlead.serving.memory import Memory
+from fairlead.serving.memory import Memory, resident
 from fairlead.serving.observe import exposition
 from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.payloads import payloads_of
 from fairlead.serving.rationing import Rationing
 from fairlead.serving.record import open_stream
-from fairlead.serving.registry import DRAINING, FAILED, READY, UNLOADED, Registry, Served
+from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, Served, has_every_model
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.status import StatusPages
 from fairlead.serving.streaming import Streamer
@@ -82,6 +86,7 @@ class Worker:
         self._reporting.listen(("lent", "recall"), leases.heard, leases.lost)
         cloud = self._cloud = platform_of(os.environ)  # noqa: TID251 - this is assembly
         proxies = trusted_proxies(spec.settings)
+        sessions = Sessions(lambda: read_pepper(self._state))
         identities = Identities(identity_rules(spec.settings, spec.identities))
         self._admission = Admission(
             policy(spec.settings, cloud.many),
@@ -90,24 +95,15 @@ class Worker:
             self._rations.of_tenants,
             identities,
             proxies.peer if proxies else None,
+            sessions,
         )
         self._reporting.listen((BOOK,), self._admission.hear, self._admission.broke)
         self._issuers = IssuerNews(identities, self._reporting.send)
         self._reporting.listen((ISSUERS,), self._issuers.hear, lambda: None)
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
         bodies = body_limits(spec.settings)
-        known = Knowledge(
-            self._registry,
-            self._ready,
-            self._counts,
-            bodies,
-            spec.settings.log.level,
-            WorkerControl(self._reporting, lambda: self._manager),
-            spec.settings.models.default,
-            cloud,
-            spec.settings.models.kserve_inputs,
-        )
-        self._protocols = Protocols(known, self._native(bodies))
+        own = self._native(bodies)
+        self._protocols = Protocols(self._known(bodies), own, self._shown(own, sessions))
         self._service = HttpService(
             self._protocols.http,
             self._path,
@@ -166,6 +162,20 @@ class Worker:
                 if kept is not None:
                     kept.close()
 
+    def _known(self, bodies: BodyLimits) -> Knowledge:
+        models = self._spec.settings.models
+        return Knowledge(
+            self._registry,
+            self._ready,
+            self._counts,
+            bodies,
+            self._spec.settings.log.level,
+            WorkerControl(self._reporting, lambda: self._manager),
+            models.default,
+            self._cloud,
+            models.kserve_inputs,
+        )
+
     def _native(self, bodies: BodyLimits) -> Native:
         return Native(
             self._registry,
@@ -178,6 +188,21 @@ class Worker:
             lambda: self._protocols.addresses,
             self._spec.settings.models.default,
         )
+
+    def _shown(self, own: Native, sessions: Sessions) -> Pages | None:
+        """The pages for people; where a platform has our addresses, there are none here."""
+        settings = self._spec.settings
+        known = PagesKnown(
+            self._registry,
+            sessions,
+            self._admission.caller,
+            own.route,
+            self._rations.left,
+            self._reporting.ask,
+            over_tls_alone(settings),
+            settings.pages.guest,
+        )
+        return None if self._cloud.many else pages_of(known, settings)
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
         """The listeners that speak HTTP and gRPC alike."""
@@ -281,6 +306,7 @@ class Worker:
             "accepting": self._accepting and not self._over.is_set(),
             "connections": self._service.connections,
             "queued": sum(b.waiting for b in self._manager.batchers),
+            "memory": resident(),
             **self._callers(),
         }
 
@@ -309,7 +335,7 @@ class Worker:
         pages = [page for page in self._pages.fresh() if page["accepting"]]
         # Where the platform loads models, none is missed.
         return bool(pages) and (
-            self._cloud.many or all(_has_every_model(page["models"]) for page in pages)
+            self._cloud.many or all(has_every_model(page["models"]) for page in pages)
         )
 
     def _metrics(self, openmetrics: bool) -> str:
@@ -345,17 +371,6 @@ class Worker:
     def _orphaned(self) -> None:
         """The supervisor is gone: so are we, before another takes the port."""
         os._exit(1)
-
-
-def _has_every_model(models: dict[str, dict[str, str]]) -> bool:
-    """Whether each model has a version that is ready, by the states of all versions.
-
-    One of which every version was ended is not missed.
-    """
-    ready = {key.partition("/")[0] for key, model in models.items() if model["state"] == READY}
-    ended = (UNLOADED, DRAINING)
-    missed = {key.partition("/")[0] for key, model in models.items() if model["state"] not in ended}
-    return bool(models) and missed <= ready
 
 
 def main(arguments: list[str]) -> int:
