@@ -24,7 +24,7 @@ PLACES = {
         "serving/standing.py", "serving/warmup.py", "serving/watching.py",
         "usage/tables.py",
     ],
-    "onnxruntime": ["packing/pack_onnx.py", "runtimes/onnx.py"],
+    "onnxruntime": ["packing/lighten.py", "packing/pack_onnx.py", "runtimes/onnx.py"],
     "PIL": ["inputs/pictures.py"],
     "tokenizers": ["inputs/text.py"],
     "jinja2": ["pages/frame.py"],

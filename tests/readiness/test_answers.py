@@ -30,6 +30,7 @@ from fairlead.readiness.facts import (
     span,
 )
 from fairlead.readiness.report import GROUPS, broken, report, worst
+from fairlead.serving.measuring import Lighter
 
 QUESTIONS: dict[str, Question] = {q.id: q for group in GROUPS.values() for q in group}
 GIB = 1 << 30
@@ -45,6 +46,8 @@ def keys(**changes: Any) -> tuple[KeyFact, ...]:
 
 
 PICTURE, TEXT = Picture("x", "image", (8, 8)), Text("x", "text", "vocab.txt")
+LIGHT = Lighter(size=15_000, median_s=0.05, difference=0.01)
+HEAVY = Lighter(size=49_000, median_s=0.19, difference=float("inf"))
 SIX = ("users", "factors", "tradeoffs", "limitations", "ethics", "consent")
 NO_FILES = {"graph/model.onnx": FileFact(1, "0" * 64)}
 VECTOR = Signature(
@@ -85,6 +88,7 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("request-timeout", {"measured__slow_s": 31.0}, ALWAYS_FAILS),
     ("request-timeout", {"measured__slow_s": 15.0}, ALWAYS_WARNS),
     ("callers-known", {"callers__keys": (), "callers__closed": False}, GRAVE),
+    ("callers-known", {"callers__guest": "key_0123456789abcdef"}, MILD),
     ("callers-allowed", {"callers__keys": keys(allows=False)}, ALWAYS_FAILS),
     ("callers-allowed", {"callers__keys": ()}, ALWAYS_FAILS),
     ("keys-end", {"callers__keys": keys(ends=False)}, MILD),
@@ -198,6 +202,7 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ),
     ("running-cost", {"measured__cpu_s": 4000.0}, ALWAYS_WARNS),
     ("cost-stated", {"package__expect__cost": ""}, ALWAYS_ASKS),
+    ("lighter-variant", {"measured__median_s": 0.2, "measured__lighter": LIGHT}, ALWAYS_WARNS),
     ("lighter-variant", {"measured__median_s": 0.2}, ALWAYS_WARNS),
     ("lighter-variant", {"measured__model": GIB, "package__runtime": "torch"}, ALWAYS_WARNS),
     ("framework-free", {"package__runtime": "python"}, MILD),
@@ -234,6 +239,8 @@ ALSO_PASS: list[tuple[str, dict[str, Any]]] = [
     ("confidence-goal", {"measured__guards": {"intervals": {"coverage": 0.9}}}),
     ("confidence-goal", {"measured__guards": {}, "package__signature": VECTOR}),
     ("answers-given", {"measured__guards": {}}),
+    ("lighter-variant", {"measured__lighter": LIGHT}),
+    ("lighter-variant", {"measured__median_s": 0.2, "measured__lighter": HEAVY}),
 ]
 """Other facts with which a question passes, whoever is to reach the model."""
 

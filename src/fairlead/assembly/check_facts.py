@@ -76,8 +76,9 @@ def callers(settings: Settings, model: str, version: int) -> Callers:
     """Who may ask a version. Raises as `managed` does."""
     folder = Path(settings.server.state)
     identities = bool(settings.access.identities)
+    guest = settings.pages.guest
     if not folder.is_dir() or not has_keys(folder, database_of(settings)):
-        return Callers(identities=identities)
+        return Callers(identities=identities, guest=guest)
     tenants = {one["name"]: one for one in every_page(folder, "tenants.list", {}, "tenants")}
     titles = {one["plan"] for one in tenants.values() if one["plan"]}
     plans = {title: managed(folder, "plans.show", {"plan": title}) for title in sorted(titles)}
@@ -88,7 +89,7 @@ def callers(settings: Settings, model: str, version: int) -> Callers:
         if told["standing"] == _WORKS
     ]
     prices = tuple(str(plan["title"]) for plan in sold if plan["price"])
-    return Callers(keys=tuple(keys), identities=identities, closed=True, prices=prices)
+    return Callers(keys=tuple(keys), identities=identities, closed=True, prices=prices, guest=guest)
 
 
 def _key(

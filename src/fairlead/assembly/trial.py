@@ -18,7 +18,7 @@ from fairlead.core.errors import FairleadError, LoadFailed
 from fairlead.packages.read import open_package, verify
 from fairlead.packages.repository import Found
 from fairlead.serving.exchange import error_of, error_to_json
-from fairlead.serving.measuring import Measured, measure
+from fairlead.serving.measuring import Lighter, Measured, measure
 
 _PATIENCE_S = 180.0
 
@@ -55,11 +55,14 @@ def tried(found: Found, *, isolated: bool = False) -> Measured:
         raise error_of(told["error"])
     measured: dict[str, Any] = told["measured"]
     measured["strange"] = tuple(measured["strange"])
+    if measured["lighter"] is not None:
+        measured["lighter"] = Lighter(**measured["lighter"])
     return Measured(**measured)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measures the version that the only argument tells of, and says what was found."""
+    from fairlead.assembly.lightening import with_lighter
     from fairlead.assembly.runtimes import runtimes
     from fairlead.runtimes.onnx import library
     from fairlead.serving.log import configure
@@ -74,7 +77,8 @@ def main(arguments: Sequence[str]) -> int:
         if package.runtime == "onnx":
             library()
         with tempfile.TemporaryDirectory(prefix="fairlead-check-") as homes:
-            measured = measure(package, runtimes(Path(homes) / "runners"))
+            known = runtimes(Path(homes) / "runners")
+            measured = with_lighter(package, measure(package, known), known)
         told: dict[str, Any] = {"measured": asdict(measured)}
     except FairleadError as error:
         told = {"error": error_to_json(error)}

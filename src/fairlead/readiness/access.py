@@ -10,17 +10,21 @@ GROUP = "Who may use it"
 _NAMED = 3
 
 
-def known(facts: Facts) -> Finding:
+def _known(facts: Facts) -> Finding:
     callers, doors = facts.callers, facts.doors
     ways = [f"{counted(len(callers.keys), 'key')} that work"] if callers.keys else []
     ways += ["tokens or certificates"] if callers.identities else []
     ways += ["the platform in front, by the owner's word"] if doors.platform else []
+    told = " and ".join(ways) or "by keys, of which none works any more"
+    if callers.guest:
+        told += f"; whoever has not signed in asks by pages, under {callers.guest}"
+        return Finding(facts.mild, told, 'guest = "" under [pages] of fairlead.toml')
     if ways or callers.closed:
-        return Finding(PASS, " and ".join(ways) or "by keys, of which none works any more")
+        return Finding(PASS, told)
     return Finding(facts.grave, "by nothing: whoever reaches it is answered", _key(facts))
 
 
-def allowed(facts: Facts) -> Finding:
+def _allowed(facts: Facts) -> Finding:
     callers = facts.callers
     count = sum(key.allows for key in callers.keys)
     if count or callers.identities or facts.doors.platform:
@@ -30,7 +34,7 @@ def allowed(facts: Facts) -> Finding:
     return Finding(FAIL, "no key that works may ask it", _key(facts))
 
 
-def ends(facts: Facts) -> Finding:
+def _ends(facts: Facts) -> Finding:
     endless = [key.name for key in facts.callers.keys if not key.ends]
     if not endless:
         return Finding(PASS, "every key has a last day" if facts.callers.keys else "no keys")
@@ -40,7 +44,7 @@ def ends(facts: Facts) -> Finding:
     return Finding(facts.mild, told, fix)
 
 
-def narrow(facts: Facts) -> Finding:
+def _narrow(facts: Facts) -> Finding:
     keys = facts.callers.keys
     both = [key.name for key in keys if key.admin and key.allows]
     wide = [key.name for key in keys if key.everything and not key.admin]
@@ -60,8 +64,8 @@ def _key(facts: Facts) -> str:
 
 
 QUESTIONS = (
-    Question("callers-known", "Does the server know who asks?", known),
-    Question("callers-allowed", "May anybody ask this model at all?", allowed),
-    Question("keys-end", "Does a key that was lost stop working by itself?", ends),
-    Question("keys-narrow", "May a key do more than its holder needs?", narrow),
+    Question("callers-known", "Does the server know who asks?", _known),
+    Question("callers-allowed", "May anybody ask this model at all?", _allowed),
+    Question("keys-end", "Does a key that was lost stop working by itself?", _ends),
+    Question("keys-narrow", "May a key do more than its holder needs?", _narrow),
 )

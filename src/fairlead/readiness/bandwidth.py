@@ -37,19 +37,19 @@ def _verdict(facts: Facts, seconds: float) -> Verdict:
     return WARN if seconds > _SLOW_S else PASS
 
 
-def request(facts: Facts) -> Finding:
+def _request(facts: Facts) -> Finding:
     seconds, told = _under_way(facts, facts.run.request_bytes)
     fix = "send fewer rows at once, Parquet, or bodies with content-encoding: gzip"
     return Finding(_verdict(facts, seconds), told, fix)
 
 
-def answer(facts: Facts) -> Finding:
+def _answer(facts: Facts) -> Finding:
     seconds, told = _under_way(facts, facts.run.answer_bytes)
     fix = "ask for fewer outputs, or for binary ones (docs/how-to/speak-oip.md)"
     return Finding(_verdict(facts, seconds), told, fix)
 
 
-def link(facts: Facts) -> Finding:
+def _link(facts: Facts) -> Finding:
     expect, run = facts.package.expect, facts.run
     row = max(run.request_bytes, run.answer_bytes) * expect.rows_per_request
     mbit = 8e-6 * row * expect.requests_per_second
@@ -61,7 +61,7 @@ def link(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("request-size", "How long does a request take to arrive?", request, True),
-    Question("answer-size", "How long does an answer take to arrive?", answer, True),
-    Question("link", "Does the traffic fit through the server's own link?", link, True),
+    Question("request-size", "How long does a request take to arrive?", _request, True),
+    Question("answer-size", "How long does an answer take to arrive?", _answer, True),
+    Question("link", "Does the traffic fit through the server's own link?", _link, True),
 )

@@ -8,7 +8,7 @@ GROUP = "Confidence goal"
 _HALF = 0.5
 
 
-def goal(facts: Facts) -> Finding:
+def _goal(facts: Facts) -> Finding:
     guards, roles = facts.run.guards, {spec.role for spec in facts.package.signature.outputs}
     if "intervals" in guards:
         told = guards["intervals"]
@@ -29,7 +29,7 @@ def goal(facts: Facts) -> Finding:
     return Finding(PASS, told)
 
 
-def given(facts: Facts) -> Finding:
+def _given(facts: Facts) -> Finding:
     learnt = facts.run.guards.get("confidence", {})
     share = learnt.get("coverage")
     if share is None:
@@ -42,6 +42,6 @@ def given(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("confidence-goal", "How many wrong answers are too many?", goal, True),
-    Question("answers-given", "How many questions get an answer?", given, True),
+    Question("confidence-goal", "How many wrong answers are too many?", _goal, True),
+    Question("answers-given", "How many questions get an answer?", _given, True),
 )

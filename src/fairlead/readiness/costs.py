@@ -8,7 +8,7 @@ GROUP = "Cost statement"
 _DEAR_S = 3600.0
 
 
-def needs(facts: Facts) -> Finding:
+def _needs(facts: Facts) -> Finding:
     run = facts.run
     told = f"{span(run.cpu_s)} of processor time for 1,000 rows, {mib(run.model)} of memory"
     million = 1000 * run.cpu_s / 3600
@@ -17,7 +17,7 @@ def needs(facts: Facts) -> Finding:
     return Finding(WARN if run.cpu_s > _DEAR_S else PASS, told, fix)
 
 
-def stated(facts: Facts) -> Finding:
+def _stated(facts: Facts) -> Finding:
     if text := facts.package.expect.cost.strip():
         return Finding(PASS, text)
     told = "nothing is said"
@@ -27,6 +27,6 @@ def stated(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("running-cost", "What does it take to run?", needs, True),
-    Question("cost-stated", "Who pays for running it?", stated),
+    Question("running-cost", "What does it take to run?", _needs, True),
+    Question("cost-stated", "Who pays for running it?", _stated),
 )

@@ -10,7 +10,7 @@ GROUP = "In-distribution guard"
 _MOST = 0.9
 
 
-def novelty(facts: Facts) -> Finding:
+def _novelty(facts: Facts) -> Finding:
     learnt, choice = facts.run.guards.get("novelty"), facts.package.guards.novelty
     if choice == "off":
         fix = facts.amended("guards", 'novelty = "reject"')
@@ -22,7 +22,7 @@ def novelty(facts: Facts) -> Finding:
     return Finding(facts.mild if choice in ("shadow", "warn") else PASS, told, fix)
 
 
-def strange(facts: Facts) -> Finding:
+def _strange(facts: Facts) -> Finding:
     held, marked, tried = facts.run.strange
     if not tried:
         return Finding(facts.mild, "not tried: the model takes no rows", _learn(facts))
@@ -33,7 +33,7 @@ def strange(facts: Facts) -> Finding:
     return Finding(facts.mild if held < _MOST * tried else PASS, told, more)
 
 
-def usual(facts: Facts) -> Finding:
+def _usual(facts: Facts) -> Finding:
     passes = facts.run.passes
     told = f"the example is given the decision {passes}"
     known: Mapping[str, Verdict] = {"serve": PASS, "warn": WARN}
@@ -45,7 +45,7 @@ def _learn(facts: Facts) -> str:
 
 
 QUESTIONS = (
-    Question("novelty-guard", "Are rows unlike the training rows told apart?", novelty, True),
-    Question("strange-rows", "Is a row that makes no sense held back, tried out?", strange, True),
-    Question("usual-rows", "Is a usual row let through, tried out?", usual, True),
+    Question("novelty-guard", "Are rows unlike the training rows told apart?", _novelty, True),
+    Question("strange-rows", "Is a row that makes no sense held back, tried out?", _strange, True),
+    Question("usual-rows", "Is a usual row let through, tried out?", _usual, True),
 )

@@ -17,32 +17,32 @@ def _words(facts: Facts) -> dict[str, Any]:
     return facts.package.words.get("words", {})
 
 
-def purpose(facts: Facts) -> Finding:
+def _purpose(facts: Facts) -> Finding:
     if text := said(_words(facts).get("purpose")):
         return Finding(PASS, text)
     return Finding(OWNER, "nothing is said", facts.amended("words", 'purpose = "..."'))
 
 
-def misused(facts: Facts) -> Finding:
+def _misused(facts: Facts) -> Finding:
     if text := said(_words(facts).get("out_of_scope")):
         return Finding(PASS, text)
     return Finding(OWNER, "nothing is said", facts.amended("words", 'out_of_scope = "..."'))
 
 
-def contact(facts: Facts) -> Finding:
+def _contact(facts: Facts) -> Finding:
     if text := said(_words(facts).get("contact")):
         return Finding(PASS, text)
     return Finding(facts.grave, "nobody is named", facts.amended("words", 'contact = "..."'))
 
 
-def licence(facts: Facts) -> Finding:
+def _licence(facts: Facts) -> Finding:
     if text := said(_words(facts).get("licence")):
         return Finding(PASS, text)
     fix = facts.amended("words", 'licence = "Apache-2.0"')
     return Finding(facts.grave, "no licence is named", fix)
 
 
-def card(facts: Facts) -> Finding:
+def _card(facts: Facts) -> Finding:
     found = completeness(_words(facts))
     missing: list[str] = found["missing"]
     told = f"{found['score']:.0%} of what a model card asks"
@@ -54,7 +54,7 @@ def card(facts: Facts) -> Finding:
     return Finding(facts.mild if found["score"] < _GOOD else PASS, told, fix)
 
 
-def units(facts: Facts) -> Finding:
+def _units(facts: Facts) -> Finding:
     inputs = facts.package.signature.inputs
     columns = [name for spec in inputs if spec.dtype.is_float for name in spec.columns]
     if not columns:
@@ -67,7 +67,7 @@ def units(facts: Facts) -> Finding:
     return Finding(verdict, shown, facts.amended("units", quoted))
 
 
-def accuracy(facts: Facts) -> Finding:
+def _accuracy(facts: Facts) -> Finding:
     found = facts.evaluation
     rows = f"{found.get('rows', 0):,} rows that it was not trained on"
     if "accuracy" in found:
@@ -79,11 +79,11 @@ def accuracy(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("purpose", "Is it said what the model is for?", purpose),
-    Question("out-of-scope", "Is it said what it must not be used for?", misused),
-    Question("contact", "Where do questions and complaints go?", contact),
-    Question("licence", "Under what licence may it be used?", licence),
-    Question("card-complete", "How much of its model card has the owner filled in?", card),
-    Question("units", "Do callers know in which units to send numbers?", units),
-    Question("accuracy-known", "How often is the model right?", accuracy),
+    Question("purpose", "Is it said what the model is for?", _purpose),
+    Question("out-of-scope", "Is it said what it must not be used for?", _misused),
+    Question("contact", "Where do questions and complaints go?", _contact),
+    Question("licence", "Under what licence may it be used?", _licence),
+    Question("card-complete", "How much of its model card has the owner filled in?", _card),
+    Question("units", "Do callers know in which units to send numbers?", _units),
+    Question("accuracy-known", "How often is the model right?", _accuracy),
 )

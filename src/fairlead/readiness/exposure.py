@@ -8,14 +8,14 @@ GROUP = "Host and exposure"
 _SOON = 14.0
 
 
-def starts(facts: Facts) -> Finding:
+def _starts(facts: Facts) -> Finding:
     doors = facts.doors
     if doors.refused:
         return Finding(FAIL, doors.refused, doors.remedy)
     return Finding(PASS, "every setting is taken")
 
 
-def host(facts: Facts) -> Finding:
+def _host(facts: Facts) -> Finding:
     doors = facts.doors
     if doors.inside:
         shown = f"{doors.host}: this machine alone"
@@ -27,7 +27,7 @@ def host(facts: Facts) -> Finding:
     return Finding(verdict, f"{doors.host}: every machine that reaches this one", fix)
 
 
-def encryption(facts: Facts) -> Finding:
+def _encryption(facts: Facts) -> Finding:
     doors = facts.doors
     if doors.tls:
         return Finding(PASS, "TLS 1.2 or newer, spoken by the server itself")
@@ -37,7 +37,7 @@ def encryption(facts: Facts) -> Finding:
     return Finding(facts.grave, "none: requests, answers and keys travel in the clear", fix)
 
 
-def certificate(facts: Facts) -> Finding:
+def _certificate(facts: Facts) -> Finding:
     ends = facts.doors.ends
     if ends is None:
         return Finding(PASS, "no certificate of the server's own")
@@ -47,7 +47,7 @@ def certificate(facts: Facts) -> Finding:
     return Finding(WARN if ends < _SOON else PASS, f"it is good for {ends:.0f} more days", fix)
 
 
-def administration(facts: Facts) -> Finding:
+def _administration(facts: Facts) -> Finding:
     doors = facts.doors
     if doors.admin_inside:
         return Finding(PASS, f"{doors.admin}: this machine alone")
@@ -58,9 +58,9 @@ def administration(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("server-starts", "Would a server start with these settings?", starts),
-    Question("host-exposure", "Can those reach it who should, and nobody else?", host),
-    Question("encryption", "Can anybody on the way read or change what is sent?", encryption),
-    Question("certificate", "Is the certificate good, and for how long?", certificate),
-    Question("administration", "Can outsiders reach the administration?", administration),
+    Question("server-starts", "Would a server start with these settings?", _starts),
+    Question("host-exposure", "Can those reach it who should, and nobody else?", _host),
+    Question("encryption", "Can anybody on the way read or change what is sent?", _encryption),
+    Question("certificate", "Is the certificate good, and for how long?", _certificate),
+    Question("administration", "Can outsiders reach the administration?", _administration),
 )

@@ -111,12 +111,14 @@ class KeyFact:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callers:
     """Who may call. identities: tokens or certificates are known. closed: a key was ever made, so
-    nobody is let in without one. prices: plans with prices, whoever has them."""
+    nobody is let in without one. prices: plans with prices, whoever has them. guest: the key under
+    which pages are shown to whoever has not signed in."""
 
     keys: tuple[KeyFact, ...] = ()
     identities: bool = False
     closed: bool = False
     prices: tuple[str, ...] = ()
+    guest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ _AMPLE = 20
 """So many times what the largest good request needs, a body may be without anybody asking why."""
 
 
-def example(facts: Facts) -> Finding:
+def _example(facts: Facts) -> Finding:
     run = facts.run
     fix = facts.packed(reference=True)
     if not run.answered:
@@ -20,7 +20,7 @@ def example(facts: Facts) -> Finding:
     return Finding(PASS, f"its own example, in {span(run.median_s)}")
 
 
-def contract(facts: Facts) -> Finding:
+def _contract(facts: Facts) -> Finding:
     learnt = facts.run.guards.get("contract")
     if learnt:
         told = f"{learnt['columns']} columns, learnt from {learnt['rows']:,} rows"
@@ -40,7 +40,7 @@ def _preparation(one: Preparation) -> str:
     return f"a text of at most {one.max_characters:,} characters and {one.max_tokens:,} tokens"
 
 
-def finite(facts: Facts) -> Finding:
+def _finite(facts: Facts) -> Finding:
     run = facts.run
     if run.finite:
         return Finding(PASS, "every number of the answer is finite")
@@ -49,7 +49,7 @@ def finite(facts: Facts) -> Finding:
     return Finding(verdict, "the answer holds NaN or infinity, which JSON cannot say", fix)
 
 
-def rows(facts: Facts) -> Finding:
+def _rows(facts: Facts) -> Finding:
     limits, run = facts.package.limits, facts.run
     needed = limits.max_rows / run.rows_per_s
     told = f"{limits.max_rows:,} rows take about {span(needed)}; the budget is "
@@ -61,7 +61,7 @@ def rows(facts: Facts) -> Finding:
     return Finding(WARN if needed > limits.time_budget_s / 2 else PASS, told, fix)
 
 
-def body(facts: Facts) -> Finding:
+def _body(facts: Facts) -> Finding:
     bounds, own = facts.bounds, facts.package.limits
     most = own.max_body_mib or bounds.body_mib
     needed = own.max_rows * (facts.run.request_bytes + 1)
@@ -77,7 +77,7 @@ def body(facts: Facts) -> Finding:
     return Finding(PASS, told)
 
 
-def patience(facts: Facts) -> Finding:
+def _patience(facts: Facts) -> Finding:
     given, slow = facts.bounds.timeout_s, facts.run.slow_s
     told = f"after {span(given)}; the slowest of a hundred answers takes {span(slow)}"
     fix = f"request_timeout_s = {max(1, round(10 * slow))} under [limits] of fairlead.toml"
@@ -87,10 +87,10 @@ def patience(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("example-answered", "Does the model answer its own example?", example, True),
-    Question("valid-rows", "Does it know what a valid row is?", contract, True),
-    Question("answers-finite", "Are the answers numbers that can be used?", finite, True),
-    Question("rows-limit", "Can a request of the most rows be answered in its time?", rows, True),
-    Question("body-limit", "How large may a request be, and need it be?", body, True),
-    Question("request-timeout", "When is a request given up?", patience, True),
+    Question("example-answered", "Does the model answer its own example?", _example, True),
+    Question("valid-rows", "Does it know what a valid row is?", _contract, True),
+    Question("answers-finite", "Are the answers numbers that can be used?", _finite, True),
+    Question("rows-limit", "Can a request of the most rows be answered in its time?", _rows, True),
+    Question("body-limit", "How large may a request be, and need it be?", _body, True),
+    Question("request-timeout", "When is a request given up?", _patience, True),
 )

@@ -8,13 +8,13 @@ GROUP = "Load mode"
 _SLOW, _TOO_SLOW = 20.0, 120.0
 
 
-def loads(facts: Facts) -> Finding:
+def _loads(facts: Facts) -> Finding:
     if facts.measured is None:
         return Finding(FAIL, facts.broken or "it does not load", facts.remedy or "pack it again")
     return Finding(PASS, f"unchanged since it was packed, by the runtime {facts.package.runtime}")
 
 
-def time(facts: Facts) -> Finding:
+def _time(facts: Facts) -> Finding:
     seconds = facts.run.load_s
     told = f"{span(seconds)} from files to the first answers"
     fix = facts.packed() if facts.package.isolated else facts.served("--workers 1")
@@ -23,7 +23,7 @@ def time(facts: Facts) -> Finding:
     return Finding(WARN if seconds > _SLOW else PASS, told, fix)
 
 
-def mode(facts: Facts) -> Finding:
+def _mode(facts: Facts) -> Finding:
     run = facts.run
     if run.locks:
         open_to = [name for name, cut in run.locks.items() if not cut]
@@ -38,7 +38,7 @@ def mode(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("loads", "Is the package whole, and does it load here?", loads),
-    Question("load-time", "How long after a start does it answer?", time, True),
-    Question("load-mode", "Where does it run, and what could its code reach?", mode, True),
+    Question("loads", "Is the package whole, and does it load here?", _loads),
+    Question("load-time", "How long after a start does it answer?", _time, True),
+    Question("load-mode", "Where does it run, and what could its code reach?", _mode, True),
 )

@@ -8,7 +8,7 @@ GROUP = "Size and memory"
 _FULL, _TIGHT = 0.9, 0.6
 
 
-def size(facts: Facts) -> Finding:
+def _size(facts: Facts) -> Finding:
     files = facts.package.files
     held = sum(fact.size for fact in files.values())
     told = f"{mib(held)} in {len(files)} files"
@@ -18,7 +18,7 @@ def size(facts: Facts) -> Finding:
     return Finding(PASS, told)
 
 
-def memory(facts: Facts) -> Finding:
+def _memory(facts: Facts) -> Finding:
     run, machine = facts.run, facts.machine
     if not run.base:
         return Finding(WARN, "this system does not say what a process holds", "check it on Linux")
@@ -34,7 +34,7 @@ def memory(facts: Facts) -> Finding:
     return Finding(WARN if share > _TIGHT else PASS, told, fix)
 
 
-def cores(facts: Facts) -> Finding:
+def _cores(facts: Facts) -> Finding:
     machine = facts.machine
     told = f"{machine.workers} workers on {machine.cores} cores"
     fix = facts.served(f"--workers {machine.cores}")
@@ -42,7 +42,7 @@ def cores(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("package-size", "How large is it on disk?", size),
-    Question("memory", "Does it fit into this machine's memory?", memory, True),
-    Question("workers", "Is there a core for every worker?", cores),
+    Question("package-size", "How large is it on disk?", _size),
+    Question("memory", "Does it fit into this machine's memory?", _memory, True),
+    Question("workers", "Is there a core for every worker?", _cores),
 )

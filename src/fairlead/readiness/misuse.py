@@ -13,7 +13,7 @@ _TELLING = ("full",)
 _NAMED = 3
 
 
-def watched(facts: Facts) -> Finding:
+def _watched(facts: Facts) -> Finding:
     package = facts.package
     if package.guards.misuse == "off":
         fix = facts.amended("guards", 'misuse = "slow"')
@@ -24,7 +24,7 @@ def watched(facts: Facts) -> Finding:
     return Finding(PASS, f"{package.guards.misuse}: {RESPONSES[package.guards.misuse]}")
 
 
-def answered(facts: Facts) -> Finding:
+def _answered(facts: Facts) -> Finding:
     choice = facts.package.guards.misuse
     fix = facts.amended("guards", 'misuse = "slow"')
     if choice in ("off", "log"):
@@ -32,7 +32,7 @@ def answered(facts: Facts) -> Finding:
     return Finding(PASS, RESPONSES[choice])
 
 
-def disclosed(facts: Facts) -> Finding:
+def _disclosed(facts: Facts) -> Finding:
     choice = facts.package.guards.disclosure
     fix = facts.amended("guards", 'disclosure = "columns"')
     if choice in _TELLING:
@@ -40,7 +40,7 @@ def disclosed(facts: Facts) -> Finding:
     return Finding(PASS, f"{choice}, of which callers learn nothing about single training rows")
 
 
-def used_up(facts: Facts) -> Finding:
+def _used_up(facts: Facts) -> Finding:
     own = [str(limit) for limit in facts.package.limits.usage]
     shared = [*facts.bounds.usage, *own]
     asking = [key for key in facts.callers.keys if key.allows]
@@ -58,7 +58,7 @@ def used_up(facts: Facts) -> Finding:
     return Finding(facts.grave, told, fix)
 
 
-def kept(facts: Facts) -> Finding:
+def _kept(facts: Facts) -> Finding:
     payloads = facts.package.payloads
     plain = [name for name, how in payloads.fields.items() if how == "plain"]
     if not payloads.sample or not payloads.fields:
@@ -71,9 +71,9 @@ def kept(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("misuse-watched", "Would anybody notice that the model is being copied?", watched),
-    Question("misuse-answered", "What happens to a caller who is suspected?", answered),
-    Question("disclosure", "How much does an answer give away?", disclosed),
-    Question("usage-limits", "Can one caller use up the server?", used_up),
-    Question("payloads-kept", "What is kept of the rows that people send?", kept),
+    Question("misuse-watched", "Would anybody notice that the model is being copied?", _watched),
+    Question("misuse-answered", "What happens to a caller who is suspected?", _answered),
+    Question("disclosure", "How much does an answer give away?", _disclosed),
+    Question("usage-limits", "Can one caller use up the server?", _used_up),
+    Question("payloads-kept", "What is kept of the rows that people send?", _kept),
 )

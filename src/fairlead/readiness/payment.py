@@ -9,7 +9,7 @@ FREE = "free"
 _NAMED = 3
 
 
-def prices(facts: Facts) -> Finding:
+def _prices(facts: Facts) -> Finding:
     said, sold = facts.package.expect.cost.strip(), facts.callers.prices
     told = f"by {', '.join(sold[:_NAMED])}" if sold else "nothing: no plan has a price"
     free = said.lower().rstrip(".") == FREE
@@ -24,7 +24,7 @@ def prices(facts: Facts) -> Finding:
 _PUT = "fairlead plans put gold.toml, then fairlead tenants plan TENANT gold"
 
 
-def covered(facts: Facts) -> Finding:
+def _covered(facts: Facts) -> Finding:
     if not facts.callers.prices:
         return Finding(PASS, "nothing is sold here")
     asking = [key for key in facts.callers.keys if key.allows]
@@ -37,6 +37,6 @@ def covered(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("prices", "What does a call cost its caller?", prices),
-    Question("tenants-priced", "Does anybody use for nothing what others pay for?", covered),
+    Question("prices", "What does a call cost its caller?", _prices),
+    Question("tenants-priced", "Does anybody use for nothing what others pay for?", _covered),
 )

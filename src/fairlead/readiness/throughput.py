@@ -31,7 +31,7 @@ def capacity(facts: Facts) -> float:
     return min(machine.workers, machine.cores) / (SERVER_S + each)
 
 
-def throughput(facts: Facts) -> Finding:
+def _throughput(facts: Facts) -> Finding:
     found, wanted = capacity(facts), facts.package.expect.requests_per_second
     rows = facts.package.expect.rows_per_request
     cores = min(facts.machine.workers, facts.machine.cores)
@@ -54,7 +54,7 @@ def _workers(facts: Facts, share: float) -> int:
     return max(used, int(-(-used * share // _MARGIN)))
 
 
-def expected(facts: Facts) -> Finding:
+def _expected(facts: Facts) -> Finding:
     expect = facts.package.expect
     missing = [name for name in ("requests_per_second", "latency_ms") if not getattr(expect, name)]
     if not missing:
@@ -69,7 +69,7 @@ def expected(facts: Facts) -> Finding:
     return Finding(OWNER, told, facts.amended("expect", *[lines[name] for name in missing]))
 
 
-def latency(facts: Facts) -> Finding:
+def _latency(facts: Facts) -> Finding:
     slow = facts.run.slow_s + SERVER_S
     wanted = facts.package.expect.latency_ms / 1000
     told = f"{span(facts.run.median_s + SERVER_S)} usually, {span(slow)} for one in a hundred"
@@ -84,7 +84,7 @@ def latency(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("throughput", "How many requests can this machine answer?", throughput, True),
-    Question("latency", "How long does a caller wait?", latency, True),
-    Question("expected-traffic", "How much is it going to be asked, and how quickly?", expected),
+    Question("throughput", "How many requests can this machine answer?", _throughput, True),
+    Question("latency", "How long does a caller wait?", _latency, True),
+    Question("expected-traffic", "How much is it going to be asked, and how quickly?", _expected),
 )

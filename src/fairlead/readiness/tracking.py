@@ -9,7 +9,7 @@ GROUP = "Tracking"
 _LEAST_FREE, _AMPLE_FREE = 256 << 20, 2 << 30
 
 
-def recorded(facts: Facts) -> Finding:
+def _recorded(facts: Facts) -> Finding:
     record = facts.record
     if not record.writable:
         told = f"the state folder {record.state} cannot be written, so no call would be answered"
@@ -21,14 +21,14 @@ def recorded(facts: Facts) -> Finding:
     return Finding(WARN if record.free < _AMPLE_FREE else PASS, told, fix)
 
 
-def private(facts: Facts) -> Finding:
+def _private(facts: Facts) -> Finding:
     if facts.record.private:
         return Finding(PASS, "the state folder is its owner's alone")
     told = "other users of this machine can read the state folder"
     return Finding(facts.by_exposure(WARN, WARN, FAIL), told, f"chmod 700 {facts.record.state}")
 
 
-def durable(facts: Facts) -> Finding:
+def _durable(facts: Facts) -> Finding:
     if facts.record.durable:
         return Finding(PASS, "a record survives a power cut")
     told = "a record survives the end of the process, but not a power cut"
@@ -37,7 +37,7 @@ def durable(facts: Facts) -> Finding:
     return Finding(verdict, told, 'durability = "power" under [usage] of fairlead.toml')
 
 
-def labels(facts: Facts) -> Finding:
+def _labels(facts: Facts) -> Finding:
     feedback = facts.package.feedback
     if feedback.outcomes:
         return Finding(PASS, f"true labels can be sent for {feedback.days} days")
@@ -45,14 +45,14 @@ def labels(facts: Facts) -> Finding:
     return Finding(facts.mild, "what was predicted is not kept, so nobody will know", fix)
 
 
-def drift(facts: Facts) -> Finding:
+def _drift(facts: Facts) -> Finding:
     if DRIFT in facts.package.files:
         return Finding(PASS, "every column is watched (fairlead drift report)")
     fix = facts.packed(reference=True)
     return Finding(facts.grave, "unlearnt: nothing is watched", fix)
 
 
-def backup(facts: Facts) -> Finding:
+def _backup(facts: Facts) -> Finding:
     days = facts.record.backup
     fix = f"fairlead state backup state.tar --state {facts.record.state}"
     if days is None:
@@ -64,10 +64,10 @@ def backup(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question("usage-recorded", "Is every call written down?", recorded),
-    Question("records-private", "Can others read what was written down?", private),
-    Question("usage-durable", "What is lost when the power fails?", durable),
-    Question("true-labels", "Will anybody know whether the answers were right?", labels),
-    Question("drift-watched", "Will anybody notice when the rows change?", drift),
-    Question("backup", "When were keys and usage last backed up?", backup),
+    Question("usage-recorded", "Is every call written down?", _recorded),
+    Question("records-private", "Can others read what was written down?", _private),
+    Question("usage-durable", "What is lost when the power fails?", _durable),
+    Question("true-labels", "Will anybody know whether the answers were right?", _labels),
+    Question("drift-watched", "Will anybody notice when the rows change?", _drift),
+    Question("backup", "When were keys and usage last backed up?", _backup),
 )

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, cast
@@ -40,6 +41,19 @@ _TICKS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lighter:
+    """What 8-bit weights make of a graph.
+
+    size: bytes of the graph. median_s: seconds for a row. difference: the largest between the
+    answers to the example.
+    """
+
+    size: int
+    median_s: float
+    difference: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """One version, measured on this machine.
 
@@ -58,6 +72,7 @@ class Measured:
     inline, slots: how it runs: on the worker's loop, or in so many threads.
     locks:     what its runner is cut off from; {} for a graph, which runs in the worker.
     guards:    what its guards say of themselves, as `GET /models/MODEL` shows it.
+    lighter:   what a lighter variant would be; None where it was not tried.
     """
 
     load_s: float
@@ -79,17 +94,22 @@ class Measured:
     slots: int
     locks: Mapping[str, bool] = field(default_factory=dict[str, bool])
     guards: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    lighter: Lighter | None = None
 
 
-def measure(package: Package, runtimes: Mapping[str, Runtime]) -> Measured:
+Read = Callable[[str], bytes]
+"""Gives the bytes of one of a package's files."""
+
+
+def measure(
+    package: Package, runtimes: Mapping[str, Runtime], read: Read | None = None
+) -> Measured:
     """Loads, asks, times and closes a version; takes a few seconds.
 
-    Raises what loading raises, and LoadFailed where the model does not answer its own example.
+    read: other bytes than those of the package. Raises what loading raises, and LoadFailed where
+    the model does not answer its own example.
     """
-
-    def read(relative: str) -> bytes:
-        return read_verified(package, relative)
-
+    read = read or partial(read_verified, package)
     runtime = _runtime(package, runtimes)
     base, began = resident(), now()
     preparing, guarding, example = preparing_of(package, read), read_guards(package), {}
@@ -126,6 +146,19 @@ def measure(package: Package, runtimes: Mapping[str, Runtime]) -> Measured:
             locks=_locks(model),
             guards=guarding.about if guarding is not None else {},
         )
+    finally:
+        model.close()
+
+
+def answers(
+    package: Package, runtimes: Mapping[str, Runtime], read: Read | None = None
+) -> dict[str, Any]:
+    """What a version answers to its example, by output, as lists. Raises as `measure` does."""
+    read = read or partial(read_verified, package)
+    preparing, example = preparing_of(package, read), read_example(package)
+    model = _runtime(package, runtimes).load(package, read)
+    try:
+        return _Asking(package, model, None, preparing, example).answer
     finally:
         model.close()
 
