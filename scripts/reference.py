@@ -33,8 +33,8 @@ CLI_HEAD = """# Command line
 
 <!-- Written by `make reference` from src/fairlead/cli. -->
 
-Exit status: 0 done; 2 an error, said in one line on standard error with its
-[id](errors.md); 130 interrupted; 141 the reader of the output has gone.
+Exit status: 0 done; 1 what was checked is not in order; 2 an error, said in one line on standard
+error with its [id](errors.md); 130 interrupted; 141 the reader of the output has gone.
 `python -m fairlead` is the same command.
 """
 

@@ -38,6 +38,7 @@ WALKS = [
         "how-to/run-in-a-cloud.md",
         "how-to/amend-a-model.md",
         "how-to/read-the-errors.md",
+        "how-to/check-before-you-deploy.md",
     ),
     (
         "how-to/guard-a-model.md",

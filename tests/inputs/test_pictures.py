@@ -186,6 +186,12 @@ def test_a_damaged_picture_is_an_error_or_a_picture(data):
         assert made(cut, max_pixels=100_000).shape == (8, 6, 3)
 
 
+def test_a_sample_of_few_pixels_is_the_picture_itself():
+    """As a JPEG it would hold what no such picture does, and a guard would say so."""
+    raw = encoded(Image.effect_noise((8, 6), 80))
+    assert np.array_equal(made(sample(wanted(), raw)), made(raw))
+
+
 def test_a_sample_is_a_picture_that_is_taken():
     for raw in (None, encoded(Image.new("RGB", (500, 90)))):
         assert made(sample(wanted(), raw)).shape == (8, 6, 3)

@@ -12,6 +12,7 @@ from fairlead.core.package import GuardChoice, Limits
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import DTYPES
 from fairlead.documents.card_words import KNOWN
+from fairlead.packages.expect import KEYS
 from fairlead.packages.read import guards_of, read_words
 from fairlead.packing.words import first_words, slips_of
 
@@ -53,6 +54,7 @@ def test_its_examples_are_valid_whatever_columns_and_labels_are_called(columns, 
     numbers = {"max_rows": 10_000, "max_batch": 256, "time_budget_s": 30, "max_body_mib": 128}
     assert told["limits"] == numbers | {"usage": ["rows=100000/minute"]}
     assert list(told["payloads"]["fields"]) == (columns[:2] or ["column"])
+    assert tuple(told["expect"]) == KEYS
     read_words("\n".join(line.removeprefix("# ") for line in lines).encode(), "here")
     assert tomllib.loads(text)["limits"] == {}
 

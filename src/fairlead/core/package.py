@@ -95,6 +95,25 @@ class Payloads:
     days: int = 7
 
 
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the owner expects of the model once it is served (`[expect]` in model.toml).
+
+    requests_per_second: at the busiest time; 0 where nothing is said.
+    rows_per_request:    rows that a usual request holds.
+    latency_ms:          milliseconds within which 99 of 100 requests are answered; 0 where nothing
+                         is said.
+    callers_mbit:        megabits per second between a usual caller and the server.
+    cost:                one sentence about who pays for it, or "free"; "" where nothing is said.
+    """
+
+    requests_per_second: float = 0.0
+    rows_per_request: int = 1
+    latency_ms: float = 0.0
+    callers_mbit: float = 20.0
+    cost: str = ""
+
+
 RESPONSES = {
     "off": "nobody is suspected",
     "log": "the suspicion is recorded, and nothing else happens",
@@ -187,6 +206,7 @@ class Package:
     feedback: Feedback = Feedback()
     payloads: Payloads = Payloads()
     card: CardChoice = CardChoice()
+    expect: Expectation = Expectation()
     preparations: tuple[Preparation, ...] = ()
     signatures: Mapping[str, Package | None] = field(default_factory=dict[str, "Package | None"])
 

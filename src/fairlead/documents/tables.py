@@ -8,7 +8,7 @@ from typing import cast
 
 def table(head: Sequence[str] | None, rows: Sequence[Sequence[object]]) -> str:
     """The rows under their head, each column as wide as its longest cell."""
-    lines = [[_cell(cell) for cell in row] for row in (rows if head is None else [head, *rows])]
+    lines = [[plain(cell) for cell in row] for row in (rows if head is None else [head, *rows])]
     widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -23,7 +23,7 @@ def words(value: object) -> str:
     return str(value)
 
 
-def _cell(value: object) -> str:
-    """What somebody has written may steer a terminal, or look like another row."""
+def plain(value: object) -> str:
+    """A value as text that steers no terminal, and does not look like another row."""
     text = "" if value is None else str(value)
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)

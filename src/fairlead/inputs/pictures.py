@@ -37,6 +37,8 @@ _DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Grey of more than 8 bits."""
 _SHOWN = 96
 """Pixels of the longer edge of a picture in examples."""
+_TINY = 48 * 48
+"""Pixels up to which a picture in examples is kept as it is."""
 
 _TAKEN = "Send PNG, JPEG or WebP"
 
@@ -151,7 +153,10 @@ class Pictures:
 
 
 def sample(wanted: Picture, raw: bytes | None) -> str:
-    """A small JPEG as base64 that shows how a picture is sent: of `raw`, else of colours."""
+    """A small picture as base64 that shows how one is sent: of `raw`, else of colours.
+
+    A tiny one is a PNG, since a JPEG of few pixels looks strange to a guard; others are JPEGs.
+    """
     library = _pillow()
     if raw is None:
         height, width = 48, 64
@@ -163,7 +168,10 @@ def sample(wanted: Picture, raw: bytes | None) -> str:
             image = _turned(large).convert("RGB")
             image.thumbnail((_SHOWN, _SHOWN))
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=80)
+    if image.width * image.height <= _TINY:
+        image.save(file, "PNG")
+    else:
+        image.save(file, "JPEG", quality=80)
     return base64.b64encode(file.getvalue()).decode()
 
 

@@ -31,13 +31,14 @@ from fairlead.core.package import (
 )
 from fairlead.core.signature import Signature
 from fairlead.packages import manifest
+from fairlead.packages.expect import expectation_of
 from fairlead.packages.preparations import check_preparations, poolings_of, preparations_of
 from fairlead.packages.signatures import graph_of, with_signatures
 
 _AMEND = "A version never changes: use `fairlead amend` to make the next one"
 WORDS = (
-    "words", "card", "labels", "units", "limits", "guards", "feedback", "payloads", "inputs",
-    "outputs",
+    "words", "card", "labels", "units", "limits", "guards", "feedback", "payloads", "expect",
+    "inputs", "outputs",
 )  # fmt: skip
 """The sections of a model.toml."""
 
@@ -80,6 +81,7 @@ def open_package(folder: Path) -> Package:
             feedback=feedback_of(words, where),
             payloads=payloads_of(words, signature, where),
             card=card_choice_of(words, where),
+            expect=expectation_of(words, where),
             preparations=preparations,
         )
         return with_signatures(package, data.get("signatures", {}))
@@ -195,6 +197,7 @@ def read_words(raw: bytes, where: str) -> tuple[dict[str, Any], Limits]:
     feedback_of(words, where)
     payloads_of(words, None, where)
     card_choice_of(words, where)
+    expectation_of(words, where)
     preparations_of(words, where)
     poolings_of(words, where)
     return words, _limits(words, where)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fairlead.core.package import Feedback, GuardChoice, Limits, Payloads
+from fairlead.core.package import Expectation, Feedback, GuardChoice, Limits, Payloads
 from fairlead.core.signature import Signature
 from fairlead.documents.card_words import KNOWN, slips
 
@@ -59,6 +59,13 @@ def first_words(name: str, signature: Signature, chosen: Mapping[str, Any] | Non
             "# sample = 0.01             # of calls; nothing is kept by default",
             f"# fields = {{ {_kept(columns)} }}   # the columns that may be kept, or hashed",
             f"# days = {Payloads().days}                 # for so long",
+            "",
+            "[expect]       # what `fairlead check` holds measured figures against",
+            "# requests_per_second = 50  # at the busiest time",
+            "# rows_per_request = 1      # in a usual request",
+            "# latency_ms = 100          # within which 99 of 100 requests are answered",
+            f"# callers_mbit = {Expectation().callers_mbit:g}         # of a caller",
+            '# cost = "free"             # who pays, in one sentence',
             "",
         ]
     )

@@ -40,6 +40,17 @@ def load(folder: Path, graph: str, about: dict[str, Any]) -> Predict:
     return OnnxRuntime().load(package, lambda relative: (folder / relative).read_bytes()).predict
 
 
+def library() -> Any:
+    """onnxruntime, imported now or before: tens of MiB that no model is to blame for.
+
+    Raises MissingExtra.
+    """
+    try:
+        return import_module("onnxruntime")
+    except ImportError as error:
+        raise MissingExtra("onnxruntime is not installed", fix="pip install onnxruntime") from error
+
+
 class OnnxRuntime:
     """Loads packages whose graph is ONNX."""
 
@@ -47,12 +58,7 @@ class OnnxRuntime:
 
     def load(self, package: Package, read: Callable[[str], bytes]) -> OnnxModel:
         """A session over the verified bytes of the graph. Raises LoadFailed, MissingExtra."""
-        try:
-            onnxruntime: Any = import_module("onnxruntime")
-        except ImportError as error:
-            raise MissingExtra(
-                "onnxruntime is not installed", fix="pip install onnxruntime"
-            ) from error
+        onnxruntime = library()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1

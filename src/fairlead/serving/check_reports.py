@@ -1,0 +1,67 @@
+"""The last deployment check of each version, kept as JSON in the state folder.
+
+`STATE/checks/MODEL/VERSION.json`: written whole or not at all, so it may be read at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fairlead.core.errors import FileUnreadable
+from fairlead.core.package import is_name
+
+FOLDER = "checks"
+_MOST_BYTES = 1 << 20
+
+
+def keep_report(folder: Path, report: Mapping[str, Any]) -> Path:
+    """Keeps a report in place of the one before; makes the state folder where there is none.
+
+    folder: the state folder. Raises FileUnreadable where it cannot be written.
+    """
+    file = _file(folder, str(report["model"]), int(report["version"]))
+    part = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as opened:
+            opened.write(json.dumps(report, indent=1) + "\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+        part.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise FileUnreadable(
+            f"the check cannot be kept: {error.strerror}",
+            where=str(folder),
+            fix="Name another state folder with --state",
+        ) from None
+    return file
+
+
+def read_report(folder: Path, model: str, version: int) -> dict[str, Any] | None:
+    """The last report of a version; None where it was never checked, or what is there is none.
+
+    folder: the state folder. Never raises: a page that shows it has others to show.
+    """
+    if not is_name(model) or version < 0:
+        return None
+    try:
+        with _file(folder, model, version).open("rb") as opened:
+            raw = opened.read(_MOST_BYTES + 1)
+        found: Any = json.loads(raw) if len(raw) <= _MOST_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    right = isinstance(found, dict) and isinstance(found.get("answers"), list)  # pyright: ignore[reportUnknownMemberType]
+    return found if right else None  # pyright: ignore[reportUnknownVariableType]
+
+
+def _file(folder: Path, model: str, version: int) -> Path:
+    return folder / FOLDER / model / f"{version}.json"
