@@ -215,6 +215,19 @@ def test_the_menu_of_a_phone_opens_and_closes_without_scripts(look, built):
     assert not page.locator("#menu").is_visible()
 
 
+@pytest.mark.parametrize("theme", THEMES)
+def test_what_is_on_a_page_is_beside_it_or_folded_above_it(look, built, theme):
+    wide = look(built / "reference" / "settings.html", theme=theme)
+    assert (wide.locator(".toc").is_visible(), wide.locator(".short").is_visible()) == (True, False)
+    slim = look(built / "reference" / "settings.html", theme=theme, width=PHONE, scripts=False)
+    assert (slim.locator(".toc").is_visible(), slim.locator(".short").is_visible()) == (False, True)
+    slim.click("summary")
+    assert violations(slim) == []
+    slim.click(".short >> text=[limits]")
+    assert slim.url.endswith("#limits")
+    assert slim.locator("#limits").bounding_box()["y"] < 200
+
+
 def test_the_keyboard_sees_where_it_is_and_may_skip_to_the_text(look, built):
     page = look(built / "tutorials" / "first-service.html")
     stops = journey(page)

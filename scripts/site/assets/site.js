@@ -37,7 +37,7 @@ function themes(bar) {
 }
 
 function copying() {
-  for (const figure of document.querySelectorAll(".code:not(.output, .source)")) {
+  for (const figure of document.querySelectorAll(".code:not(.output, .source, .text:not(.file))")) {
     const button = make("button", { type: "button", textContent: "Copy" });
     button.addEventListener("click", async () => {
       const text = figure.querySelector("code").textContent;
