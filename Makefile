@@ -40,7 +40,7 @@ demo: .venv/demo-$(KEY)
 .PHONY: test
 test: .venv/test-$(KEY)
 	@.venv/bin/python -m pytest -q -n 2 --dist loadfile --ignore tests/frameworks --ignore tests/oracles \
-	  --ignore tests/clients --ignore tests/pages
+	  --ignore tests/clients --ignore tests/browser
 
 .PHONY: check
 check: .venv/test-$(KEY)
@@ -68,7 +68,7 @@ test-clients: .venv/test-$(KEY) $(CLIENTS:%=.venvs/clients/%/ready-$(KEY))
 
 .PHONY: test-pages
 test-pages: .venvs/pages/ready-$(KEY)
-	@.venvs/pages/bin/python -m pytest -q --confcutdir tests/pages tests/pages
+	@.venvs/pages/bin/python -m pytest -q --confcutdir tests/browser tests/browser
 
 .PHONY: bench
 bench: .venv/test-$(KEY)

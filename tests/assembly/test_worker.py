@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.assembly import config, edges, worker
+from fairlead.assembly import config, edges
+from fairlead.serving import registry
 from fairlead.serving.registry import FAILED, LOADING, READY, UNLOADED
 
 
@@ -43,4 +44,4 @@ def test_a_limit_of_the_settings_is_the_limit_of_every_connection(setting, value
 )
 def test_every_model_needs_one_ready_version(states, ready):
     models = {key: {"state": state, "reason": ""} for key, state in states.items()}
-    assert worker._has_every_model(models) is ready
+    assert registry.has_every_model(models) is ready

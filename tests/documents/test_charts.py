@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.documents.parts import HOSTILE
 
-from fairlead.documents.charts import MANY, WIDTH, escaped, histogram, strip
+from fairlead.documents.charts import MANY, WIDTH, columns, escaped, histogram, mix, strip
 
 
 def bar(label="x", learnt=0.5, now=0.2, *, beside=False):
@@ -63,3 +63,38 @@ def test_windows_beyond_the_line_stand_out():
     assert kinds == ["past", "past beyond", "past"]
     assert strip([], line=4.0) == ""
     assert len(list(ElementTree.fromstring(strip([past()] * 200, 4.0)).iter("rect"))) == 200
+
+
+def rects(drawing, kind):
+    tags = ElementTree.fromstring(drawing).iter("rect")
+    return [tag for tag in tags if tag.get("class") == kind]
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=5), st.floats(0, 1e12), st.text(max_size=20)), max_size=70)
+)
+def test_a_column_is_as_high_as_its_value_and_no_text_does_anything(values):
+    drawing = columns(values, HOSTILE)
+    if not any(value for _, value, _ in values):
+        assert drawing == ""
+        return
+    heights = [float(tag.get("height")) for tag in rects(drawing, "now")]
+    assert len(heights) == len(values)
+    top = max(value for _, value, _ in values)
+    for height, (_, value, _) in zip(heights, values, strict=True):
+        assert (height > 0) == (value > 0)
+        assert height <= 93
+        if value == top:
+            assert height == pytest.approx(92, abs=0.1)
+
+
+@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=6))
+def test_the_parts_of_a_mix_fill_it_by_their_shares(values):
+    drawing = mix([("now", HOSTILE, value) for value in values], HOSTILE)
+    if not sum(values):
+        assert drawing == ""
+        return
+    widths = [float(tag.get("width")) for tag in rects(drawing, "now")]
+    assert sum(widths) == pytest.approx(WIDTH, abs=0.1)
+    for width, value in zip(widths, values, strict=True):
+        assert width == pytest.approx(value / sum(values) * WIDTH, abs=0.02)

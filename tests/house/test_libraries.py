@@ -27,6 +27,8 @@ PLACES = {
     "onnxruntime": ["packing/pack_onnx.py", "runtimes/onnx.py"],
     "PIL": ["inputs/pictures.py"],
     "tokenizers": ["inputs/text.py"],
+    "jinja2": ["pages/frame.py"],
+    "markupsafe": ["pages/frame.py"],
     "orjson": ["inputs/*", "serving/array_json.py", "serving/exchange.py", "wires/*"],
     "uvloop": ["assembly/worker.py"],
     "joserfc": ["access/tokens.py"],

@@ -12,9 +12,14 @@ from textwrap import dedent
 import pytest
 from tests.house.source import ROOT
 
+from fairlead.access.sessions import Sessions
 from fairlead.assembly.settings import KNOWN
 from fairlead.cli.main import COMMANDS
 from fairlead.core.errors import CATALOGUE, MethodNotAllowed, SetupError
+from fairlead.pages.admin import AdminPages
+from fairlead.pages.administered import Administered
+from fairlead.pages.visit import Known
+from fairlead.pages.wire import Pages
 from fairlead.serving.observe import exposition
 from fairlead.serving.registry import Registry
 from fairlead.serving.status import merge
@@ -103,6 +108,9 @@ def test_every_metric_has_its_heading_and_no_other_is_there():
 # --- routes -------------------------------------------------------------------------------
 
 MULTI_MODEL = MultiModel(Registry(), None, Invocations(Registry(), lambda: True), lambda: 0)  # type: ignore[arg-type]
+SESSIONS = Sessions(lambda: b"p" * 32)
+KNOWN_TO_PAGES = Known(Registry(), SESSIONS, *[lambda *args: None] * 5)  # type: ignore[arg-type]
+ADMINISTERED = Administered(SESSIONS, *[lambda *args: None] * 9)  # type: ignore[arg-type]
 WIRES = {
     "http": [
         OipRest(Registry(), lambda: True),
@@ -117,7 +125,11 @@ WIRES = {
         TfsGrpc(Registry()),
         OipGrpc(Registry(), lambda: True, lambda: {"stats": {}}, OipSettings("info")),
     ],
-    "administration": [Admin(lambda *args: None, lambda *args: None, dict)],
+    "administration": [
+        Admin(lambda *args: None, lambda *args: None, dict),
+        AdminPages(ADMINISTERED, native.error_reply),
+    ],
+    "pages": [Pages(KNOWN_TO_PAGES, lambda *args: {}, lambda served: None, native.error_reply)],
 }
 """The wires of each page of the reference."""
 
@@ -129,7 +141,8 @@ def listed(page: str) -> list[tuple[str, str]]:
 
 def answered(page: str, method: str, address: str) -> bool:
     """Whether a wire answers an address of the reference, for some model and version."""
-    plain = re.sub(r"\{\w+\}", "m", address.replace("{version}", "7").replace("{label}", "stable"))
+    known = {"version": "7", "label": "stable", "asset": "fairlead.css"}
+    plain = re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], "m"), address)
     return any(wire.route(method, plain) is not None for wire in WIRES[page])
 
 

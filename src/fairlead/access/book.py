@@ -41,6 +41,8 @@ REMEMBERED = 16_384
 """Presented texts that a book remembers at least; at most twice as many."""
 
 _NEVER = 1 << 63
+_PEOPLE = 4096
+"""Who has signed in, as far as it is remembered."""
 
 
 class _Known:
@@ -93,6 +95,7 @@ class KeyBook:
         # Two generations: what was not presented for a whole generation is forgotten.
         self._seen: dict[str, _Known] = {}
         self._before: dict[str, _Known] = {}
+        self._people: dict[str, _Known] = {}
         self._origins = _origins(self._stored.values())
 
     def lists_origin(self, origin: str, now_ns: int) -> bool:
@@ -118,6 +121,22 @@ class KeyBook:
             known = self._find(header)
         if now_ns >= known.ends or known.networks:
             _refuse(known, address, now_ns)
+        return known.caller
+
+    def signed_in(self, key: str, address: str, now_ns: int) -> Caller:
+        """Who has shown the key with this id before, and signed in with it.
+
+        Raises as `authenticate` does: a session is worth no more than its key.
+        """
+        known = self._people.get(key)
+        if known is None:
+            stored = next((s for s in self._stored.values() if s.key.id == key), None)
+            if stored is None:
+                raise KeyUnknown("nobody has this key here", fix="Sign in again")
+            if len(self._people) >= _PEOPLE:
+                self._people.clear()
+            known = self._people[key] = _Known(stored, self._caller_of)
+        _refuse(known, address, now_ns)
         return known.caller
 
     def _find(self, header: str) -> _Known:

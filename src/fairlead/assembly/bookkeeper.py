@@ -7,13 +7,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from fairlead.access.metering import Behind, Meters, OwnMeters
-from fairlead.access.secrets import Digester, read_pepper
 from fairlead.access.sharing import SharedMeters
+from fairlead.assembly.administration import Administration
 from fairlead.assembly.doors import Door, admin_host, admin_tls, identity_rules
 from fairlead.assembly.edges import http_limits
 from fairlead.assembly.meters import meter_store
@@ -21,19 +20,13 @@ from fairlead.assembly.places import database_of
 from fairlead.assembly.rooms import open_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import ServerSpec, read_spec
-from fairlead.core.access import Caller
-from fairlead.core.audit import By
-from fairlead.core.call import Call, Head, Peer
-from fairlead.core.errors import FairleadError, PermissionDenied, TlsInvalid, Unauthenticated
+from fairlead.core.errors import TlsInvalid
 from fairlead.edge.cors import OwnNames
 from fairlead.edge.front import http1
-from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
-from fairlead.serving.admission import Admission, Policy
 from fairlead.serving.bookkeeper import KEPT_SEGMENTS, Following
 from fairlead.serving.bookkeeper import Bookkeeper as Follower
 from fairlead.serving.control import Controlling
-from fairlead.serving.exchange import Within
 from fairlead.serving.issuing import Issuing
 from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
@@ -43,42 +36,10 @@ from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
 from fairlead.usage.ledger import open_ledger
 from fairlead.usage.stores.meters import open_meters
-from fairlead.wires.admin import Admin
 
 _SWITCH_S = 0.0005
 """Workers wait for leases: the thread that follows the journals must not hold up the loop."""
 _TICK_S, _BACKLOG = 1.0, 128
-
-
-class _AdminPath:
-    """Who may at the admin listener: everything there wants a key, on loopback too.
-
-    refused: puts what was refused into the audit trail.
-    """
-
-    def __init__(
-        self,
-        digester: Callable[[], Digester],
-        refused: Callable[[By, str, FairleadError], None],
-        stale_max_s: float,
-    ) -> None:
-        policy = Policy(stale_max_s=stale_max_s)
-        self._admission = Admission(policy, lambda model, version: 0, digester)
-        self._refused = refused
-        self.line = Within(self._admission.hear)
-
-    def admit(self, head: Head, peer: Peer) -> Caller:
-        try:
-            return self._admission.enter(head, peer)
-        except (Unauthenticated, PermissionDenied) as error:
-            # Only who lacks a scope is known by a key.
-            known = type(error) is PermissionDenied
-            who = self._admission.caller(head, peer).key if known else ""
-            self._refused(By(who, peer.address), f"{head.method} {head.path}", error)
-            raise
-
-    def predict(self, call: Call, head: Head, body: bytes, peer: Peer) -> None:
-        raise NotImplementedError("nothing is predicted at the admin listener")
 
 
 class Bookkeeper:
@@ -91,34 +52,37 @@ class Bookkeeper:
         self.following = Following(state, lambda folder: _follower(folder, spec.settings))
         tell = loop.call_soon_threadsafe
         place = partial(database_of, spec.settings)
-        digester = lambda: Digester(read_pepper(state))  # noqa: E731
         self._keeping = Keeping(state, lambda: open_room(state, place()), tell)
         self._reckoning = Reckoning(lambda: open_ledger(state, place()), tell)
         judging = Judging(state, lambda: self.following.accuracy, self._keeping.note)
         rules = identity_rules(spec.settings, spec.identities)
         issuing = Issuing(rules, tell)
         lender = Lender(partial(_meters, state, spec.settings), tell)
+        controlling = Controlling(state)
         desks: list[Desk] = [
-            lender,
-            self._keeping,
-            judging,
-            self._reckoning,
-            issuing,
-            Controlling(state),
-        ]
+            lender, self._keeping, judging, self._reckoning, issuing, controlling,
+        ]  # fmt: skip
         self.office = Office(state, desks)
-        self._path = _AdminPath(digester, self._keeping.refused, spec.settings.state.stale_max_s)
+        self._administration = Administration(
+            state,
+            spec.settings,
+            spec.status,
+            self._keeping,
+            self._reckoning,
+            judging,
+            controlling,
+        )
 
     async def administer(self) -> asyncio.AbstractServer | None:
         """Listens for administrators, where that is wanted."""
         if self._spec.admin < 0:
             return None
-        self._keeping.joined(self._path.line)
-        wire = Admin(self._keeping.ask, self._reckoning.ask, self._keeping.facts)
+        admin = self._administration
+        self._keeping.joined(admin.path.line)
         settings = self._spec.settings
         names = OwnNames([admin_host(settings)])
         service = HttpService(
-            Router([wire]), self._path, http_limits(settings), log, "admin", names=names
+            admin.router, admin.path, http_limits(settings), log, "admin", names=names
         )
         try:
             door = Door(admin_tls(settings), service, http1)
@@ -133,6 +97,7 @@ class Bookkeeper:
     def _tick(self, service: HttpService, door: Door) -> None:
         service.tick()
         door.tick()
+        self._administration.tick()
         self._loop.call_later(_TICK_S, self._tick, service, door)
 
 

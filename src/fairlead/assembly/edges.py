@@ -13,7 +13,13 @@ def policy(settings: Settings, platform_loads: bool) -> Policy:
     """How callers without a key are taken. platform_loads: the platform loads and ends models."""
     platform = settings.server.auth == "platform"
     inside = is_loopback(settings.server.host)
-    return Policy(platform, inside, settings.state.stale_max_s, platform and platform_loads)
+    return Policy(
+        platform,
+        inside,
+        settings.state.stale_max_s,
+        platform and platform_loads,
+        settings.pages.guest,
+    )
 
 
 def http_limits(settings: Settings) -> HttpLimits:
@@ -39,3 +45,9 @@ def body_limits(settings: Settings) -> BodyLimits:
     return BodyLimits(
         depth=own.json_depth, parsed=own.body_mib << 20, answer=own.response_mib << 20
     )
+
+
+def over_tls_alone(settings: Settings) -> bool:
+    """Whether browsers send a session over TLS alone."""
+    own = settings.server
+    return settings.pages.secure or own.tls_elsewhere or bool(own.tls_cert)

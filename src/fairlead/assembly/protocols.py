@@ -10,6 +10,7 @@ from fairlead.assembly.platform import NO_PLATFORM, Platform
 from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Wire
 from fairlead.edge.router import PUBLIC_ADDRESSES, Router
+from fairlead.pages.wire import Pages
 from fairlead.serving.control import Control
 from fairlead.serving.machine import free_memory
 from fairlead.serving.registry import Registry
@@ -48,9 +49,12 @@ class Knowledge:
 
 
 class Protocols:
-    """The wires of one worker. own: our own protocol, which answers what no other does."""
+    """The wires of one worker.
 
-    def __init__(self, known: Knowledge, own: Native) -> None:
+    own: our own protocol, which answers what no other does. pages: for people, None for none.
+    """
+
+    def __init__(self, known: Knowledge, own: Native, pages: Pages | None = None) -> None:
         settings = OipSettings(known.level)
         oip = OipRest(
             known.registry, known.ready, known.limits, known.counts, settings, known.control
@@ -72,8 +76,10 @@ class Protocols:
             # Before our own, whose addresses it takes.
             many = [MultiModel(known.registry, known.control, alone, free_memory, known.limits)]
         predictions = TfsRest(known.registry, known.limits, known.kserve_inputs)
-        self._wires: list[Wire] = [*many, alone, oip, predictions, own]
-        self.http = Router(self._wires, public)
+        shown: list[Wire] = [pages] if pages is not None else []
+        self._wires: list[Wire] = [*many, alone, oip, predictions, *shown, own]
+        known_to_all = {*public, *pages.public} if pages is not None else public
+        self.http = Router(self._wires, known_to_all, pages)
         self._health = GrpcHealth(known.ready)
         methods = OipGrpc(
             known.registry, known.ready, known.counts, settings, known.limits, known.control

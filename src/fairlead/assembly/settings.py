@@ -28,6 +28,7 @@ from fairlead.assembly.kinds import (
     Kind,
     one_of,
     seconds,
+    text,
     whole,
 )
 
@@ -191,6 +192,33 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Pages:
+    """The web pages that people use."""
+
+    on: bool = _setting(
+        True, TRUTH, "Whether browsers are shown pages; without them they get what programs get."
+    )
+    guest: str = _setting(
+        "",
+        text("the id of a key", r"|key_[A-Za-z0-9]{16}"),
+        "The id of the key under which pages are shown to whoever has not signed in. It must have "
+        "limits, which all guests share.",
+    )
+    address: str = _setting(
+        "",
+        text("an address such as https://example.org/models", r"|https?://[^\s?#]*[^\s?#/]"),
+        "Where browsers reach the pages, where that is not the host that they ask for: behind a "
+        "proxy that puts them below a path, for sign-in with an issuer, and in code to paste.",
+    )
+    secure: bool = _setting(
+        False,
+        TRUTH,
+        "Sessions travel over TLS alone. Where the server speaks TLS, or tls_elsewhere is said, "
+        "they do so anyway.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Models:
     """Which versions are served, and how."""
 
@@ -287,6 +315,7 @@ class Settings:
 
     server: Server
     access: Access
+    pages: Pages
     limits: Limits
     models: Models
     airlock: Airlock
@@ -299,6 +328,7 @@ class Settings:
 SECTIONS: Mapping[str, type[Any]] = {
     "server": Server,
     "access": Access,
+    "pages": Pages,
     "limits": Limits,
     "models": Models,
     "airlock": Airlock,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -19,20 +18,24 @@ import uvloop
 from fairlead.access.identities import Identities
 from fairlead.access.leases import Leases
 from fairlead.access.secrets import Digester, read_pepper
+from fairlead.access.sessions import Sessions
 from fairlead.assembly.bases import bases_of
 from fairlead.assembly.doors import Door, identity_rules, server_tls, trusted_proxies
-from fairlead.assembly.edges import body_limits, http_limits, policy
+from fairlead.assembly.edges import body_limits, http_limits, over_tls_alone, policy
+from fairlead.assembly.pages import pages_of
 from fairlead.assembly.platform import platform_of
 from fairlead.assembly.protocols import Knowledge, Protocols
+from fairlead.assembly.runtimes import runtimes
 from fairlead.assembly.spec import RUNNERS, ServerSpec, read_spec
 from fairlead.core.allowance import parse_limits
 from fairlead.core.clock import monotonic_ns, now
 from fairlead.core.errors import TlsInvalid
 from fairlead.core.limits import BodyLimits
-from fairlead.core.promises import Runtime
 from fairlead.edge.front import http2
 from fairlead.edge.service import HttpService
 from fairlead.packages.repository import Found
+from fairlead.pages.visit import Known as PagesKnown
+from fairlead.pages.wire import Pages
 from fairlead.serving.admission import Admission
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.book_messages import KIND as BOOK
@@ -40,26 +43,22 @@ from fairlead.serving.bookkeeper import JOURNAL
 from fairlead.serving.control import WorkerControl
 from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
-from fairlead.serving.lifecycle import APART, Manager
+from fairlead.serving.lifecycle import Manager
 from fairlead.serving.log import configure, log
-from fairlead.serving.machine import usable_memory
-from fairlead.serving.memory import Memory
+from fairlead.serving.memory import Memory, resident
 from fairlead.serving.observe import exposition
 from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.payloads import payloads_of
 from fairlead.serving.rationing import Rationing
 from fairlead.serving.record import open_stream
-from fairlead.serving.registry import DRAINING, FAILED, READY, UNLOADED, Registry, Served
+from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, Served, has_every_model
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.status import StatusPages
 from fairlead.serving.streaming import Streamer
 from fairlead.usage.feedback import FeedbackLog
 from fairlead.usage.journal import Journal, new_writer
 from fairlead.wires.native import Native
-
-NATIVE = ("python", "sklearn", "xgboost", "lightgbm", "catboost", "torch", "tensorflow")
-"""The runtimes of models that are code; each is a file of runtimes/ that a runner loads."""
 
 _BEAT_S, _LEASES_S = 0.25, 0.02
 _LOOK_S = 0.02
@@ -87,6 +86,7 @@ class Worker:
         self._reporting.listen(("lent", "recall"), leases.heard, leases.lost)
         cloud = self._cloud = platform_of(os.environ)  # noqa: TID251 - this is assembly
         proxies = trusted_proxies(spec.settings)
+        sessions = Sessions(lambda: read_pepper(self._state))
         identities = Identities(identity_rules(spec.settings, spec.identities))
         self._admission = Admission(
             policy(spec.settings, cloud.many),
@@ -95,24 +95,16 @@ class Worker:
             self._rations.of_tenants,
             identities,
             proxies.peer if proxies else None,
+            sessions,
         )
         self._reporting.listen((BOOK,), self._admission.hear, self._admission.broke)
         self._issuers = IssuerNews(identities, self._reporting.send)
         self._reporting.listen((ISSUERS,), self._issuers.hear, lambda: None)
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
         bodies = body_limits(spec.settings)
-        known = Knowledge(
-            self._registry,
-            self._ready,
-            self._counts,
-            bodies,
-            spec.settings.log.level,
-            WorkerControl(self._reporting, lambda: self._manager),
-            spec.settings.models.default,
-            cloud,
-            spec.settings.models.kserve_inputs,
-        )
-        self._protocols = Protocols(known, self._native(bodies))
+        own = self._native(bodies)
+        shown = self._shown(own, sessions, identities.signs_in)
+        self._protocols = Protocols(self._known(bodies), own, shown)
         self._service = HttpService(
             self._protocols.http,
             self._path,
@@ -171,6 +163,20 @@ class Worker:
                 if kept is not None:
                     kept.close()
 
+    def _known(self, bodies: BodyLimits) -> Knowledge:
+        models = self._spec.settings.models
+        return Knowledge(
+            self._registry,
+            self._ready,
+            self._counts,
+            bodies,
+            self._spec.settings.log.level,
+            WorkerControl(self._reporting, lambda: self._manager),
+            models.default,
+            self._cloud,
+            models.kserve_inputs,
+        )
+
     def _native(self, bodies: BodyLimits) -> Native:
         return Native(
             self._registry,
@@ -183,6 +189,24 @@ class Worker:
             lambda: self._protocols.addresses,
             self._spec.settings.models.default,
         )
+
+    def _shown(self, own: Native, sessions: Sessions, signs_in: tuple[str, ...]) -> Pages | None:
+        """The pages for people; where a platform has our addresses, there are none here."""
+        settings = self._spec.settings
+        known = PagesKnown(
+            self._registry,
+            sessions,
+            self._admission.caller,
+            own.route,
+            self._admission.plan_of,
+            self._rations.left,
+            self._reporting.ask,
+            over_tls_alone(settings),
+            settings.pages.guest,
+            signs_in,
+            settings.pages.address,
+        )
+        return None if self._cloud.many else pages_of(known, settings)
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
         """The listeners that speak HTTP and gRPC alike."""
@@ -286,6 +310,7 @@ class Worker:
             "accepting": self._accepting and not self._over.is_set(),
             "connections": self._service.connections,
             "queued": sum(b.waiting for b in self._manager.batchers),
+            "memory": resident(),
             **self._callers(),
         }
 
@@ -314,7 +339,7 @@ class Worker:
         pages = [page for page in self._pages.fresh() if page["accepting"]]
         # Where the platform loads models, none is missed.
         return bool(pages) and (
-            self._cloud.many or all(_has_every_model(page["models"]) for page in pages)
+            self._cloud.many or all(has_every_model(page["models"]) for page in pages)
         )
 
     def _metrics(self, openmetrics: bool) -> str:
@@ -350,31 +375,6 @@ class Worker:
     def _orphaned(self) -> None:
         """The supervisor is gone: so are we, before another takes the port."""
         os._exit(1)
-
-
-def _has_every_model(models: dict[str, dict[str, str]]) -> bool:
-    """Whether each model has a version that is ready, by the states of all versions.
-
-    One of which every version was ended is not missed.
-    """
-    ready = {key.partition("/")[0] for key, model in models.items() if model["state"] == READY}
-    ended = (UNLOADED, DRAINING)
-    missed = {key.partition("/")[0] for key, model in models.items() if model["state"] not in ended}
-    return bool(models) and missed <= ready
-
-
-def runtimes(homes: Path) -> dict[str, Runtime]:
-    """Every runtime by name; what runs code does so in a runner process.
-
-    homes: the folder of this worker's runners. What it holds was left by a worker that is dead.
-    """
-    from fairlead.runtimes.onnx import OnnxRuntime
-    from fairlead.runtimes.runner.parent import IsolatedRuntime
-
-    shutil.rmtree(homes, ignore_errors=True)
-    memory = usable_memory()
-    apart = {name: IsolatedRuntime(name, log, memory, homes) for name in (*NATIVE, "onnx")}
-    return {**apart, APART: apart["onnx"], "onnx": OnnxRuntime()}
 
 
 def main(arguments: list[str]) -> int:

@@ -158,6 +158,8 @@ class Route:
                decides once more who may. Raises FairleadError.
     open:      opens a stream: many messages in, many out. What it raises is answered by `error`.
     socket:    the stream is a WebSocket, and the request asks for one.
+    page:      it is a page for people: its caller may have signed in in place of showing a key, and
+               what is sent to it must come from our own pages.
     model, version: what the address names, "" and -1 when it names none.
     """
 
@@ -169,6 +171,7 @@ class Route:
     resolve: Resolve | None = None
     open: Callable[[Channel], Stream] | None = None
     socket: bool = False
+    page: bool = False
     model: str = ""
     version: int = -1
 

@@ -105,6 +105,48 @@ def strip(past: Sequence[Mapping[str, Any]], line: float) -> str:
     return _svg(_STRIP + 1, "Distance in the windows before", parts)
 
 
+def columns(values: Sequence[tuple[str, float, str]], label: str) -> str:
+    """A column for each moment, oldest first: its name, its height, what a pointer finds.
+
+    "" where there is nothing above zero.
+    """
+    top = max((value for _, value, _ in values), default=0.0)
+    if top <= 0:
+        return ""
+    step = WIDTH / len(values)
+    parts: list[str] = []
+    for place, (_, value, said) in enumerate(values):
+        # What is not nothing is seen, however small it is.
+        share = max(0.012, value / top) if value else 0.0
+        title = f"<title>{escaped(said)}</title></rect>"
+        column = _rect("now", place * step + step * 0.12, step * 0.76, share)
+        parts.append(column)
+        parts.append(
+            f'<rect class="over" x="{place * step:.1f}" y="0" width="{step:.1f}" '
+            f'height="{_HEIGHT}">{title}'
+        )
+    parts.append(f'<line class="axis" x1="0" x2="{WIDTH}" y1="{_HEIGHT}" y2="{_HEIGHT}"/>')
+    return _svg(_HEIGHT + 1, label, parts)
+
+
+def mix(shares: Sequence[tuple[str, str, float]], label: str) -> str:
+    """One bar that is made of shares: a class of the style, a name and a value each."""
+    whole = sum(value for _, _, value in shares)
+    if whole <= 0:
+        return ""
+    parts: list[str] = []
+    left = 0.0
+    for kind, name, value in shares:
+        width = value / whole * WIDTH
+        said = f"{name}: {value:,.0f} ({value / whole:.1%})"
+        parts.append(
+            f'<rect class="{kind}" x="{left:.2f}" y="0" width="{width:.2f}" height="10">'
+            f"<title>{escaped(said)}</title></rect>"
+        )
+        left += width
+    return _svg(10, label, parts)
+
+
 def _svg(height: float, label: str, parts: Sequence[str]) -> str:
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escaped(label)}" '

@@ -224,7 +224,8 @@ class HttpService:
                 lambda error: self.router.error(head.path, error),
                 answer=lambda head, body, caller: preflight(head, listed),
             )
-        return (self._grpc if grpc else self.router).route(head.method, head.path)
+        router = self._grpc if grpc else self.router
+        return router.route(head.method, head.path, head.headers.get("accept", ""))
 
     def most_body(self, route: Route) -> int:
         """Bytes that the body of a request on a route may have.
@@ -296,7 +297,8 @@ class HttpService:
     def refusal(self, head: Head, error: FairleadError, grpc: bool = False) -> Reply:
         """The answer to a request that is refused by its head."""
         self.count_refusal(error)
-        return (self._grpc if grpc else self.router).error(head.path, error)
+        router = self._grpc if grpc else self.router
+        return router.error(head.path, error, head.headers.get("accept", ""))
 
     @property
     def date(self) -> bytes:

@@ -6,6 +6,7 @@ Without the bookkeeper it goes on with the book that it has, for as long as the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from fairlead.access.identities import Identities
 from fairlead.access.identity_rules import IdentityRules
 from fairlead.access.origins import check_origin
 from fairlead.access.secrets import Digester
+from fairlead.access.sessions import Sessions, check_own_page
 from fairlead.access.terms import NO_TERMS, Terms, caller_of, terms
 from fairlead.access.throttle import Throttle, is_here
 from fairlead.access.tokens import token_of
@@ -62,12 +64,15 @@ class Policy:
     platform: the platform in front of this server knows its callers. loads: it loads and ends
     models too. open: without any key in the
     book everybody may do everything, which is for loopback only. stale_max_s: see STALE_MAX_S.
+    guest: the id of the key under which pages are shown to whoever has not signed in, "" for none;
+    it must have limits.
     """
 
     platform: bool = False
     open: bool = False
     stale_max_s: float = STALE_MAX_S
     loads: bool = False
+    guest: str = ""
 
 
 class Admission:
@@ -76,7 +81,8 @@ class Admission:
     book: the keys; None until the bookkeeper has told them. newest: gives the number of the version
     that answers for a model, 0 for none. digester: the one of the state folder's keys. agreed: is
     told what holds for each tenant. identities: callers without a key of ours. whence: gives who
-    calls through a proxy that is trusted; None where none is.
+    calls through a proxy that is trusted; None where none is. sessions: of those who have signed in
+    to pages; None where there are none.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class Admission:
         agreed: Callable[[Mapping[str, Terms]], None] = lambda terms: None,
         identities: Identities | None = None,
         whence: Callable[[Head, Peer], Peer] | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self._policy = policy
         self._newest = newest
@@ -95,6 +102,7 @@ class Admission:
         self._gathered = Gathered()
         self._identities = identities or Identities(IdentityRules())
         self._whence = whence
+        self._sessions = sessions
         self._throttle = Throttle()
         # Whether something was heard that the book does not hold yet.
         self._behind = False
@@ -159,6 +167,8 @@ class Admission:
         if self._whence is not None:
             peer = self._whence(head, peer)
         shown = _shown(head.headers)
+        if shown is None and head.route.page:
+            return self._visitor(book, head, peer)
         if self._identities.issues and (token := token_of(shown)):
             caller = self._by_token(token, peer)
         elif shown is not None and len(book):
@@ -198,11 +208,40 @@ class Admission:
             return anybody(peer.address)
         raise Unauthenticated("no key was sent", fix="Send Authorization: Bearer KEY")
 
+    def _visitor(self, book: KeyBook, head: Head, peer: Peer) -> Caller:
+        """Who has come to a page: whoever has signed in, else whoever needs not, else a guest."""
+        if head.method not in ("GET", "HEAD"):
+            check_own_page(head.headers)
+        moment = wall_ns()
+        session = self._sessions.read(head.headers, moment) if self._sessions is not None else None
+        if session is not None and session.key:
+            return book.signed_in(session.key, peer.address, moment)
+        if session is not None and self._identities.issues:
+            return self._by_token(session.token, peer)
+        try:
+            return self._without_key(peer)
+        except Unauthenticated:
+            if not self._policy.guest:
+                raise
+        guest = book.signed_in(self._policy.guest, peer.address, moment)
+        if not guest.limits:
+            raise PermissionDenied(
+                "guests are let in by a key without limits, which would let anybody use everything",
+                fix="Ask the operator to give the key of guests a limit",
+            )
+        return guest
+
     def lists_origin(self, origin: str) -> bool:
         """Whether some caller may come from pages of this web origin."""
         book = self.book
         known = book is not None and book.lists_origin(origin, wall_ns())
         return known or origin in self._identities.origins
+
+    def plan_of(self, caller: Caller) -> Plan | None:
+        """The plan by whose prices a caller's calls are recorded; None for none."""
+        title = json.loads(caller.who)[3]
+        told = self._gathered.plans.get(title) if title else None
+        return plan_from_json(told) if told is not None else None
 
     def _permitted(self, caller: Caller, route: Route) -> bool:
         operation = route.operation

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, LoadFailed
 from fairlead.serving.choosing import NEWEST, Choice
-from fairlead.serving.exchange import Line, Message, error_to_json
+from fairlead.serving.exchange import Line, Message, Within, error_of, error_to_json
 
 if TYPE_CHECKING:
     from fairlead.serving.lifecycle import Manager
@@ -126,6 +126,15 @@ class Controlling:
             worker.press({"kind": TOLD, "serial": self._serial, **wish})
         self._settle(self._serial)
 
+    def ask(self, act: str, model: str, told: Told) -> None:
+        """Asks for a change from within this process: LOAD or END."""
+
+        def heard(message: Message) -> None:
+            fault = message.get("error")
+            told(error_of(fault) if fault else None)
+
+        self.take(Within(heard), {"kind": ASKED, "act": act, "model": model, **_newest(act)})
+
     def _done(self, line: Line, message: Message) -> None:
         serial = int(message["serial"])
         change = self._changes.get(serial)
@@ -177,6 +186,10 @@ class Controlling:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _newest(act: str) -> dict[str, Any]:
+    return {"choice": NEWEST.to_json()} if act == LOAD else {}
 
 
 def forget_wishes(state: Path) -> None:

@@ -126,6 +126,9 @@ class Within(Line):
         self._taken(message)
         return True
 
+    def press(self, message: Message) -> None:
+        self._taken(message)
+
 
 def error_to_json(error: FairleadError) -> dict[str, Any]:
     """An error as it travels in an answer."""

@@ -126,6 +126,10 @@ class Judging:
                 if line.send(message):
                     self._lines[line] = revision
 
+    def told(self) -> Mapping[str, Mapping[str, Any]]:
+        """How the guards of each version stand, by "model/version"; {} before there are any."""
+        return self._opened.told() if self._opened is not None else {}
+
     def save(self) -> None:
         """Everything that is not in the database yet."""
         if self._opened is not None:

@@ -78,7 +78,7 @@ class Keeping:
     # --- what is asked ----------------------------------------------------------------------
 
     def take(self, line: Line, message: Message) -> None:
-        """An act that the command line asks for."""
+        """An act that the command line asks for, or a worker for whoever has signed in there."""
         told = {"kind": "answer", "id": message.get("id")}
 
         def done(outcome: Outcome) -> None:
@@ -86,6 +86,9 @@ class Keeping:
             line.send(told | ({"error": error_to_json(outcome)} if failed else {"done": outcome}))
 
         by = By(f"uid {line.uid}", _COMMAND_LINE)
+        if message.get("by"):
+            key, address = message["by"]
+            by = By(str(key), f"{address} through a page, uid {line.uid}")
         self.ask(str(message["kind"]), message.get("given") or {}, by, done)
 
     def ask(

@@ -328,3 +328,14 @@ def exchange(call: Call, further: Served) -> None:
     release(call.lease)
     further.leases += 1
     call.lease = further
+
+
+def has_every_model(models: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether each model has a version that is ready, by the states of all versions.
+
+    One of which every version was ended is not missed.
+    """
+    ready = {key.partition("/")[0] for key, model in models.items() if model["state"] == READY}
+    ended = (UNLOADED, DRAINING)
+    missed = {key.partition("/")[0] for key, model in models.items() if model["state"] not in ended}
+    return bool(models) and missed <= ready

@@ -20,7 +20,7 @@ from scripts.site.__main__ import main as command
 from scripts.site.book import ROOT, SiteError
 from scripts.site.build import build
 from tests.house.test_docs_run import anchors
-from tests.pages.bench import (
+from tests.browser.bench import (
     PHONE,
     THEMES,
     WIDTHS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.pages.bench import (
+from tests.browser.bench import (
     PHONE,
     Bench,
     first_paint_ms,
@@ -87,7 +87,7 @@ def test_the_reader_has_the_theme_that_was_asked_for(look, file):
 
 
 def test_a_picture_is_taken_only_when_pictures_are_asked_for(look, file, tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.pages.bench.PICTURES", tmp_path / "pictures")
+    monkeypatch.setattr("tests.browser.bench.PICTURES", tmp_path / "pictures")
     monkeypatch.delenv("FAIRLEAD_PICTURES", raising=False)
     page = look(file("<p>p</p>"), theme="dark")
     screenshot(page, "one")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from tests.pages import shop
-from tests.pages.bench import Bench, chromium
+from tests.browser import shop
+from tests.browser.bench import Bench, chromium
 from tests.processes import Running, server
 
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 from tests.documents.parts import known, tally
-from tests.pages import shop
-from tests.pages.bench import (
+from tests.browser import shop
+from tests.browser.bench import (
     DESKTOP,
     PHONE,
     THEMES,

@@ -1,0 +1,125 @@
+"""What the admin listener answers: the wire for programs, and the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fairlead.access.secrets import Digester, read_pepper
+from fairlead.access.sessions import Sessions
+from fairlead.assembly.edges import over_tls_alone
+from fairlead.assembly.settings import Settings
+from fairlead.core.access import Caller
+from fairlead.core.audit import By
+from fairlead.core.call import Call, Head, Peer
+from fairlead.core.clock import now
+from fairlead.core.errors import FairleadError, PermissionDenied, Unauthenticated
+from fairlead.edge.router import Router
+from fairlead.pages.admin import AdminPages
+from fairlead.pages.administered import Administered
+from fairlead.serving.admission import Admission, Policy
+from fairlead.serving.control import Controlling
+from fairlead.serving.exchange import Within
+from fairlead.serving.judging import Judging
+from fairlead.serving.keeping import Keeping
+from fairlead.serving.reckoning import Reckoning
+from fairlead.serving.status import StatusPages
+from fairlead.serving.trends import Trends
+from fairlead.wires.admin import Admin
+from fairlead.wires.problem import error_reply
+
+
+class AdminPath:
+    """Who may at the admin listener: everything there wants a key, on loopback too.
+
+    refused: puts what was refused into the audit trail.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        refused: Callable[[By, str, FairleadError], None],
+        stale_max_s: float,
+        sessions: Sessions,
+    ) -> None:
+        policy = Policy(stale_max_s=stale_max_s)
+        digester = lambda: Digester(read_pepper(state))  # noqa: E731
+        self._admission = Admission(policy, lambda model, version: 0, digester, sessions=sessions)
+        self._refused = refused
+        self.line = Within(self._admission.hear)
+
+    def whose(self, head: Head, peer: Peer) -> Caller:
+        """Who sends a request. Raises as admission does."""
+        return self._admission.caller(head, peer)
+
+    def admit(self, head: Head, peer: Peer) -> Caller:
+        try:
+            return self._admission.enter(head, peer)
+        except (Unauthenticated, PermissionDenied) as error:
+            # Only who lacks a scope is known by a key.
+            known = type(error) is PermissionDenied
+            who = self._admission.caller(head, peer).key if known else ""
+            self._refused(By(who, peer.address), f"{head.method} {head.path}", error)
+            raise
+
+    def predict(self, call: Call, head: Head, body: bytes, peer: Peer) -> None:
+        raise NotImplementedError("nothing is predicted at the admin listener")
+
+
+class Administration:
+    """The admin listener's router and path, over the desks of the bookkeeper.
+
+    status: the descriptor of the workers' pages.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        settings: Settings,
+        status: int,
+        keeping: Keeping,
+        reckoning: Reckoning,
+        judging: Judging,
+        controlling: Controlling,
+    ) -> None:
+        sessions = Sessions(lambda: read_pepper(state))
+        self.path = AdminPath(state, keeping.refused, settings.state.stale_max_s, sessions)
+        self._status = StatusPages(status)
+        self._trends = Trends()
+
+        def control(
+            act: str, model: str, by: By, told: Callable[[FairleadError | None], None]
+        ) -> None:
+            keeping.note(by, f"models.{act}", model)
+            controlling.ask(act, model, told)
+
+        wire = Admin(keeping.ask, reckoning.ask, keeping.facts)
+        pages = AdminPages(
+            Administered(
+                sessions,
+                self.path.whose,
+                keeping.ask,
+                reckoning.ask,
+                self._status.fresh,
+                self._status.counts,
+                self._trends,
+                judging.told,
+                lambda model: _checked(state, model),
+                control,
+                over_tls_alone(settings),
+            ),
+            error_reply,
+        )
+        if settings.pages.on:
+            self.router = Router([pages, wire], pages=pages)
+        else:
+            self.router = Router([wire])
+
+    def tick(self) -> None:
+        """Once a second: what was counted is remembered, minute by minute."""
+        self._trends.take(now(), self._status.counts())
+
+
+def _checked(state: Path, model: str) -> Mapping[str, Any] | None:
+    return None

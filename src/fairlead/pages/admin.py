@@ -1,0 +1,97 @@
+"""The pages of administration, on its own listener: traffic, models, keys, what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from fairlead.core.access import Operation
+from fairlead.core.call import PUBLIC, Answer, Ask, ErrorReply, Reply, Route
+from fairlead.core.errors import FairleadError
+from fairlead.pages.admin_keys import AdminKeys
+from fairlead.pages.admin_models import AdminModels
+from fairlead.pages.admin_trail import AdminTrail
+from fairlead.pages.administered import Administered
+from fairlead.pages.errors import page_of_error
+from fairlead.pages.frame import moved
+from fairlead.pages.routes import asset_route, only
+from fairlead.pages.sign_in import SignIn
+
+_FRAME = "admin_base.html"
+
+
+class AdminPages:
+    """All pages of administration. error: an error as programs get it."""
+
+    addresses = (
+        "GET /admin",
+        "GET /admin/models/{model}",
+        "POST /admin/models/{model}/load",
+        "POST /admin/models/{model}/unload",
+        "GET /admin/keys",
+        "POST /admin/keys",
+        "POST /admin/keys/{id}/rotate",
+        "POST /admin/keys/{id}/revoke",
+        "GET /admin/audit",
+        "GET /sign-in",
+        "POST /sign-in",
+        "POST /sign-out",
+        "GET /assets/{asset}",
+    )
+
+    def __init__(self, known: Administered, error: Callable[[FairleadError], Reply]) -> None:
+        self._plain = error
+        self._models = AdminModels(known)
+        self._keys = AdminKeys(known)
+        self._trail = AdminTrail(known)
+        self._sign_in = SignIn(known.sessions, known.whose, secure=known.secure)
+
+    def owns(self, path: str) -> bool:
+        """Addresses that only people ask."""
+        return path.startswith(("/admin", "/sign-in", "/sign-out", "/assets/"))
+
+    def error(self, error: FairleadError) -> Reply:
+        """An error of an address that no route could answer."""
+        return page_of_error(self._plain, "/", _FRAME)(error)
+
+    def shared(self, method: str, path: str) -> Route | None:
+        """The first page leads to the one of administration."""
+        if path != "/":
+            return None
+        error = page_of_error(self._plain, path, _FRAME)
+        found = Route(PUBLIC, error, answer=lambda head, body, c: moved("./admin"), page=True)
+        return only({"GET": found}, method)
+
+    def route(self, method: str, path: str) -> Route | None:
+        """The page at an address. Raises MethodNotAllowed, AddressNotFound."""
+        error = page_of_error(self._plain, path, _FRAME)
+        match path[1:].split("/"):
+            case ["admin"]:
+                found = {"GET": _answers("metrics:read", error, self._models.overview)}
+            case ["admin", "models", name]:
+                found = {"GET": _answers("metrics:read", error, self._models.of(unquote(name)))}
+            case ["admin", "models", name, ("load" | "unload") as act]:
+                change = self._models.change(unquote(name), act)
+                found = {"POST": _asks("admin:models", error, change)}
+            case ["admin", "keys"]:
+                found = {
+                    "GET": _asks("admin:keys", error, self._keys.listed),
+                    "POST": _asks("admin:keys", error, self._keys.create),
+                }
+            case ["admin", "keys", key, ("rotate" | "revoke") as act]:
+                found = {"POST": _asks("admin:keys", error, self._keys.change(unquote(key), act))}
+            case ["admin", "audit"]:
+                found = {"GET": _asks("admin:audit", error, self._trail.look)}
+            case ["assets", name]:
+                found = {"GET": asset_route(name, error)}
+            case _:
+                found = self._sign_in.route(path, error)
+        return only(found, method) if found else None
+
+
+def _answers(operation: Operation, error: ErrorReply, answer: Answer) -> Route:
+    return Route(operation, error, answer=answer, page=True)
+
+
+def _asks(operation: Operation, error: ErrorReply, ask: Ask) -> Route:
+    return Route(operation, error, ask=ask, page=True)

@@ -1,0 +1,43 @@
+"""What the pages of administration are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.access.sessions import Sessions
+from fairlead.core.access import Caller
+from fairlead.core.audit import By
+from fairlead.core.call import Head, Peer
+from fairlead.core.errors import FairleadError
+from fairlead.serving.trends import Trends
+
+Outcome = Mapping[str, Any] | FairleadError
+Done = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Administered:
+    """The bookkeeper, as its pages see it.
+
+    sessions: of those who have signed in.
+    whose:    who sends a request; raises as admission does.
+    acts:     does an act on keys, by its name; usage: asks the ledger.
+    pages:    what each worker says of now. counts: what all have counted. trends: minute by minute.
+    standing: how the guards of each version stand. checked: the newest deployment check of a model,
+              None without one. control: loads or ends a model, then tells.
+    secure:   sessions travel over TLS alone.
+    """
+
+    sessions: Sessions
+    whose: Callable[[Head, Peer], Caller]
+    acts: Callable[[str, Mapping[str, Any], By, Done], None]
+    usage: Callable[[Mapping[str, str], Done], None]
+    pages: Callable[[], list[dict[str, Any]]]
+    counts: Callable[[], dict[str, Any]]
+    trends: Trends
+    standing: Callable[[], Mapping[str, Mapping[str, Any]]]
+    checked: Callable[[str], Mapping[str, Any] | None]
+    control: Callable[[str, str, By, Callable[[FairleadError | None], None]], None]
+    secure: bool = False

@@ -1,0 +1,120 @@
+"""The page of a model: what it is for, takes and gives, who may, which versions there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fairlead.core.access import Caller
+from fairlead.core.call import Head, Reply, Route
+from fairlead.pages.controls import controls
+from fairlead.pages.frame import page
+from fairlead.pages.home import task_of
+from fairlead.pages.snippets import snippets
+from fairlead.pages.visit import Known, base_of, visitor
+from fairlead.serving.registry import LATEST, Served
+
+_SAID = (
+    ("licence", "Licence"),
+    ("owners", "Owners"),
+    ("contact", "Contact"),
+    ("citation", "Citation"),
+)
+_GUARDS = {
+    "reject": "Rows unlike the training rows are refused",
+    "abstain": "Rows unlike the training rows are not answered",
+    "warn": "Rows unlike the training rows are answered with a warning",
+    "shadow": "Rows unlike the training rows are only counted",
+    "off": "Rows unlike the training rows are answered like others",
+}
+
+
+class ModelPage:
+    """The page of one model, for who may know of it.
+
+    described: what our own protocol tells of it. example: gives a row that works.
+    """
+
+    def __init__(
+        self,
+        known: Known,
+        described: Callable[..., dict[str, Any]],
+        example: Callable[[Served], Any],
+    ) -> None:
+        self._known = known
+        self._described = described
+        self._example = example
+
+    def route(self, name: str, error: Any) -> Route:
+        """The page's route."""
+        return Route(
+            "predict",
+            error,
+            answer=lambda head, body, caller: self._look(head, caller, name),
+            page=True,
+            model=name,
+        )
+
+    def _look(self, head: Head, caller: Caller, name: str) -> Reply:
+        registry = self._known.registry
+        about = self._described(registry, name)
+        served = registry.get(name, LATEST)
+        who = visitor(self._known, head, caller)
+        facts: dict[str, Any] = {
+            "title": name,
+            "who": who,
+            "here": "model",
+            "model": name,
+            "about": about,
+            "versions": list(reversed(about["versions"])),
+            "served": served is not None,
+            "measured": (),
+            "base": base_of(self._known, head),
+        }
+        if served is not None:
+            facts |= self._of_version(served, facts["base"], keyed=who.keyed)
+        return page("model.html", head.path, facts)
+
+    def _of_version(self, served: Served, base: str, *, keyed: bool) -> dict[str, Any]:
+        package = served.package
+        words: Mapping[str, Any] = package.words.get("words", {})
+        batched = package.signature.batched
+        example = self._example(served) if batched else None
+        takes = controls(served, example)
+        return {
+            "number": package.version,
+            "task": task_of(served),
+            "words": words,
+            "said": [(title, str(words[key])) for key, title in _SAID if words.get(key)],
+            "takes": takes,
+            "units": any(control.unit for control in takes),
+            "inputs": [s.to_json() for s in package.signature.inputs],
+            "outputs": [s.to_json() for s in package.signature.outputs],
+            "guards": _guards(served),
+            "limits": package.limits,
+            "trained": package.trained,
+            "runtime": package.runtime,
+            "isolated": package.isolated,
+            "snippets": snippets(base, package.name, example, keyed=keyed) if batched else (),
+        }
+
+
+def _guards(served: Served) -> list[str]:
+    """What is done about rows and answers that should not be trusted, in words."""
+    guarding, choice = served.guarding, served.package.guards
+    if guarding is None:
+        return []
+    about = guarding.about
+    said: list[str] = []
+    if "contract" in about:
+        said.append("Values are held against what training rows held")
+    if "novelty" in about:
+        mistaken = f"at most {choice.false_alarm_rate:.1%} of good ones by mistake"
+        said.append(f"{_GUARDS[choice.novelty]} ({mistaken})")
+    if choice.error_goal is not None:
+        said.append(f"Of the answers given at most {choice.error_goal:.2%} are wrong, by its goal")
+    elif "confidence" in about:
+        said.append("Every answer says how sure it is, by held-out rows")
+    if guarding.radius is not None:
+        said.append("Every answer comes with an interval that holds in 90 % of cases")
+    return said

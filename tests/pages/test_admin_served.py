@@ -1,0 +1,177 @@
+"""The pages of administration of a real server: on its own listener, for keys that allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from tests import models
+from tests.pages.browsing import Reader, Seen
+from tests.pages.keys import new_key
+from tests.processes import Running, server, until
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server with its administration, and the secrets of its keys by name."""
+
+    running: Running
+    keys: dict[str, str]
+
+    def administrator(self, name: str = "boss") -> Reader:
+        """A browser that has signed in at the admin listener."""
+        reader = Reader(self.running.admin_port)
+        page = reader.send("/sign-in", {"key": self.keys[name]})
+        assert page.status in (200, 403), page.text
+        return reader
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("admin")
+    models.total(folder / "models")
+    models.classifier(folder / "models")
+    state = folder / "state"
+    scopes = {
+        "boss": ["admin:keys", "admin:audit", "admin:models", "metrics:read"],
+        "watcher": ["metrics:read"],
+        "caller": ["predict:*"],
+    }
+    keys = {name: new_key(state, name, *its)["key"] for name, its in scopes.items()}
+    with server(folder / "models", state=state) as running:
+        made = Place(running, keys)
+        until(
+            lambda: Reader(running.admin_port).send("/sign-in", {"key": keys["boss"]}).status < 400
+        )
+        yield made
+
+
+def seal_of(reader: Reader, path: str) -> str:
+    return Seen(reader.look(path)).fields["seal"]
+
+
+def test_the_administration_is_on_no_page_of_the_service(place):
+    reader = Reader(place.running.port)
+    for path in ("/admin", "/admin/keys", "/admin/audit", "/admin/models/total"):
+        assert reader.look(path).status == 404
+
+
+def test_whoever_has_not_signed_in_sees_nothing(place):
+    reader = Reader(place.running.admin_port)
+    for path in ("/", "/admin", "/admin/keys", "/admin/audit", "/admin/models/total"):
+        page = reader.look(path)
+        assert page.status == 401
+        assert "total" not in page.text
+
+
+def test_each_page_needs_the_scope_that_it_is_about(place):
+    watcher = place.administrator("watcher")
+    assert watcher.look("/admin").status == 200
+    assert watcher.look("/admin/keys").status == 403
+    assert watcher.look("/admin/audit").status == 403
+    assert "Keys" not in Seen(watcher.look("/admin")).text
+    seal = seal_of(watcher, "/admin")
+    assert watcher.send("/admin/models/total/unload", {"seal": seal}).status == 403
+    assert place.administrator("caller").look("/admin").status == 403
+
+
+def test_the_overview_counts_what_was_asked(place):
+    for _ in range(3):
+        answer = place.running.asked(
+            "/predict/total", place.keys["caller"], {"a": 1, "b": 2, "c": 3}
+        )
+        assert answer[0] == 200
+    reader = place.administrator()
+    until(lambda: "requests in an hour 3" in Seen(reader.look("/admin")).text)
+    assert "total 1 ready 3 0" in Seen(reader.look("/admin")).text
+
+
+def test_the_page_of_a_model_says_how_it_stands_and_how_it_is_checked(place):
+    page = Seen(place.administrator().look("/admin/models/total"))
+    assert "Answers by latency" in page.text
+    assert "fairlead check total" in page.text
+    assert place.administrator().look("/admin/models/nothing").status == 404
+
+
+def test_a_key_that_is_made_works_and_is_shown_once(place):
+    reader = place.administrator()
+    fields = {"name": "new one", "scopes": "predict:total usage:read", "limits": "requests=9/day"}
+    page = reader.send("/admin/keys", {**fields, "seal": seal_of(reader, "/admin/keys")})
+    assert page.status == 200
+    (key,) = [word for word in Seen(page).text.split() if word.startswith("frl_live_")]
+    until(lambda: place.running.asked("/models", key)[0] == 200)
+    listed = reader.look("/admin/keys")
+    assert key not in listed.text
+    assert "requests=9/day" in Seen(listed).text
+
+
+def test_a_key_that_cannot_be_made_says_why_and_keeps_what_was_entered(place):
+    reader = place.administrator()
+    fields = {"name": "broken", "scopes": "fly:total", "tenant": "acme"}
+    page = reader.send("/admin/keys", {**fields, "seal": seal_of(reader, "/admin/keys")})
+    seen = Seen(page)
+    assert page.status == 400
+    assert "is no scope" in seen.text
+    assert seen.fields["tenant"] == "acme"
+
+
+def test_a_key_is_revoked_by_its_button(place):
+    reader = place.administrator()
+    seal = seal_of(reader, "/admin/keys")
+    page = reader.send("/admin/keys", {"name": "ends", "scopes": "predict:total", "seal": seal})
+    (key,) = [word for word in Seen(page).text.split() if word.startswith("frl_live_")]
+    until(lambda: place.running.asked("/models", key)[0] == 200)
+    forms = [about["action"] or "" for about in Seen(reader.look("/admin/keys")).all("form")]
+    revoke = [action for action in forms if action.endswith("/revoke")][-1]
+    assert reader.send(f"/admin/{revoke}", {}).status == 403
+    assert reader.send(f"/admin/{revoke}", {"seal": seal}).status == 200
+    until(lambda: place.running.asked("/models", key)[0] == 401)
+
+
+def test_what_was_done_by_a_page_is_in_the_trail_under_the_key_that_did_it(place):
+    reader = place.administrator()
+    seal = seal_of(reader, "/admin/keys")
+    reader.send("/admin/keys", {"name": "traced", "scopes": "predict:total", "seal": seal})
+    page = Seen(reader.look("/admin/audit"))
+    assert "keys.create" in page.text
+    assert "traced" in page.text
+    made_by_page = [word for word in page.text.split() if word.startswith("key_")]
+    assert made_by_page
+
+
+def test_a_model_is_unloaded_and_loaded_again_by_its_buttons(place):
+    reader = place.administrator()
+    seal = seal_of(reader, "/admin")
+    caller = place.keys["caller"]
+    row = {"length": 1, "width": 1, "height": 1, "weight": 1}
+    assert place.running.asked("/predict/classifier", caller, row)[0] == 200
+    reader.send("/admin/models/classifier/unload", {"seal": seal})
+    until(lambda: place.running.asked("/predict/classifier", caller, row)[0] == 503)
+    page = reader.send("/admin/models/classifier/load", {"seal": seal})
+    assert page.status == 200
+    assert place.running.asked("/predict/classifier", caller, row)[0] == 200
+
+
+def test_a_page_of_another_site_does_nothing_here(place):
+    reader = place.administrator()
+    seal = seal_of(reader, "/admin/keys")
+    fields = {"name": "evil", "scopes": "predict:*", "seal": seal}
+    page = reader.send("/admin/keys", fields, origin="http://evil.example")
+    assert page.status == 403
+    page = reader.send("/admin/keys", fields, **{"sec-fetch-site": "cross-site"})
+    assert page.status == 403
+    assert "evil" not in Seen(reader.look("/admin/keys")).text
+
+
+def test_a_hostile_name_is_text_on_every_page_that_shows_it(place):
+    reader = place.administrator()
+    seal = seal_of(reader, "/admin/keys")
+    name = '<img src=x onerror=alert(1)>{{7*7}}"'
+    page = reader.send("/admin/keys", {"name": name, "scopes": "predict:total", "seal": seal})
+    assert page.status == 200
+    for path in ("/admin/keys", "/admin/audit"):
+        looked = reader.look(path)
+        assert "<img src=x" not in looked.text
+        assert "onerror" not in [name for _, about in Seen(looked).tags for name in about]
+        assert "{{7*7}}" in Seen(looked).text

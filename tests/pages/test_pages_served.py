@@ -1,0 +1,393 @@
+"""The pages of a real server, read as by a browser without scripts."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from html import unescape
+from urllib.parse import urlencode
+
+import pytest
+from tests import models
+from tests.pages.browsing import Reader, Seen
+from tests.pages.keys import new_key
+from tests.processes import Running, server, until
+
+from fairlead.cli.main import main as command
+
+HTML = "text/html"
+ROWS = ("total", "gaps", "shout", "mixed", "classifier", "grid", "identity_fp32", "logs")
+"""Models that are asked row by row."""
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory) -> Iterator[Running]:
+    """A server of every small model, for which nobody needs a key."""
+    place = tmp_path_factory.mktemp("opened")
+    models.all_of_them(place / "models")
+    with server(place / "models", state=place / "state") as running:
+        yield running
+
+
+@pytest.fixture
+def reader(opened: Running) -> Reader:
+    return Reader(opened.port)
+
+
+def test_the_first_page_is_for_who_reads_html_and_probes_get_what_they_expect(opened, reader):
+    assert opened.get("/") == (200, b'{"status": "alive"}')
+    page = reader.look("/")
+    assert page.status == 200
+    assert page.headers["content-type"].startswith(HTML)
+    assert "mixed" in Seen(page).text
+
+
+def test_every_model_of_the_first_page_has_a_page_of_its_own(reader):
+    links = [about.get("href") or "" for about in Seen(reader.look("/")).all("a")]
+    own = [link for link in links if link.startswith("models/") and link.count("/") == 1]
+    assert len(own) > 10
+    for link in own:
+        assert reader.look(f"/{link}").status == 200, link
+
+
+def test_a_model_is_json_for_programs_and_a_page_for_people(opened, reader):
+    status, raw = opened.get("/models/mixed")
+    assert (status, json.loads(raw)["name"]) == (200, "mixed")
+    assert "What goes in" in Seen(reader.look("/models/mixed")).text
+
+
+@pytest.mark.parametrize("model", ROWS)
+def test_the_example_in_the_form_is_answered_as_it_stands(reader, model):
+    path = f"/models/{model}/playground"
+    page = reader.send(path, _as_it_stands(reader, path))
+    assert page.status == 200, page.text
+    assert "ms from form to answer" in Seen(page).text
+
+
+def _as_it_stands(reader: Reader, path: str) -> dict[str, str]:
+    """The values of a form with its texts and choices, as a browser would send them."""
+    page = reader.look(path)
+    fields = {k: v for k, v in Seen(page).fields.items() if k.startswith("row.") or k == "seal"}
+    for name, text in re.findall(
+        r'<textarea[^>]* name="([^"]+)"[^>]*>(.*?)</textarea>', page.text, re.S
+    ):
+        fields[unescape(name)] = unescape(text)
+    for name, inside in re.findall(
+        r'<select[^>]* name="([^"]+)"[^>]*>(.*?)</select>', page.text, re.S
+    ):
+        chosen = re.findall(r"<option[^>]* selected>(.*?)</option>", inside)
+        first = re.findall(r"<option[^>]*>(.*?)</option>", inside)
+        fields[unescape(name)] = unescape((chosen or first)[0])
+    return fields
+
+
+def test_the_answer_is_that_of_the_api(opened, reader):
+    fields = {"row.a": "1.5", "row.b": "2", "row.c": "-0.25"}
+    page = Seen(reader.send("/models/total/playground", fields))
+    assert "3.25" in page.text
+
+
+def test_a_value_that_is_wrong_is_named_and_what_was_entered_stays(reader):
+    fields = {"row.a": "1.5", "row.b": "", "row.c": "7.125"}
+    page = reader.send("/models/total/playground", fields)
+    seen = Seen(page)
+    assert page.status == 400
+    assert "'b' is empty" in seen.text
+    assert seen.fields["row.c"] == "7.125"
+
+
+def test_a_file_of_rows_is_answered_by_a_table(reader):
+    page = reader.upload("/models/total/playground", {}, "csv", b"a,b,c\n1,2,3\n4,5,6\n")
+    seen = Seen(page)
+    assert page.status == 200
+    assert "2 rows answered" in seen.text
+    assert "15" in seen.text
+    kept = [about["href"] for about in seen.all("a") if "download" in about]
+    assert kept[0] is not None
+    assert kept[0].startswith("data:application/json;base64,")
+
+
+def test_a_file_of_another_table_says_what_is_wrong(reader):
+    page = reader.upload("/models/total/playground", {}, "csv", b"a,b\n1,2\n")
+    assert page.status == 400
+    assert "c" in Seen(page).text
+
+
+def test_a_model_that_takes_no_rows_says_how_it_is_asked(reader):
+    page = reader.look("/models/fixed/playground")
+    assert page.status == 200
+    assert "/v2/models/fixed/infer" in Seen(page).text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/models/nothing", 404),
+        ("/models/nothing/playground", 404),
+        ("/models/%3Cscript%3E", 404),
+        ("/nowhere", 404),
+        ("/assets/secret", 404),
+        ("/portal/rotate", 405),
+    ],
+)
+def test_every_error_has_a_page(reader, path, status):
+    page = reader.look(path)
+    assert page.status == status
+    assert page.headers["content-type"].startswith(HTML)
+    assert "<script>" not in page.text.replace("<script src", "")
+
+
+def test_addresses_of_programs_keep_their_errors_also_for_browsers(opened, reader):
+    page = reader.look("/v2/models/nothing")
+    assert page.status == 404
+    assert page.headers["content-type"] == "application/json"
+
+
+def test_a_page_asks_no_other_host_and_brings_no_script_of_its_own(reader):
+    for path in ("/", "/models/mixed", "/models/mixed/playground", "/portal", "/sign-in", "/no"):
+        page = reader.look(path)
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert page.headers["x-content-type-options"] == "nosniff"
+        assert page.headers["cache-control"] == "no-store"
+        assert " style=" not in page.text
+        assert " onclick" not in page.text
+        for tag, about in Seen(page).tags:
+            for name in ("href", "src", "action"):
+                value = about.get(name) or ""
+                assert "//" not in value, (path, tag, value)
+                assert not value.startswith("/"), (path, tag, value)
+
+
+def test_pages_work_below_any_address(reader):
+    """Every link is relative: from each page, the first one is where the style comes from."""
+    for path in ("/", "/models/mixed", "/models/mixed/playground", "/portal"):
+        page = Seen(reader.look(path))
+        style = next(a["href"] for a in page.all("link") if a["rel"] == "stylesheet")
+        up = "../" * (path.count("/") - 1) or "./"
+        assert style is not None
+        assert style.startswith(f"{up}assets/fairlead.css?")
+
+
+def test_the_style_and_the_script_may_be_kept_and_pages_may_not(reader):
+    page = reader.look("/assets/fairlead.css")
+    assert page.headers["content-type"].startswith("text/css")
+    assert "max-age" in page.headers["cache-control"]
+
+
+def test_a_form_of_another_site_is_refused(reader):
+    page = reader.send("/models/total/playground", {}, **{"sec-fetch-site": "cross-site"})
+    assert page.status == 403
+    assert "another site" in Seen(page).text
+
+
+def test_the_code_of_a_page_works_when_it_is_pasted(opened, reader, tmp_path):
+    page = reader.look("/models/mixed")
+    code = dict(_code(page.text))
+    shown = subprocess.run(["bash", "-c", code["curl"]], capture_output=True, text=True, check=True)
+    assert json.loads(shown.stdout)["predictions"]
+    for language in ("Python", "gRPC"):
+        done = subprocess.run(
+            [sys.executable, "-c", code[language]], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        assert "paint" in done.stdout or "value" in done.stdout
+    node = shutil.which("node")
+    if node is not None:
+        done = subprocess.run(
+            [node, "--input-type=module", "-e", code["JavaScript"]], capture_output=True, text=True
+        )
+        assert "predictions" in done.stdout, done.stderr
+
+
+def _code(text: str) -> Iterator[tuple[str, str]]:
+    for name, code in re.findall(
+        r'data-tab="([^"]+)">.*?<code data-base="[^"]*">(.*?)</code>', text, re.S
+    ):
+        yield name, unescape(code)
+
+
+# --- with keys ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory) -> Iterator[tuple[Running, dict[str, str]]]:
+    """A server with keys: one of a caller, one of guests; and the secrets by name."""
+    place = tmp_path_factory.mktemp("closed")
+    models.total(place / "models")
+    models.classifier(place / "models")
+    state = place / "state"
+    keys = {
+        "ann": new_key(state, "ann", "predict:total", "usage:read", limit="requests=1000/hour"),
+        "blind": new_key(state, "blind", "predict:*"),
+        "guest": new_key(state, "guest", "predict:classifier", limit="requests=5/hour"),
+    }
+    guest = {"FAIRLEAD_PAGES__GUEST": keys["guest"]["id"]}
+    gold = place / "gold.toml"
+    gold.write_text('[plan]\nname = "gold"\ncurrency = "EUR"\n[price]\nrow = "0.002"\n')
+    assert command(["plans", "put", str(gold), "--state", str(state)]) == 0
+    keys["payer"] = new_key(state, "payer", "predict:total", more=["--tenant", "acme"])
+    assert command(["tenants", "plan", "acme", "gold", "--state", str(state)]) == 0
+    with server(place / "models", state=state, environ=guest) as running:
+        yield running, {name: made["key"] for name, made in keys.items()}
+
+
+def signed_in(running: Running, key: str) -> Reader:
+    reader = Reader(running.port)
+    page = reader.send("/sign-in", {"key": key}, come_from="/models")
+    assert page.status == 200
+    return reader
+
+
+def test_whoever_has_signed_in_sees_what_their_key_may_know_of(closed):
+    running, keys = closed
+    reader = signed_in(running, keys["ann"])
+    page = Seen(reader.look("/"))
+    assert "total" in page.text
+    assert "classifier" not in page.text
+    assert "ann" in page.text
+    assert reader.look("/models/classifier").status == 404
+
+
+def test_a_session_is_no_key_for_programs(closed):
+    running, keys = closed
+    reader = signed_in(running, keys["ann"])
+    reader.headers = {"accept": "*/*"}
+    assert reader.look("/models").status == 401
+    assert reader.look("/limits").status == 401
+
+
+def test_the_cookie_is_read_by_no_script_and_holds_no_key(closed):
+    running, keys = closed
+    status, _, headers = _raw(running, keys["ann"])
+    assert status == 303
+    assert "HttpOnly" in headers["set-cookie"]
+    assert "SameSite=Lax" in headers["set-cookie"]
+    assert keys["ann"] not in headers["set-cookie"]
+
+
+def _raw(running: Running, key: str) -> tuple[int, bytes, dict[str, str]]:
+    with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)) as line:
+        line.request(
+            "POST",
+            "/sign-in",
+            urlencode({"key": key}),
+            {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"},
+        )
+        answer = line.getresponse()
+        return answer.status, answer.read(), {k.lower(): v for k, v in answer.getheaders()}
+
+
+@pytest.mark.parametrize("key", ["", "nonsense", "frl_live_" + "0" * 36, "<script>"])
+def test_a_wrong_key_gets_the_form_again(closed, key):
+    running, _ = closed
+    page = Reader(running.port).send("/sign-in", {"key": key})
+    assert page.status == 401
+    assert "Sign in" in Seen(page).text
+    assert "<script>" not in page.text
+
+
+def test_after_signing_in_the_reader_is_back_where_they_were(closed):
+    running, keys = closed
+    reader = Reader(running.port)
+    page = reader.send("/sign-in", {"key": keys["ann"]}, come_from="/models/total/playground")
+    assert page.path == "/models/total/playground"
+    elsewhere = Reader(running.port)
+    given = {"key": keys["ann"]}
+    page = elsewhere.send("/sign-in", given, referer="http://evil.example/models/total")
+    assert page.path == "/"
+
+
+def test_the_price_of_a_call_stands_beside_its_answer(closed):
+    running, keys = closed
+    reader = signed_in(running, keys["payer"])
+    path = "/models/total/playground"
+    page = reader.send(path, Seen(reader.look(path)).fields)
+    assert page.status == 200
+    assert "0.002 EUR" in Seen(page).text
+
+
+def test_whoever_signs_out_is_nobody_again(closed):
+    running, keys = closed
+    reader = signed_in(running, keys["ann"])
+    seal = Seen(reader.look("/")).fields["seal"]
+    reader.send("/sign-out", {"seal": seal})
+    assert "ann" not in Seen(reader.look("/")).text
+
+
+def test_a_form_without_the_seal_of_its_session_is_refused(closed):
+    running, keys = closed
+    reader = signed_in(running, keys["ann"])
+    fields = {"row.a": "1", "row.b": "2", "row.c": "3"}
+    assert reader.send("/models/total/playground", fields).status == 403
+    seal = Seen(reader.look("/models/total/playground")).fields["seal"]
+    assert reader.send("/models/total/playground", {**fields, "seal": seal}).status == 200
+    other = signed_in(running, keys["blind"])
+    assert other.send("/models/total/playground", {**fields, "seal": seal}).status == 403
+
+
+def test_guests_see_and_use_what_their_key_allows_until_its_limit(closed):
+    running, _ = closed
+    reader = Reader(running.port)
+    assert "classifier" in Seen(reader.look("/")).text
+    assert reader.look("/models/total").status == 404
+    path = "/models/classifier/playground"
+    fields = {k: v for k, v in Seen(reader.look(path)).fields.items() if k.startswith("row.")}
+    answers = [reader.send(path, fields).status for _ in range(8)]
+    assert answers[0] == 200
+    assert answers[-1] == 429
+
+
+def test_the_portal_shows_what_was_used_and_what_is_left(closed):
+    running, keys = closed
+    reader = signed_in(running, keys["ann"])
+    path = "/models/total/playground"
+    fields = Seen(reader.look(path)).fields
+    assert reader.send(path, fields).status == 200
+
+    def counted() -> bool:
+        return "requests in 30 days 0" not in Seen(reader.look("/portal")).text
+
+    until(counted, 15)
+    page = Seen(reader.look("/portal"))
+    assert "of 1,000 left" in page.text
+    assert "total" in page.text
+
+
+def test_a_key_that_may_not_see_usage_is_told_so_and_sees_the_rest(closed):
+    running, keys = closed
+    page = Seen(signed_in(running, keys["blind"]).look("/portal"))
+    assert "may not see what was used" in page.text
+    assert "Rotate the key" in page.text
+
+
+def test_a_rotated_key_is_shown_once_and_its_owner_stays_signed_in(closed, tmp_path_factory):
+    running, _ = closed
+    state = next(path for path in tmp_path_factory.getbasetemp().glob("closed*/state"))
+    made = new_key(state, "turning", "predict:total")
+    until(lambda: _raw(running, made["key"])[0] == 303, 10)
+    reader = signed_in(running, made["key"])
+    seal = Seen(reader.look("/portal")).fields["seal"]
+    assert reader.send("/portal/rotate", {}).status == 403
+    page = reader.send("/portal/rotate", {"seal": seal})
+    assert page.status == 200
+    found = [word for word in Seen(page).text.split() if word.startswith("frl_live_")]
+    assert len(found) == 1
+    assert found[0] != made["key"]
+    until(lambda: "turning" in Seen(reader.look("/")).text, 10)
+    assert running.asked("/models", found[0])[0] == 200
+
+
+def test_a_session_ends_with_its_key(closed, tmp_path_factory):
+    running, _ = closed
+    state = next(path for path in tmp_path_factory.getbasetemp().glob("closed*/state"))
+    made = new_key(state, "leaving", "predict:total")
+    until(lambda: _raw(running, made["key"])[0] == 303, 10)
+    reader = signed_in(running, made["key"])
+    assert command(["keys", "revoke", made["id"], "--state", str(state)]) == 0
+    until(lambda: reader.look("/models/total").status == 401, 10)
