@@ -72,8 +72,9 @@ def slug(text: str, taken: set[str]) -> str:
 
 def code(text: str, language: str) -> str:
     """Coloured code, as spans with the short class names of Pygments."""
-    lexer = get_lexer_by_name(language or "text", stripnl=False, ensurenl=False)
-    return highlight(text, lexer, HtmlFormatter(nowrap=True))
+    # Some lexers leave out a last line that does not end.
+    lexer = get_lexer_by_name(language or "text", stripnl=False, ensurenl=True)
+    return highlight(text, lexer, HtmlFormatter(nowrap=True)).rstrip("\n")
 
 
 def block(text: str, info: str) -> str:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from tests.documents.parts import known, tally
 from tests.browser import shop
 from tests.browser.bench import (
     DESKTOP,
@@ -20,6 +19,7 @@ from tests.browser.bench import (
     violations,
     weight,
 )
+from tests.documents.parts import known, tally
 from tests.processes import until
 
 from fairlead.documents.drift_facts import drift_facts

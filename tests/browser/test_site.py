@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from html import unescape
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +20,6 @@ import pytest
 from scripts.site.__main__ import main as command
 from scripts.site.book import ROOT, SiteError
 from scripts.site.build import build
-from tests.house.test_docs_run import anchors
 from tests.browser.bench import (
     PHONE,
     THEMES,
@@ -29,6 +29,7 @@ from tests.browser.bench import (
     violations,
     weight,
 )
+from tests.house.test_docs_run import anchors
 
 ONE_OF_EACH = [
     "index.html",
@@ -121,6 +122,22 @@ def test_anchors_are_once_each_and_those_that_github_makes(read):
         place = place.replace("README", "index")
         if place != "index.html":
             assert anchors(source) <= set(read[place].ids), place
+
+
+def test_every_block_of_code_stands_in_the_site_as_it_does_in_the_docs(built):
+    fence = re.compile(r"^( *)```[^\n]*\n(.*?)^\1```$", re.M | re.S)
+    figure = re.compile(r"<figure class=.*?<code>(.*?)</code>", re.S)
+    for source in (ROOT / "docs").rglob("*.md"):
+        place = str(source.relative_to(ROOT / "docs").with_suffix(".html"))
+        if place == "README.html":
+            continue
+        page = (built / place.replace("README", "index")).read_text(encoding="utf-8")
+        found = [unescape(re.sub(r"<[^>]+>", "", code)) for code in figure.findall(page)]
+        blocks = fence.findall(source.read_text(encoding="utf-8"))
+        assert [code.strip() for code in found] == [
+            "".join(line.removeprefix(indent) for line in text.splitlines(True)).strip()
+            for indent, text in blocks
+        ], place
 
 
 def test_a_table_of_names_has_no_empty_row_above_it(built):
