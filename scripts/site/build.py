@@ -13,7 +13,7 @@ from pygments.lexers import get_lexer_for_filename
 from pygments.util import ClassNotFound
 from scripts.site.book import KINDS, ROOT, Entry, SiteError, read_book
 from scripts.site.colours import style
-from scripts.site.frame import Way, frame, kind_place, menu_of, neighbours, on_this_page
+from scripts.site.frame import Way, frame, in_short, kind_place, menu_of, neighbours, on_this_page
 from scripts.site.front import front
 from scripts.site.links import Links, source_place
 from scripts.site.render import Heading, Rendered, code, render
@@ -78,7 +78,7 @@ def _pages(site: Site) -> None:
             main = (
                 f'<p class="eyebrow"><a href="{way.to(kind_place(kind))}">{words}</a></p>\n'
                 f'<h1 id="{page.title.anchor}">{html.escape(page.title.text)}</h1>\n'
-                f"{page.html}{neighbours(way, before, after)}"
+                f"{in_short(page.headings)}{page.html}{neighbours(way, before, after)}"
             )
             site.write(
                 entry.place,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from scripts.site.book import SiteError
+
 from fairlead.documents.page import STYLE
 
 _CODE = {
@@ -20,8 +22,11 @@ _CODE = {
 
 
 def style() -> str:
-    """The variables of the style, each for both themes."""
-    light, dark = (_variables(text) for text in re.findall(r":root \{(.*?)\}", STYLE, re.S)[:2])
+    """The variables of the style, each for both themes. Raises SiteError where there are none."""
+    found = [_variables(text) for text in re.findall(r":root \{(.*?)\}", STYLE, re.S)[:2]]
+    if len(found) < 2 or {*found[0]} != {*found[1]}:
+        raise SiteError("the pages' style no longer has one set of colours for each theme")
+    light, dark = found
     pairs = {name: (light[name], dark[name]) for name in light} | _CODE
     lines = "\n".join(f"  --{name}: light-dark({a}, {b});" for name, (a, b) in pairs.items())
     return f":root {{\n  color-scheme: light dark;\n{lines}\n}}\n"

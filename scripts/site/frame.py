@@ -90,7 +90,7 @@ def menu_of(way: Way, kind: str, entries: Sequence[Entry], current: Entry | None
         if entry.group != group:
             listed += "</ul>" if group is not None else ""
             group = entry.group
-            listed += (f"<h2>{html.escape(group)}</h2>" if group else "") + "<ul>"
+            listed += (f'<p class="group">{html.escape(group)}</p>' if group else "") + "<ul>"
         deep = ' class="deep"' if entry.folder not in (kind, "") and within == entry.folder else ""
         deep = "" if entry.place.endswith("/index.html") else deep
         listed += (
@@ -113,7 +113,19 @@ def on_this_page(headings: Sequence[Heading]) -> str:
         f'<li class="l{h.level}"><a href="#{h.anchor}">{html.escape(h.text)}</a></li>'
         for h in wanted
     )
-    return f'<nav class="toc" aria-label="On this page"><h2>On this page</h2><ul>{items}</ul></nav>'
+    return (
+        '<nav class="toc" aria-label="On this page"><p class="group">On this page</p>'
+        f"<ul>{items}</ul></nav>"
+    )
+
+
+def in_short(headings: Sequence[Heading]) -> str:
+    """The second-level headings, folded, for screens that have no room beside the page."""
+    wanted = [h for h in headings if h.level == 2]
+    if len(wanted) < _FEW:
+        return ""
+    items = "".join(f'<li><a href="#{h.anchor}">{html.escape(h.text)}</a></li>' for h in wanted)
+    return f'<details class="short"><summary>On this page</summary><ul>{items}</ul></details>\n'
 
 
 def neighbours(way: Way, before: Entry | None, after: Entry | None) -> str:

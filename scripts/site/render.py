@@ -20,6 +20,10 @@ LIGHT, DARK = "-light.png", "-dark.png"
 _FITS = 40
 """Characters of code that a phone shows in a line; longer ones are scrolled to."""
 
+_WIDE = 90
+"""Characters that a desktop shows; text of longer lines is wrapped, unless it stands in columns."""
+
+_ALIGNED = re.compile(r"\S {2,}\S")
 _MOST_WORDS = 180
 
 
@@ -68,8 +72,9 @@ def slug(text: str, taken: set[str]) -> str:
 
 def code(text: str, language: str) -> str:
     """Coloured code, as spans with the short class names of Pygments."""
-    lexer = get_lexer_by_name(language or "text", stripnl=False, ensurenl=False)
-    return highlight(text, lexer, HtmlFormatter(nowrap=True))
+    # Some lexers leave out a last line that does not end.
+    lexer = get_lexer_by_name(language or "text", stripnl=False, ensurenl=True)
+    return highlight(text, lexer, HtmlFormatter(nowrap=True)).rstrip("\n")
 
 
 def block(text: str, info: str) -> str:
@@ -79,9 +84,13 @@ def block(text: str, info: str) -> str:
     output = "output" in words
     file = next((w.removeprefix("file=") for w in words if w.startswith("file=")), "")
     label = "Output" if output else file or LABELS.get(language or "text", language)
-    long = max(map(len, text.splitlines()), default=0) > _FITS
-    scrolls = f' tabindex="0" role="region" aria-label="{html.escape(label)}"' if long else ""
+    longest = max(map(len, text.splitlines()), default=0)
+    wraps = language in ("text", "json") and longest > _WIDE and not _ALIGNED.search(text)
+    scrolls = ""
+    if longest > _FITS and not wraps:
+        scrolls = f' tabindex="0" role="region" aria-label="{html.escape(label)}"'
     kind = "output" if output else language or "text"
+    kind += " wraps" * wraps + " file" * bool(file)
     return (
         f'<figure class="code {kind}"><figcaption>{html.escape(label)}</figcaption>'
         f"<pre{scrolls}><code>{code(text.rstrip(chr(10)), language)}</code></pre></figure>\n"

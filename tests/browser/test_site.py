@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from html import unescape
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -123,6 +124,22 @@ def test_anchors_are_once_each_and_those_that_github_makes(read):
             assert anchors(source) <= set(read[place].ids), place
 
 
+def test_every_block_of_code_stands_in_the_site_as_it_does_in_the_docs(built):
+    fence = re.compile(r"^( *)```[^\n]*\n(.*?)^\1```$", re.M | re.S)
+    figure = re.compile(r"<figure class=.*?<code>(.*?)</code>", re.S)
+    for source in (ROOT / "docs").rglob("*.md"):
+        place = str(source.relative_to(ROOT / "docs").with_suffix(".html"))
+        if place == "README.html":
+            continue
+        page = (built / place.replace("README", "index")).read_text(encoding="utf-8")
+        found = [unescape(re.sub(r"<[^>]+>", "", code)) for code in figure.findall(page)]
+        blocks = fence.findall(source.read_text(encoding="utf-8"))
+        assert [code.strip() for code in found] == [
+            "".join(line.removeprefix(indent) for line in text.splitlines(True)).strip()
+            for indent, text in blocks
+        ], place
+
+
 def test_a_table_of_names_has_no_empty_row_above_it(built):
     text = "".join(f.read_text(encoding="utf-8") for f in built.rglob("*.html"))
     assert not re.search(r"<tr>(\s*<th[^>]*></th>)+\s*</tr>", text)
@@ -213,6 +230,19 @@ def test_the_menu_of_a_phone_opens_and_closes_without_scripts(look, built):
     assert violations(page) == []
     page.click("text=Close")
     assert not page.locator("#menu").is_visible()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_what_is_on_a_page_is_beside_it_or_folded_above_it(look, built, theme):
+    wide = look(built / "reference" / "settings.html", theme=theme)
+    assert (wide.locator(".toc").is_visible(), wide.locator(".short").is_visible()) == (True, False)
+    slim = look(built / "reference" / "settings.html", theme=theme, width=PHONE, scripts=False)
+    assert (slim.locator(".toc").is_visible(), slim.locator(".short").is_visible()) == (False, True)
+    slim.click("summary")
+    assert violations(slim) == []
+    slim.click(".short >> text=[limits]")
+    assert slim.url.endswith("#limits")
+    assert slim.locator("#limits").bounding_box()["y"] < 200
 
 
 def test_the_keyboard_sees_where_it_is_and_may_skip_to_the_text(look, built):

@@ -14,6 +14,7 @@ import json
 import re
 import shlex
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from tests.house.source import ROOT
 from tests.house.test_docs_run import DOCS
 
 import fairlead
-from fairlead.access.identity_rules import parse_identities
+from fairlead.access.identity_rules import Issuer, parse_identities
 from fairlead.assembly import config
 from fairlead.assembly.settings import SECTIONS
 from fairlead.cli.main import COMMANDS, command_parser
@@ -145,6 +146,8 @@ def test_settings_that_are_shown_are_settings_that_there_are(page, text, tmp_pat
         config.load({}, {}, tmp_path / "fairlead.toml")
     elif {*told} <= {"certificate", "issuer"}:
         assert parse_identities(text, tmp_path)
+    elif "client" in told:
+        assert {*told} <= {field.name for field in fields(Issuer)}
     elif "columns" in told:
         assert Contract.from_toml(f"format = 1\n{text}").rules
     else:

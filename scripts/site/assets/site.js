@@ -37,10 +37,13 @@ function themes(bar) {
 }
 
 function copying() {
-  for (const figure of document.querySelectorAll(".code:not(.output, .source)")) {
+  for (const figure of document.querySelectorAll(".code:not(.output, .source, .text:not(.file))")) {
     const button = make("button", { type: "button", textContent: "Copy" });
     button.addEventListener("click", async () => {
-      const text = figure.querySelector("code").textContent;
+      let text = figure.querySelector("code").textContent;
+      if (figure.classList.contains("console")) {
+        text = text.replace(/^\$ /gm, ""); // The prompt is not part of the command.
+      }
       try { await navigator.clipboard.writeText(text); button.textContent = "Copied"; }
       catch { button.textContent = "Not allowed"; }
       setTimeout(() => { button.textContent = "Copy"; }, 1600);
