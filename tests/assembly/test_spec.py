@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 from hypothesis import given
@@ -30,3 +32,13 @@ def test_a_spec_travels_as_json_unchanged(versions, state, handle):
         told = getattr(back.settings, section)
         assert told == getattr(spec.settings, section)
         assert asdict(told) == asdict(getattr(spec.settings, section))
+
+
+def test_the_bookkeeper_is_started_without_what_only_models_and_pages_need():
+    """It has a megabyte or two to spare for them once somebody looks."""
+    code = (
+        "import sys, fairlead.assembly.bookkeeper as b; "
+        "print([n for n in ('numpy', 'onnxruntime', 'jinja2') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

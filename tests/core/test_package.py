@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fairlead.core.errors import BadUsage, ModelNotFound
-from fairlead.core.package import check_name, is_name, parse_version
+from fairlead.core.names import check_name, is_name, parse_version
 
 HOSTILE_NAMES = [
     "", ".", "..", "...", "a..b", "../a", "a/b", "a\\b", " a", "a ", "a\n", "a\0", "-a", "a-", ".a",

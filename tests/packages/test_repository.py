@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests import models
 
 from fairlead.core.errors import FileUnreadable
-from fairlead.core.package import is_name
+from fairlead.core.names import is_name
 from fairlead.packages import manifest
 from fairlead.packages.repository import committed, is_package, next_version
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.access.sessions import Sessions
@@ -19,6 +19,7 @@ from fairlead.edge.router import Router
 from fairlead.pages.admin import AdminPages
 from fairlead.pages.administered import Administered
 from fairlead.serving.admission import Admission, Policy
+from fairlead.serving.check_reports import read_report
 from fairlead.serving.control import Controlling
 from fairlead.serving.exchange import Within
 from fairlead.serving.judging import Judging
@@ -105,7 +106,7 @@ class Administration:
                 self._status.counts,
                 self._trends,
                 judging.told,
-                lambda model: _checked(state, model),
+                partial(read_report, state),
                 control,
                 over_tls_alone(settings),
             ),
@@ -119,7 +120,3 @@ class Administration:
     def tick(self) -> None:
         """Once a second: what was counted is remembered, minute by minute."""
         self._trends.take(now(), self._status.counts())
-
-
-def _checked(state: Path, model: str) -> Mapping[str, Any] | None:
-    return None

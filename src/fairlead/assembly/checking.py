@@ -20,7 +20,8 @@ from fairlead.assembly.trial import tried
 from fairlead.assembly.versions import CACHE, find_versions, pack_trained
 from fairlead.core.clock import wall_ns
 from fairlead.core.errors import FairleadError, FileUnreadable, ModelNotFound, PackageInvalid
-from fairlead.core.package import Package, is_name, parse_version
+from fairlead.core.names import is_name, parse_version
+from fairlead.core.package import Package
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found, committed, is_package
 from fairlead.readiness.facts import FAIL, Exposure, Facts, Finding

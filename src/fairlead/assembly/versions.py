@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fairlead.assembly.settings import Settings
 from fairlead.core.errors import BadUsage, FairleadError, FileUnreadable
-from fairlead.core.package import check_name, is_name
+from fairlead.core.names import check_name, is_name
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed, is_package
 

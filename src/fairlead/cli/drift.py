@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _restart(args: argparse.Namespace) -> int:
     from fairlead.assembly.asking import asked
-    from fairlead.core.package import check_name, parse_version
+    from fairlead.core.names import check_name, parse_version
 
     name, at, number = args.model.partition("@")
     check_name(name)
@@ -70,7 +70,7 @@ def _restart(args: argparse.Namespace) -> int:
 
 def _known(folder: Path, model: str) -> Known:
     """What is kept of a version. Raises FileUnreadable, NothingWatched or PackageInvalid."""
-    from fairlead.core.package import check_name, parse_version
+    from fairlead.core.names import check_name, parse_version
     from fairlead.documents.drift_facts import Known
     from fairlead.serving.guard_state import read_guard_state
 

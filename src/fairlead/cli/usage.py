@@ -13,7 +13,7 @@ from fairlead.assembly.ledgers import opened
 from fairlead.assembly.pricing import prices_of
 from fairlead.cli.main import COMMANDS
 from fairlead.core.errors import BadUsage
-from fairlead.core.package import check_name
+from fairlead.core.names import check_name
 from fairlead.usage.costs import costs, with_costs
 from fairlead.usage.export import as_csv, as_table, write_parquet
 from fairlead.usage.ledger import JOURNAL

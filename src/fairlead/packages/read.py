@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from fairlead.core.allowance import Limit, parse_limits
 from fairlead.core.errors import KeyFieldInvalid, PackageInvalid
+from fairlead.core.names import is_name
 from fairlead.core.package import (
     DISCLOSURES,
     RESPONSES,
@@ -27,7 +28,6 @@ from fairlead.core.package import (
     Limits,
     Package,
     Payloads,
-    is_name,
 )
 from fairlead.core.signature import Signature
 from fairlead.packages import manifest

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead.core.errors import FileUnreadable
-from fairlead.core.package import is_name
+from fairlead.core.names import is_name
 from fairlead.packages import manifest
 
 

@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 
 from fairlead.core.errors import BadUsage, FileUnreadable, ModelNotFound, PackageInvalid
-from fairlead.core.package import Package, check_name, parse_version
+from fairlead.core.names import check_name, parse_version
+from fairlead.core.package import Package
 from fairlead.core.preparation import FOLDER, Text
 from fairlead.guards.contract import Contract
 from fairlead.guards.files import CONTRACT

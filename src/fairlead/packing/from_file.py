@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.core.errors import BadUsage, FileUnreadable
-from fairlead.core.package import Package, is_name
+from fairlead.core.names import is_name
+from fairlead.core.package import Package
 from fairlead.core.version import __version__
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.core.errors import BadUsage, ConversionFailed, FairleadError, RowsInvalid
-from fairlead.core.package import GuardChoice, Package, check_name
+from fairlead.core.names import check_name
+from fairlead.core.package import GuardChoice, Package
 from fairlead.core.version import __version__
 from fairlead.packages.read import guards_of
 from fairlead.packing import goal, write

@@ -103,12 +103,20 @@ class AdminModels:
             "ends": ends,
             "outcomes": _outcomes(mine),
             "drift": _drift(known.standing(), name),
-            "check": known.checked(name),
+            "check": self._checked(name, versions),
             "changes": allows(caller, "admin:models"),
             "error": error,
             "key": [(decision, kind) for decision, kind in DECISIONS],
         }
         return page("admin_model.html", head.path, facts, 200 if error is None else 409)
+
+    def _checked(
+        self, name: str, versions: Sequence[Mapping[str, Any]]
+    ) -> Mapping[str, Any] | None:
+        """The deployment check of the newest version that was ever checked."""
+        numbers = sorted((int(v["version"]) for v in versions), reverse=True)
+        found = (self._known.checked(name, number) for number in numbers)
+        return next((report for report in found if report is not None), None)
 
     def change(self, name: str, act: str) -> Ask:
         """Loads the newest version of a model, or ends it, on every worker."""

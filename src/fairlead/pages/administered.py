@@ -25,7 +25,7 @@ class Administered:
     whose:    who sends a request; raises as admission does.
     acts:     does an act on keys, by its name; usage: asks the ledger.
     pages:    what each worker says of now. counts: what all have counted. trends: minute by minute.
-    standing: how the guards of each version stand. checked: the newest deployment check of a model,
+    standing: how the guards of each version stand. checked: the last deployment check of a version,
               None without one. control: loads or ends a model, then tells.
     secure:   sessions travel over TLS alone.
     """
@@ -38,6 +38,6 @@ class Administered:
     counts: Callable[[], dict[str, Any]]
     trends: Trends
     standing: Callable[[], Mapping[str, Mapping[str, Any]]]
-    checked: Callable[[str], Mapping[str, Any] | None]
+    checked: Callable[[str, int], Mapping[str, Any] | None]
     control: Callable[[str, str, By, Callable[[FairleadError | None], None]], None]
     secure: bool = False

@@ -15,10 +15,13 @@ from fairlead.serving.registry import Served
 _MOST_CHOICES = 100
 
 
-def controls(served: Served, example: Any, given: Mapping[str, str] | None = None) -> list[Control]:
+def controls(
+    served: Served, example: Any, given: Mapping[str, str] | None = None, *, whole: bool = False
+) -> list[Control]:
     """A control per value of a row, none where the model takes whole tensors.
 
-    example: a row that works, whose values stand in the form until `given` are others.
+    example: a row that works, whose values stand in the form until `given` are others. whole: say
+    what training rows held too, and not only what the contract asks for.
     """
     signature = served.preparing.public if served.preparing else served.package.signature
     if not served.package.signature.batched:
@@ -30,7 +33,8 @@ def controls(served: Served, example: Any, given: Mapping[str, str] | None = Non
     for name, spec, alone in _values(signature):
         rule = rules.get(name)
         value = _spelt(row.get(name)) if given is None else given.get(name, "")
-        made.append(_control(name, spec, alone, rule, str(units.get(name, "")), value))
+        hint = _hint(rule, whole=whole) if rule is not None else ""
+        made.append(_control(name, spec, alone, rule, str(units.get(name, "")), value, hint))
     return made
 
 
@@ -42,7 +46,13 @@ def _values(signature: Signature) -> list[tuple[str, TensorSpec, bool]]:
 
 
 def _control(
-    name: str, spec: TensorSpec, alone: bool, rule: Rule | None, unit: str, value: str
+    name: str,
+    spec: TensorSpec,
+    alone: bool,
+    rule: Rule | None,
+    unit: str,
+    value: str,
+    hint: str,
 ) -> Control:
     if spec.role == PICTURE:
         return Control(name, "picture", hint="PNG, JPEG or WebP")
@@ -54,24 +64,21 @@ def _control(
     if rule is None or rule.private:
         kind = "text" if text else _number_kind(spec)
         kind = "long" if spec.role == TEXT else kind
-        hint = "private: what is allowed is not told" if rule is not None else ""
         return Control(name, kind, value, unit, hint, optional=optional)
     if text and rule.choices and len(rule.choices) <= _MOST_CHOICES:
         chosen = tuple(rule.choices)
         if value and value not in chosen:
             chosen = (*chosen, value)
-        return Control(
-            name, "choice", value, unit, _shares(rule), choices=chosen, optional=optional
-        )
+        return Control(name, "choice", value, unit, hint, choices=chosen, optional=optional)
     if text:
-        return Control(name, "text", value, unit, _lengths(rule), optional=optional)
+        return Control(name, "text", value, unit, hint, optional=optional)
     bound = rule.otherwise == REFUSE
     return Control(
         name,
         _number_kind(spec),
         value,
         unit,
-        _range(rule),
+        hint,
         _number(rule.minimum) if bound else "",
         _number(rule.maximum) if bound else "",
         optional=optional,
@@ -84,25 +91,27 @@ def _number_kind(spec: TensorSpec) -> str:
     return "number" if spec.dtype.is_float else "integer"
 
 
-def _range(rule: Rule) -> str:
-    """What training rows held of a number."""
-    low, high = rule.seen.get("minimum"), rule.seen.get("maximum")
-    if low is None or high is None:
-        return ""
-    return f"{_number(low)} to {_number(high)}"
+def _hint(rule: Rule, *, whole: bool) -> str:
+    """What the contract asks of a value, and what training rows held."""
+    if rule.private:
+        return "private: what is allowed is not told"
+    asked = [f"at least {rule.minimum:.6g}"] if rule.minimum is not None else []
+    asked += [f"at most {rule.maximum:.6g}"] if rule.maximum is not None else []
+    asked += [f"up to {rule.longest} characters"] if rule.longest is not None else []
+    seen = _seen(rule) if whole else ""
+    return "; ".join([" and ".join(asked), seen]).strip("; ")
 
 
-def _shares(rule: Rule) -> str:
-    shares: dict[str, float] = rule.seen.get("shares", {})
-    if not shares:
-        return ""
-    most = max(shares, key=lambda name: shares[name])
-    return f"mostly {most[:40]}, {shares[most]:.0%}"
-
-
-def _lengths(rule: Rule) -> str:
-    longest = rule.seen.get("longest")
-    return f"up to {longest} characters" if longest else ""
+def _seen(rule: Rule) -> str:
+    """What training rows held of a column."""
+    told = rule.seen
+    if "minimum" in told and "maximum" in told:
+        return f"{_number(told['minimum'])} to {_number(told['maximum'])} in training"
+    shares: dict[str, float] = told.get("shares", {})
+    if shares:
+        most = max(shares, key=lambda name: shares[name])
+        return f"{most[:40]} in {shares[most]:.0%} of training rows"
+    return f"up to {told['longest']} characters in training" if told.get("longest") else ""
 
 
 def _number(value: float | None) -> str:

@@ -11,7 +11,7 @@ from fairlead.pages.controls import controls
 from fairlead.pages.frame import page
 from fairlead.pages.home import task_of
 from fairlead.pages.snippets import snippets
-from fairlead.pages.visit import Known, base_of, visitor
+from fairlead.pages.visit import Known, Visitor, base_of, may_see_rows, visitor
 from fairlead.serving.registry import LATEST, Served
 
 _SAID = (
@@ -72,15 +72,15 @@ class ModelPage:
             "base": base_of(self._known, head),
         }
         if served is not None:
-            facts |= self._of_version(served, facts["base"], keyed=who.keyed)
+            facts |= self._of_version(served, facts["base"], who)
         return page("model.html", head.path, facts)
 
-    def _of_version(self, served: Served, base: str, *, keyed: bool) -> dict[str, Any]:
+    def _of_version(self, served: Served, base: str, who: Visitor) -> dict[str, Any]:
         package = served.package
         words: Mapping[str, Any] = package.words.get("words", {})
         batched = package.signature.batched
         example = self._example(served) if batched else None
-        takes = controls(served, example)
+        takes = controls(served, example, whole=may_see_rows(served, who.caller))
         return {
             "number": package.version,
             "task": task_of(served),
@@ -95,7 +95,7 @@ class ModelPage:
             "trained": package.trained,
             "runtime": package.runtime,
             "isolated": package.isolated,
-            "snippets": snippets(base, package.name, example, keyed=keyed) if batched else (),
+            "snippets": snippets(base, package.name, example, keyed=who.keyed) if batched else (),
         }
 
 

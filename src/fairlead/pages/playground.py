@@ -22,7 +22,7 @@ from fairlead.pages.controls import controls
 from fairlead.pages.forms import Form, form_of, row_of
 from fairlead.pages.frame import HTML, PAGE_LINES, page
 from fairlead.pages.snippets import snippets
-from fairlead.pages.visit import Known, base_of, visitor
+from fairlead.pages.visit import Known, base_of, may_see_rows, visitor
 from fairlead.serving.registry import LATEST, Served
 from fairlead.usage.rating import Used, listed
 
@@ -43,7 +43,9 @@ class Playground:
         served = self._known.registry.get(name, LATEST)
         if served is None:
             raise self._known.registry.absence(name, LATEST)
-        return self._page(head, caller, served, controls(served, self._example(served)))
+        whole = may_see_rows(served, caller)
+        form = controls(served, self._example(served), whole=whole)
+        return self._page(head, caller, served, form)
 
     def decode(self, call: Call, head: Head, body: bytes) -> None:
         """Fills a call from a form, and sees to it that its answer becomes a page.
@@ -52,7 +54,8 @@ class Playground:
         """
         served: Served = call.lease
         example = self._example(served)
-        asked = _Asked(head, served, controls(served, example))
+        whole = may_see_rows(served, call.caller)
+        asked = _Asked(head, served, controls(served, example, whole=whole))
         done = call.done
 
         def finished(call: Call) -> None:
@@ -67,7 +70,7 @@ class Playground:
         form = form_of(head, body, self._known.sessions)
         asked.form = form
         given = {k.removeprefix(PREFIX): v for k, v in form.texts.items() if k.startswith(PREFIX)}
-        asked.controls = controls(served, example, given or None)
+        asked.controls = controls(served, example, given or None, whole=whole)
         media, sent = _sent(form, asked)
         asked.row = None if media != "application/json" else json.loads(sent)
         route = self._known.api("POST", f"/predict/{served.package.name}")

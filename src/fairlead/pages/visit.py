@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fairlead.access.book import allows
 from fairlead.access.sessions import Session, Sessions
 from fairlead.core.access import Caller
 from fairlead.core.call import Head, Peer, Route
@@ -14,7 +15,7 @@ from fairlead.core.errors import FairleadError
 from fairlead.core.plans import Plan
 
 if TYPE_CHECKING:
-    from fairlead.serving.registry import Registry
+    from fairlead.serving.registry import Registry, Served
 
 Outcome = Mapping[str, Any] | FairleadError
 Done = Callable[[Outcome], None]
@@ -79,6 +80,11 @@ def visitor_of(sessions: Sessions, head: Head, caller: Caller, guests: str = "")
     guest = bool(guests) and caller.key == guests and session is None
     seal = sessions.form_seal(session) if session is not None else ""
     return Visitor(caller, "" if guest or session is None else caller.name, guest, seal, session)
+
+
+def may_see_rows(served: Served, caller: Caller) -> bool:
+    """Whether a caller is told what numbers training rows held: its owner's to say."""
+    return served.package.guards.disclosure == "full" or allows(caller, "admin:models")
 
 
 def base_of(known: Known, head: Head) -> str:

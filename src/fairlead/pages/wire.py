@@ -15,7 +15,7 @@ from fairlead.core.errors import (
     FairleadError,
     ModelNotFound,
 )
-from fairlead.core.package import is_name
+from fairlead.core.names import is_name
 from fairlead.pages.errors import page_of_error
 from fairlead.pages.home import Home
 from fairlead.pages.model import ModelPage

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.core.errors import FileUnreadable
-from fairlead.core.package import is_name
+from fairlead.core.names import is_name
 
 FOLDER = "checks"
 _MOST_BYTES = 1 << 20

@@ -26,7 +26,7 @@ from fairlead.core.errors import (
     NoRoom,
 )
 from fairlead.core.limits import STANDARD, BodyLimits
-from fairlead.core.package import is_name
+from fairlead.core.names import is_name
 from fairlead.inputs.strict_json import loads
 from fairlead.serving.admission import known_models
 from fairlead.serving.choosing import Choice

@@ -14,7 +14,7 @@ from fairlead.core.access import Caller
 from fairlead.core.call import PUBLIC, Head, Reply, Route
 from fairlead.core.errors import FairleadError, MethodNotAllowed, ModelNotFound
 from fairlead.core.limits import STANDARD, BodyLimits
-from fairlead.core.package import is_name, parse_version
+from fairlead.core.names import is_name, parse_version
 from fairlead.serving.admission import known_models
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.wires.native_facts import described, versions_of

@@ -20,7 +20,7 @@ from fairlead.core.errors import (
     Unsupported,
 )
 from fairlead.core.limits import STANDARD, BodyLimits
-from fairlead.core.package import is_name, parse_version
+from fairlead.core.names import is_name, parse_version
 from fairlead.protos.pool import methods
 from fairlead.protos.wire import fields
 from fairlead.serving.control import Control

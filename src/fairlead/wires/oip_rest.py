@@ -21,7 +21,7 @@ from fairlead.core.errors import (
     Unsupported,
 )
 from fairlead.core.limits import STANDARD, BodyLimits
-from fairlead.core.package import is_name, parse_version
+from fairlead.core.names import is_name, parse_version
 from fairlead.inputs.strict_json import loads
 from fairlead.serving.admission import known_models
 from fairlead.serving.control import Control

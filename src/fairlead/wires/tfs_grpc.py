@@ -19,7 +19,7 @@ from fairlead.core.errors import (
     UnknownName,
 )
 from fairlead.core.limits import STANDARD, BodyLimits
-from fairlead.core.package import is_name
+from fairlead.core.names import is_name
 from fairlead.core.tensor import Array
 from fairlead.inputs.rows import listed
 from fairlead.inputs.tensor_proto import NUMBERS, fill, tensors_of

@@ -21,7 +21,7 @@ from fairlead.core.errors import (
     ModelNotFound,
     Unsupported,
 )
-from fairlead.core.package import is_name
+from fairlead.core.names import is_name
 from fairlead.protos.pool import methods
 from fairlead.serving.choosing import Choice
 from fairlead.serving.control import Control

@@ -22,7 +22,7 @@ from fairlead.core.errors import (
     Unsupported,
 )
 from fairlead.core.limits import STANDARD, BodyLimits
-from fairlead.core.package import is_name, parse_version
+from fairlead.core.names import is_name, parse_version
 from fairlead.inputs.instances import of_columns, of_instances
 from fairlead.inputs.loose_json import loads
 from fairlead.serving.admission import known_models
