@@ -27,7 +27,9 @@ help:
 	@echo 'make test-frameworks  the suite of torch and TensorFlow, each in its own environment'
 	@echo 'make test-oracles     the guards against PyOD, crepes, MAPIE, scikit-learn, SciPy and river'
 	@echo 'make test-clients     clients of Triton, KServe, TensorFlow Serving, MLflow, the clouds; schemathesis'
+	@echo 'make test-pages       every page in a real browser (Chromium): both themes, accessibility, weight'
 	@echo 'make bench            every promise about speed, measured beside the peers (some minutes)'
+	@echo 'make site             the documentation as web pages in ./site, which need no server'
 	@echo 'make reference        write the generated pages of docs/reference again'
 	@echo 'make clean            remove every environment and everything the above left behind'
 
@@ -38,7 +40,7 @@ demo: .venv/demo-$(KEY)
 .PHONY: test
 test: .venv/test-$(KEY)
 	@.venv/bin/python -m pytest -q -n 2 --dist loadfile --ignore tests/frameworks --ignore tests/oracles \
-	  --ignore tests/clients
+	  --ignore tests/clients --ignore tests/browser
 
 .PHONY: check
 check: .venv/test-$(KEY)
@@ -64,6 +66,10 @@ test-clients: .venv/test-$(KEY) $(CLIENTS:%=.venvs/clients/%/ready-$(KEY))
 	  .venvs/clients/$$client/bin/python -m pytest -q -o filterwarnings=default \
 	    --confcutdir tests/clients tests/clients/test_$${client}*.py; done
 
+.PHONY: test-pages
+test-pages: .venvs/pages/ready-$(KEY)
+	@.venvs/pages/bin/python -m pytest -q --confcutdir tests/browser tests/browser
+
 .PHONY: bench
 bench: .venv/test-$(KEY)
 	@.venv/bin/python -m benchmarks.install
@@ -73,9 +79,13 @@ bench: .venv/test-$(KEY)
 reference: .venv/test-$(KEY)
 	@.venv/bin/python scripts/reference.py
 
+.PHONY: site
+site: .venvs/site/ready-$(KEY)
+	@.venvs/site/bin/python -m scripts.site site --base $(or $(BASE),/)
+
 .PHONY: clean
 clean:
-	rm -rf .venv .venvs benchmarks/.home .demo .fairlead .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venvs site benchmarks/.home .demo .fairlead .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # --- environments --------------------------------------------------------------------------
 
@@ -104,6 +114,12 @@ endef
 
 .venvs/oracles/ready-$(KEY):
 	$(call install,.venvs/oracles,--editable '.[onnx]' --group oracles)
+
+.venvs/site/ready-$(KEY):
+	$(call install,.venvs/site,--editable . --group site)
+
+.venvs/pages/ready-$(KEY):
+	$(call install,.venvs/pages,--editable . --group pages)
 
 .venvs/clients/node/ready-$(KEY):
 	$(call install,.venvs/clients/node,--group client-node)

@@ -188,3 +188,18 @@ def test_what_cannot_be_read_is_said(tmp_path):
     file.write_bytes(b"#" * ((1 << 20) + 1))
     with pytest.raises(IdentitiesInvalid, match="1 MiB"):
         read_identities(file)
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ('client = "other"\ndiscovery = true', "audience"),
+        ('client = "fairlead"\njwks = "keys.json"', "discovery"),
+        ('client_secret_file = "x"\ndiscovery = true', "client"),
+    ],
+)
+def test_people_sign_in_only_with_a_client_that_tokens_name_and_discovery_finds(lines, says):
+    text = RULES.replace('jwks = "keys.json"\n', "") + lines
+    with pytest.raises(IdentitiesInvalid) as found:
+        parse_identities(text, Path("identities.toml"))
+    assert says in (found.value.fix or "")

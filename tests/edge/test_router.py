@@ -77,3 +77,41 @@ def test_a_route_that_calls_itself_public_is_answered_only_where_the_one_table_h
     assert router.route("GET", "/livez").operation == PUBLIC
     with pytest.raises(Internal):
         router.route("GET", "/own")
+
+
+class Pages(Wire):
+    """Has a page at an address that others answer too, and at one of its own."""
+
+    def shared(self, method, path):
+        return self.routes["/page"][1] if path in ("/own", "/v2") else None
+
+    def owns(self, path):
+        return path.startswith("/page")
+
+    def error_at(self, path, error):
+        return Reply(400, b"page of " + path.encode())
+
+
+PAGES = Pages("/page", {"/page": "GET"})
+SHOWN = Router([FOREIGN, PAGES, OWN], pages=PAGES)
+HTML = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "application/json", "text/*"])
+def test_programs_get_what_programs_ask_also_where_there_is_a_page(accept):
+    assert SHOWN.route("GET", "/own", accept) is OWN.routes["/own"][1]
+    assert SHOWN.error("/none", AddressNotFound("none"), accept).body == b"/"
+
+
+def test_whoever_reads_html_gets_the_page_and_errors_as_pages():
+    assert SHOWN.route("GET", "/own", HTML) is PAGES.routes["/page"][1]
+    assert SHOWN.route("GET", "/both", HTML) is FOREIGN.routes["/both"][1]
+    assert SHOWN.error("/none", AddressNotFound("none"), HTML).body == b"page of /none"
+
+
+def test_a_foreign_protocol_keeps_its_errors_also_for_browsers():
+    assert SHOWN.error("/v2/x", AddressNotFound("none"), HTML).body == b"/v2"
+
+
+def test_an_address_that_only_people_ask_has_pages_for_errors_whoever_asks():
+    assert SHOWN.error("/page/x", AddressNotFound("none"), "*/*").body == b"page of /page/x"

@@ -21,15 +21,19 @@ class Looked:
 
 @dataclass
 class Reader:
-    """One browser. cookie: what it has been given."""
+    """One browser. cookies: what it has been given, by name."""
 
     port: int
-    cookie: str = ""
+    cookies: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
 
     def look(self, path: str) -> Looked:
         """A page, after redirects."""
-        return self._follow(self._ask("GET", path, None, {}))
+        return self._follow(self.step(path))
+
+    def step(self, path: str) -> Looked:
+        """What is at an address itself, be it a redirect."""
+        return self._ask("GET", path, None, {})
 
     def send(self, path: str, fields: dict[str, str], come_from: str = "", **more: str) -> Looked:
         """What comes of a form that stands on a page of ours, after redirects."""
@@ -62,14 +66,15 @@ class Reader:
 
     def _ask(self, method: str, path: str, body: bytes | None, more: dict[str, str]) -> Looked:
         headers = {"accept": "text/html,*/*;q=0.8", **self.headers, **more}
-        if self.cookie:
-            headers["cookie"] = self.cookie
+        if self.cookies:
+            headers["cookie"] = "; ".join(f"{name}={v}" for name, v in self.cookies.items())
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as line:
             line.request(method, path, body, headers)
             answer = line.getresponse()
             told = {name.lower(): value for name, value in answer.getheaders()}
-            if "set-cookie" in told:
-                self.cookie = told["set-cookie"].partition(";")[0]
+            for given in answer.headers.get_all("set-cookie") or ():
+                name, _, value = given.partition(";")[0].partition("=")
+                self.cookies[name] = value
             return Looked(answer.status, told, answer.read().decode(), path)
 
 

@@ -228,6 +228,11 @@ def closed(tmp_path_factory) -> Iterator[tuple[Running, dict[str, str]]]:
         "guest": new_key(state, "guest", "predict:classifier", limit="requests=5/hour"),
     }
     guest = {"FAIRLEAD_PAGES__GUEST": keys["guest"]["id"]}
+    gold = place / "gold.toml"
+    gold.write_text('[plan]\nname = "gold"\ncurrency = "EUR"\n[price]\nrow = "0.002"\n')
+    assert command(["plans", "put", str(gold), "--state", str(state)]) == 0
+    keys["payer"] = new_key(state, "payer", "predict:total", more=["--tenant", "acme"])
+    assert command(["tenants", "plan", "acme", "gold", "--state", str(state)]) == 0
     with server(place / "models", state=state, environ=guest) as running:
         yield running, {name: made["key"] for name, made in keys.items()}
 
@@ -296,6 +301,15 @@ def test_after_signing_in_the_reader_is_back_where_they_were(closed):
     given = {"key": keys["ann"]}
     page = elsewhere.send("/sign-in", given, referer="http://evil.example/models/total")
     assert page.path == "/"
+
+
+def test_the_price_of_a_call_stands_beside_its_answer(closed):
+    running, keys = closed
+    reader = signed_in(running, keys["payer"])
+    path = "/models/total/playground"
+    page = reader.send(path, Seen(reader.look(path)).fields)
+    assert page.status == 200
+    assert "0.002 EUR" in Seen(page).text
 
 
 def test_whoever_signs_out_is_nobody_again(closed):

@@ -17,7 +17,7 @@ from fairlead.core.errors import PriceUnknown
 from fairlead.core.money import Money, Price, currency, together
 from fairlead.core.plans import UNITS, Assigned, History, Plan, parse_plan
 from fairlead.usage.journal import DECISION, STATUS
-from fairlead.usage.rating import BILLED, Line, Used, month_of, priced, totals
+from fairlead.usage.rating import BILLED, Line, Used, listed, month_of, priced, totals
 
 QUARTER = 900 * 10**9
 ZONES = ["UTC", "Asia/Kathmandu", "America/Havana", "Africa/Cairo", "Pacific/Apia",
@@ -71,6 +71,19 @@ EACH = known(plan('request = "1"\nrow = "0.1"\nabstention = "0.01"\ncompute_seco
 def test_what_was_executed_is_billed_and_what_failed_is_not(row, cost):
     [charge] = priced([row], EACH, History({})).charges
     assert charge == (Decimal(cost), currency("EUR"))
+
+
+@pytest.mark.parametrize("withheld", [0, 1, 3])
+def test_the_price_of_one_call_is_what_it_is_charged_where_nothing_is_free(withheld):
+    row = used(rows=3, withheld=withheld, compute_ns=5_000_000)
+    [charge] = priced([row], EACH, History({})).charges
+    assert listed(EACH["gold@1"], row) == charge
+    generous = plan('row = "0.1"', free="rows = 100")
+    assert listed(generous, used(rows=3)) == (Decimal("0.3"), currency("EUR"))
+
+
+def test_a_plan_without_prices_has_no_price_of_a_call():
+    assert listed(plan("", name="free"), used(rows=3)) is None
 
 
 def test_a_withheld_row_costs_nothing_unless_its_plan_says_so():

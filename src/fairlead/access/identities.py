@@ -54,7 +54,7 @@ class Identities:
     rules:    what the owner's file says.
     compiled: makes a caller of what stands for a key, under the terms of its tenant.
     origins:  every web origin that a rule lists. issues, certifies: whether there are rules for
-              tokens, and for certificates.
+              tokens, and for certificates. signs_in: names of issuers with which people sign in.
     Raises MissingExtra where there are issuers, and not the library that verifies tokens.
     """
 
@@ -70,6 +70,7 @@ class Identities:
         self.origins = frozenset(origin for grant in grants for origin in grant.origins)
         self.issues = bool(rules.issuers)
         self.certifies = bool(rules.certificates)
+        self.signs_in = tuple(i.name for i in rules.issuers.values() if i.client)
         self.compile(compiled)
 
     def __bool__(self) -> bool:

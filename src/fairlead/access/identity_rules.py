@@ -51,7 +51,7 @@ _GIVEN = frozenset({"tenant", "scopes", "limits", "disclosure", "origins"})
 _CLAIMED = frozenset({"tenant_claim", "scopes_claim"})
 _ISSUER = _GIVEN | _CLAIMED | {
     "name", "issuer", "audience", "algorithms", "jwks", "discovery", "ca", "bearer_file",
-    "subject_claim", "subject",
+    "subject_claim", "subject", "client", "client_secret_file",
 }  # fmt: skip
 _SUBJECT = _GIVEN | {"subject"}
 _TEXTS = frozenset({"audience", "algorithms", "scopes", "limits", "origins"})
@@ -99,6 +99,8 @@ class Issuer:
     discovery: the address of its description; "" where `jwks` is given.
     ca, bearer_file: files with the authority of its web server, and with a token to show it.
     subject_claim: the claim that says who the caller is.
+    client:    the id under which the issuer knows this server, so that people may sign in at pages;
+               "" where they may not. client_secret_file: holds what it is proven by.
     grant:     for callers of whom `subjects` says nothing; None to refuse them.
     """
 
@@ -111,6 +113,8 @@ class Issuer:
     ca: str = ""
     bearer_file: str = ""
     subject_claim: str = "sub"
+    client: str = ""
+    client_secret_file: str = ""
     grant: Grant | None = None
     subjects: Mapping[str, Grant] = field(default_factory=dict[str, Grant])
 
@@ -190,10 +194,24 @@ def _issuer(table: dict[str, Any], where: str, folder: Path) -> Issuer:
         ca=_file(table, "ca", where, folder),
         bearer_file=_file(table, "bearer_file", where, folder),
         subject_claim=_text(table, "subject_claim", where, "sub"),
+        client=_client(table, audience, where),
+        client_secret_file=_file(table, "client_secret_file", where, folder),
         grant=grant,
         subjects=subjects,
         **_keys_from(table, issuer, where, folder),
     )
+
+
+def _client(table: dict[str, Any], audience: tuple[str, ...], where: str) -> str:
+    """The id of this server at an issuer, which its tokens must name."""
+    client = _text(table, "client", where, "")
+    if client and client not in audience:
+        raise _wrong("client", where, "one of the audience, since tokens are made out to it")
+    if client and "discovery" not in table:
+        raise _wrong("client", where, "discovery too: it says where people sign in")
+    if not client and "client_secret_file" in table:
+        raise _wrong("client_secret_file", where, "the client whose secret it is")
+    return client
 
 
 def _keys_from(table: dict[str, Any], issuer: str, where: str, folder: Path) -> dict[str, str]:

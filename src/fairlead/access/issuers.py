@@ -16,7 +16,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Event, Thread, Timer
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fairlead.access.identity_rules import IdentityRules, Issuer, is_safe_address
 from fairlead.access.tokens import MOST_KEYS, PUBLIC
@@ -101,10 +101,7 @@ def keys_of(issuer: Issuer) -> list[dict[str, Any]]:
     """The public keys of an issuer now, as JSON Web Keys. Raises Unreachable."""
     where = issuer.jwks
     if issuer.discovery:
-        told = _parsed(fetch(issuer.discovery, issuer.ca, issuer.bearer_file))
-        if told.get("issuer") != issuer.issuer:
-            raise Unreachable("its description is of another issuer")
-        where = told.get("jwks_uri", "")
+        where = description_of(issuer).get("jwks_uri", "")
         if not isinstance(where, str) or not is_safe_address(where):
             raise Unreachable("its description names no https address of keys")
     if where.startswith(("https://", "http://")):
@@ -119,6 +116,14 @@ def keys_of(issuer: Issuer) -> list[dict[str, Any]]:
     if not keys:
         raise Unreachable("its set of keys is empty")
     return keys[:MOST_KEYS]
+
+
+def description_of(issuer: Issuer) -> dict[str, Any]:
+    """What an issuer says of itself. Raises Unreachable."""
+    told = _parsed(fetch(issuer.discovery, issuer.ca, issuer.bearer_file))
+    if told.get("issuer") != issuer.issuer:
+        raise Unreachable("its description is of another issuer")
+    return told
 
 
 def cleaned(key: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,16 +152,27 @@ def _file(name: str) -> bytes:
     return raw
 
 
-def fetch(address: str, ca: str = "", bearer_file: str = "") -> bytes:
+def secret_in(name: str) -> str:
+    """A secret that lies in a file, read each time. Raises Unreachable."""
+    return _file(name).decode("ascii", "ignore").strip()
+
+
+def fetch(
+    address: str, ca: str = "", bearer_file: str = "", form: Mapping[str, str] | None = None
+) -> bytes:
     """The body at an address. Raises Unreachable.
 
     ca: a file with the authority of its web server; "" for those that this machine trusts.
     bearer_file: a file with a token to show, read each time, since such tokens are renewed.
+    form: is sent there, where there is one.
     """
     parts = urlsplit(address)
     headers = {"Accept": "application/json", "Connection": "close"}
     if bearer_file:
-        headers["Authorization"] = f"Bearer {_file(bearer_file).decode('ascii', 'ignore').strip()}"
+        headers["Authorization"] = f"Bearer {secret_in(bearer_file)}"
+    body = None if form is None else urlencode(form)
+    if body is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
@@ -169,7 +185,7 @@ def fetch(address: str, ca: str = "", bearer_file: str = "") -> bytes:
             limit.daemon = True
             limit.start()
             try:
-                raw = _asked(sock, host, port, target, headers)
+                raw = _asked(sock, host, port, target, headers, body)
             finally:
                 limit.cancel()
                 sock.close()
@@ -195,13 +211,18 @@ def _cut(sock: socket.socket, slow: Event) -> None:
 
 
 def _asked(
-    sock: socket.socket, host: str, port: int, target: str, headers: dict[str, str]
+    sock: socket.socket,
+    host: str,
+    port: int,
+    target: str,
+    headers: dict[str, str],
+    body: str | None,
 ) -> bytes:
     if isinstance(sock, ssl.SSLSocket):
         sock.do_handshake()
     connection = HTTPConnection(host, port, timeout=PATIENCE_S)
     connection.sock = sock
-    connection.request("GET", target, headers=headers)
+    connection.request("GET" if body is None else "POST", target, body, headers)
     with connection.getresponse() as answer:
         if answer.status != 200:
             raise Unreachable(f"{host} answers with {answer.status}")

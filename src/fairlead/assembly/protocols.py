@@ -78,7 +78,8 @@ class Protocols:
         predictions = TfsRest(known.registry, known.limits, known.kserve_inputs)
         shown: list[Wire] = [pages] if pages is not None else []
         self._wires: list[Wire] = [*many, alone, oip, predictions, *shown, own]
-        self.http = Router(self._wires, public, pages)
+        known_to_all = {*public, *pages.public} if pages is not None else public
+        self.http = Router(self._wires, known_to_all, pages)
         self._health = GrpcHealth(known.ready)
         methods = OipGrpc(
             known.registry, known.ready, known.counts, settings, known.limits, known.control

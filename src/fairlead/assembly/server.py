@@ -200,6 +200,8 @@ def one_thread_each() -> dict[str, str]:
 
 def _greeting(prepared: Prepared) -> list[str]:
     lines = [f"  at {prepared.address}"]
+    if prepared.settings.pages.on:
+        lines.append("  in a browser too: what is served, a form to try each model, usage")
     if prepared.grpc >= 0:
         lines.append(f"  gRPC at {prepared.grpc_address}")
     elif prepared.settings.server.grpc_port == "auto":

@@ -204,6 +204,12 @@ class Pages:
         "The id of the key under which pages are shown to whoever has not signed in. It must have "
         "limits, which all guests share.",
     )
+    address: str = _setting(
+        "",
+        text("an address such as https://example.org/models", r"|https?://[^\s?#]*[^\s?#/]"),
+        "Where browsers reach the pages, where that is not the host that they ask for: behind a "
+        "proxy that puts them below a path, for sign-in with an issuer, and in code to paste.",
+    )
     secure: bool = _setting(
         False,
         TRUTH,

@@ -103,7 +103,8 @@ class Worker:
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
         bodies = body_limits(spec.settings)
         own = self._native(bodies)
-        self._protocols = Protocols(self._known(bodies), own, self._shown(own, sessions))
+        shown = self._shown(own, sessions, identities.signs_in)
+        self._protocols = Protocols(self._known(bodies), own, shown)
         self._service = HttpService(
             self._protocols.http,
             self._path,
@@ -189,7 +190,7 @@ class Worker:
             self._spec.settings.models.default,
         )
 
-    def _shown(self, own: Native, sessions: Sessions) -> Pages | None:
+    def _shown(self, own: Native, sessions: Sessions, signs_in: tuple[str, ...]) -> Pages | None:
         """The pages for people; where a platform has our addresses, there are none here."""
         settings = self._spec.settings
         known = PagesKnown(
@@ -197,10 +198,13 @@ class Worker:
             sessions,
             self._admission.caller,
             own.route,
+            self._admission.plan_of,
             self._rations.left,
             self._reporting.ask,
             over_tls_alone(settings),
             settings.pages.guest,
+            signs_in,
+            settings.pages.address,
         )
         return None if self._cloud.many else pages_of(known, settings)
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "inspect": "Say what a trained file is and needs, without executing anything in it",
     "pack": "Turn a trained file into a package: convert, compare with the original, write",
     "amend": "Write the next version of a packed model with other words, limits or settings",
+    "card": "Show the model card of a packed model, and verify its figures",
     "check": "Answer what a person must ask before a model goes into the world, by measuring",
     "serve": "Serve a repository, a package or a trained file over HTTP",
     "predict": "Answer every row of a file with a model of a running server",

@@ -158,6 +158,21 @@ class GuardChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class CardChoice:
+    """What the owner wants of the model card (`[card]` in model.toml).
+
+    required:   the share of what a card asks the owner that must be said before anybody but those
+                who may administer models is served; 0 requires nothing.
+    groups:     columns of the evaluation rows whose groups of people are compared.
+    favourable: the label that people want for themselves, "" for none.
+    """
+
+    required: float = 0.0
+    groups: tuple[str, ...] = ()
+    favourable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Package:
     """An immutable version: what its manifest, signature and model.toml say.
 
@@ -190,6 +205,7 @@ class Package:
     guards: GuardChoice = GuardChoice()
     feedback: Feedback = Feedback()
     payloads: Payloads = Payloads()
+    card: CardChoice = CardChoice()
     expect: Expectation = Expectation()
     preparations: tuple[Preparation, ...] = ()
     signatures: Mapping[str, Package | None] = field(default_factory=dict[str, "Package | None"])

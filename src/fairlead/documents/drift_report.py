@@ -282,8 +282,9 @@ def _sizes(column: Facts) -> str:
 def _table(facts: Facts) -> str:
     rows = "".join(_row(column) for column in facts["columns"])
     return (
-        '<h2>Every column</h2>\n<div class="scroll"><table><thead><tr><th>column</th>'
-        "<th></th><th>p</th><th>distance</th><th>mean</th><th>PSI</th><th>usual below</th>"
+        '<h2>Every column</h2>\n<div class="scroll" role="region" aria-label="Every column" '
+        'tabindex="0"><table><thead><tr><th>column</th>'
+        "<th>verdict</th><th>p</th><th>distance</th><th>mean</th><th>PSI</th><th>usual below</th>"
         f"<th>window</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

@@ -28,6 +28,7 @@ body {
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif;
   font-variant-numeric: tabular-nums;
 }
+:focus-visible { outline: 2px solid var(--now); outline-offset: 2px; border-radius: 2px; }
 main { max-width: 1120px; margin: 0 auto; padding: 40px 24px 64px; }
 h1 { font-size: 28px; line-height: 1.2; letter-spacing: -.01em; margin: 4px 0 6px; }
 h2 { font-size: 18px; margin: 40px 0 4px; }
@@ -106,7 +107,7 @@ footer { color: var(--soft); font-size: 13px; margin-top: 40px; }
 def page(title: str, body: str, style: str = "") -> str:
     """A whole page. body: markup, in which every text from outside is escaped.
 
-    style: what its own classes look like, beside those of every page.
+    style: of what only this page has, behind the style of all pages.
     """
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

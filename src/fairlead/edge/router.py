@@ -48,8 +48,12 @@ class Readable(Protocol):
         """The page at an address that programs ask too, None where there is none."""
         ...
 
-    def error(self, error: FairleadError) -> Reply:
-        """What no route could answer, as a page."""
+    def owns(self, path: str) -> bool:
+        """Whether only people ask at an address."""
+        ...
+
+    def error_at(self, path: str, error: FairleadError) -> Reply:
+        """What no route could answer at an address, as a page."""
         ...
 
 
@@ -96,9 +100,12 @@ class Router:
 
     def error(self, path: str, error: FairleadError, accept: str = "") -> Reply:
         """An error in the shape of the protocol that the address belongs to."""
+        pages = self._pages
+        if pages is not None and pages.owns(path):
+            return pages.error_at(path, error)
         for wire in self._wires[:-1]:
             if wire.owns(path):
                 return wire.error(error)
-        if self._pages is not None and _HTML in accept:
-            return self._pages.error(error)
+        if pages is not None and _HTML in accept:
+            return pages.error_at(path, error)
         return self._wires[-1].error(error)

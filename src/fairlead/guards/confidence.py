@@ -62,6 +62,16 @@ class Confidence:
         """Labelled rows that it was learnt from."""
         return len(self._sure)
 
+    @property
+    def honest(self) -> Floats:
+        """The confidence in each row's answer by a calibration that the row did not teach."""
+        return self._sure
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Which of those answers are not the true class."""
+        return self._wrong
+
     def aim(self, error_goal: float | None, assurance: float = 0.95) -> None:
         """Sets the goal, and the threshold that keeps it with this assurance."""
         if error_goal is not None and not 0.0 < error_goal < 1.0:
@@ -198,7 +208,7 @@ def learn_confidence(
     honest = across(method, given, truth, folds)[np.arange(len(answers)), answers]
     # Sets go by the scores as they are: a calibration's steps would make them wider than they say.
     guard = Confidence(
-        FITS[method](given, truth), losses, honest, answers != truth, _set_quantiles(given, truth)
+        FITS[method](given, truth), losses, honest, answers != truth, set_quantiles(given, truth)
     )
     guard.aim(error_goal, assurance)
     return guard
@@ -279,7 +289,7 @@ def _least_rows(goal: float, assurance: float) -> int:
     return int(np.ceil(np.log(1.0 - assurance) / np.log1p(-goal)))
 
 
-def _set_quantiles(probabilities: Floats, truth: Any) -> Floats:
+def set_quantiles(probabilities: Floats, truth: Any) -> Floats:
     """For each coverage the largest miss that a set must still forgive (LAC, Sadinle 2019)."""
     misses = np.sort(1.0 - probabilities[np.arange(len(truth)), truth])
     count = len(misses)

@@ -20,6 +20,7 @@ from fairlead.core.errors import KeyFieldInvalid, PackageInvalid
 from fairlead.core.package import (
     DISCLOSURES,
     RESPONSES,
+    CardChoice,
     Feedback,
     FileFact,
     GuardChoice,
@@ -36,8 +37,8 @@ from fairlead.packages.signatures import graph_of, with_signatures
 
 _AMEND = "A version never changes: use `fairlead amend` to make the next one"
 WORDS = (
-    "words", "labels", "units", "limits", "guards", "feedback", "payloads", "expect", "inputs",
-    "outputs",
+    "words", "card", "labels", "units", "limits", "guards", "feedback", "payloads", "expect",
+    "inputs", "outputs",
 )  # fmt: skip
 """The sections of a model.toml."""
 
@@ -79,6 +80,7 @@ def open_package(folder: Path) -> Package:
             guards=guards_of(words, where),
             feedback=feedback_of(words, where),
             payloads=payloads_of(words, signature, where),
+            card=card_choice_of(words, where),
             expect=expectation_of(words, where),
             preparations=preparations,
         )
@@ -194,6 +196,7 @@ def read_words(raw: bytes, where: str) -> tuple[dict[str, Any], Limits]:
     guards_of(words, where)
     feedback_of(words, where)
     payloads_of(words, None, where)
+    card_choice_of(words, where)
     expectation_of(words, where)
     preparations_of(words, where)
     poolings_of(words, where)
@@ -229,6 +232,15 @@ _PAYLOADS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "days": _FEEDBACK["days"],
 }
 """The keys of [payloads], likewise."""
+_CARD: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "required": ("from 0 to 1", lambda v: type(v) in (int, float) and 0 <= v <= 1),
+    "groups": (
+        'a list of columns such as ["sex"]',
+        lambda v: isinstance(v, list) and all(isinstance(one, str) for one in cast("Any", v)),
+    ),
+    "favourable": ("a label in quotes", lambda v: isinstance(v, str)),
+}
+"""The keys of [card], likewise."""
 
 
 def _share(value: Any) -> bool:
@@ -243,6 +255,13 @@ def guards_of(words: dict[str, Any], where: str) -> GuardChoice:
 def feedback_of(words: dict[str, Any], where: str) -> Feedback:
     """What the owner lets be kept for true labels that come later. Raises PackageInvalid."""
     return Feedback(**_chosen(words, "feedback", _FEEDBACK, where))
+
+
+def card_choice_of(words: dict[str, Any], where: str) -> CardChoice:
+    """What the owner wants of the model card. Raises PackageInvalid."""
+    given: dict[str, Any] = {**_chosen(words, "card", _CARD, where)}
+    groups: tuple[str, ...] = tuple(given.pop("groups", ()))
+    return CardChoice(groups=groups, **given)
 
 
 def payloads_of(words: dict[str, Any], signature: Signature | None, where: str) -> Payloads:

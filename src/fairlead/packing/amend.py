@@ -19,9 +19,11 @@ from fairlead.packages.read import WORDS, guards_of, open_package, read_verified
 from fairlead.packages.repository import committed
 from fairlead.packages.signatures import listed
 from fairlead.packing import write
+from fairlead.packing.card import renewed
 from fairlead.packing.declared import tokenizers_of
 from fairlead.packing.examples import FILE as EXAMPLES
 from fairlead.packing.examples import usual_value, without
+from fairlead.packing.statistics import FILE as CARD
 from fairlead.packing.words import FILE
 
 _MOST_BYTES = 1 << 20
@@ -46,6 +48,9 @@ def amend(
     if contract is not None:
         files[CONTRACT] = _read_contract(contract, package)
         _hide(files, package)
+    if CARD in files:
+        card = renewed(package, before, files)
+        files |= {} if card is None else {CARD: card}
     facts = {
         "runtime": package.runtime,
         "isolated": package.isolated,

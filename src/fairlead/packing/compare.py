@@ -112,10 +112,10 @@ def same_labels(mine: Array, theirs: Array) -> NDArray[np.bool_]:
     """Which labels are the same; a number is the same however it is written (1, 1.0, "1")."""
     if mine.dtype.kind in "fiub" and theirs.dtype.kind in "fiub":
         return mine == theirs
-    return _texts(mine) == _texts(theirs)
+    return texts(mine) == texts(theirs)
 
 
-def _texts(labels: Array) -> NDArray[Any]:
+def texts(labels: Array) -> NDArray[Any]:
     """Labels as text, a whole number as an integer whatever type it comes in."""
     words: Array = np.empty(labels.size, dtype=object)
     words[:] = [_word(value) for value in labels.reshape(-1).tolist()]

@@ -17,7 +17,7 @@ from fairlead.packing import write
 from fairlead.packing.compare import run, same_labels
 from fairlead.packing.rows import Table, inputs_of
 
-_ROWS, _TARGET = "evidence/evaluation.npz", "evidence/evaluation.json"
+ROWS, TARGET = "evidence/evaluation.npz", "evidence/evaluation.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +85,4 @@ def evidence(rows: Table, target: str) -> dict[str, bytes | Path]:
     """The evaluation rows as files of the package, so that every figure can be made again."""
     columns = {n: v.astype(str) if v.dtype.kind == "O" else v for n, v in rows.columns.items()}
     told: dict[str, Any] = {"target": target, "columns": rows.names}
-    return {_ROWS: write.arrays_bytes(columns), _TARGET: write.json_bytes(told)}
+    return {ROWS: write.arrays_bytes(columns), TARGET: write.json_bytes(told)}

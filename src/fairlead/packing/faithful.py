@@ -22,6 +22,7 @@ from fairlead.packing.choices import Choices, choices_of
 from fairlead.packing.compare import Comparison, compare, worst_words
 from fairlead.packing.converters import samples
 from fairlead.packing.declared import Declared
+from fairlead.packing.profile import loaded, profile_of
 from fairlead.packing.rows import Table, inputs_of
 from fairlead.runtimes.onnx import OnnxRuntime
 from fairlead.runtimes.runner.parent import IsolatedRuntime
@@ -78,6 +79,8 @@ class Made:
     choices: by column the categories beyond which the model has no answer.
     signatures: what else a SavedModel may be asked for: by name what it is to this one (SAME, ROWS
     or OTHER); further: what was made of them, None of another name of this one.
+    profile: how fast it is, where it had to be loaded to be compared; of a graph it is measured
+    later.
     """
 
     runtime: str
@@ -93,6 +96,7 @@ class Made:
     choices: dict[str, Choices] = field(default_factory=dict[str, Choices])
     signatures: dict[str, str] = field(default_factory=dict[str, str])
     further: dict[str, Made | None] = field(default_factory=dict[str, "Made | None"])
+    profile: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def isolated(self) -> bool:
@@ -169,7 +173,7 @@ def _attempt(
     with np.load(out / "original.npz", allow_pickle=False) as arrays:
         original = {name: arrays[name] for name in arrays.files}
     try:
-        model = load(wanted, made)
+        model, loading = loaded(lambda: load(wanted, made))
         try:
             inputs = inputs_of(made.rows, signature)
             sampled = bool(facts["sampled"])
@@ -177,6 +181,8 @@ def _attempt(
                 made.comparison = Comparison(0, None, 0.0, 0.0)  # it is asked when it is loaded
                 return made
             made.comparison = compare(model, signature, inputs, original, sampled=sampled)
+            if made.isolated:
+                made.profile = loading | profile_of(model, signature, inputs, isolated=True)
         finally:
             model.close()
     except FairleadError as error:

@@ -16,11 +16,9 @@ from typing import Any
 from fairlead.core.errors import BadUsage, ConversionFailed, FairleadError, RowsInvalid
 from fairlead.core.package import GuardChoice, Package, check_name
 from fairlead.core.version import __version__
-from fairlead.guards.drift import Watched
 from fairlead.packages.read import guards_of
 from fairlead.packing import goal, write
 from fairlead.packing.compare import run
-from fairlead.packing.evaluate import Answers, answer, evidence
 from fairlead.packing.examples import examples, typical
 from fairlead.packing.faithful import (
     Convert,
@@ -33,9 +31,9 @@ from fairlead.packing.faithful import (
     reference_of,
 )
 from fairlead.packing.further import further_of, placed
-from fairlead.packing.labelled import learn_labelled
 from fairlead.packing.learn import learn_inputs, look_at
 from fairlead.packing.learn_drift import learn_watch
+from fairlead.packing.measuring import measure
 from fairlead.packing.rows import Table, inputs_of
 from fairlead.packing.words import FILE as WORDS
 from fairlead.packing.words import first_words, slips_of
@@ -105,12 +103,8 @@ def finish(wanted: Wanted, made: Made, trained: Mapping[str, Any], say: Say) -> 
     files |= learn_inputs(
         known, made.signature, say, choice, lambda: load(wanted, made), private=wanted.private
     )
-    watched: list[Watched] = []
-    if wanted.evaluation is not None:
-        answers = _answers(wanted, made, wanted.evaluation)
-        measured["evaluation"], watched = learn_labelled(made.signature, answers, files, say)
-        if wanted.evidence and not wanted.private:
-            files |= evidence(wanted.evaluation, wanted.target)
+    found, watched = measure(wanted, made, files, choice, say)
+    measured |= found
     if known.rows:
         files |= learn_watch(known.watched, watched, say, private=wanted.private)
     aimed = goal.reached(choice, files)
@@ -166,14 +160,6 @@ def _say_samples(wanted: Wanted, say: Say) -> None:
     for kind, rows in (("reference", wanted.reference), ("evaluation", wanted.evaluation)):
         if rows is not None and rows.of:
             say("rows", f"{rows.of} {kind} rows: {rows.count} of them, drawn at random, are used")
-
-
-def _answers(wanted: Wanted, made: Made, rows: Table) -> Answers:
-    model = load(wanted, made)
-    try:
-        return answer(model, made.signature, rows, wanted.target)
-    finally:
-        model.close()
 
 
 def read_measured(package: Package) -> dict[str, Any]:

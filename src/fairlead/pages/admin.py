@@ -52,7 +52,11 @@ class AdminPages:
 
     def error(self, error: FairleadError) -> Reply:
         """An error of an address that no route could answer."""
-        return page_of_error(self._plain, "/", _FRAME)(error)
+        return self.error_at("/", error)
+
+    def error_at(self, path: str, error: FairleadError) -> Reply:
+        """The same, at its address."""
+        return page_of_error(self._plain, path, _FRAME)(error)
 
     def shared(self, method: str, path: str) -> Route | None:
         """The first page leads to the one of administration."""

@@ -12,17 +12,24 @@ from fairlead.pages import frame
 _TITLES = {401: "Please sign in", 403: "Not allowed", 404: "Not found", 429: "Too much for now"}
 
 
-def page_of_error(plain: Callable[[FairleadError], Reply], path: str, base: str) -> ErrorReply:
+def page_of_error(
+    plain: Callable[[FairleadError], Reply], path: str, base: str, issuers: tuple[str, ...] = ()
+) -> ErrorReply:
     """The error table of one page.
 
     plain: the error as programs get it, for its status and header lines. path: where the page is.
-    base: the frame, which differs between the service and the administration.
+    base: the frame, which differs between the service and the administration. issuers: with which
+    people may sign in.
     """
-    return partial(_page, plain, path, base)
+    return partial(_page, plain, path, base, issuers)
 
 
 def _page(
-    plain: Callable[[FairleadError], Reply], path: str, base: str, error: FairleadError
+    plain: Callable[[FairleadError], Reply],
+    path: str,
+    base: str,
+    issuers: tuple[str, ...],
+    error: FairleadError,
 ) -> Reply:
     told = plain(error)
     facts = {
@@ -31,6 +38,7 @@ def _page(
         "status": told.status,
         "error": error,
         "asks": isinstance(error, Unauthenticated),
+        "issuers": issuers,
         "who": None,
         "here": "",
     }

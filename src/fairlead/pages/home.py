@@ -30,7 +30,8 @@ class Home:
         try:
             caller = known.whose(head, peer)
         except Unauthenticated:
-            later(page("welcome.html", head.path, {"title": "Sign in", "who": None, "here": ""}))
+            facts = {"title": "Sign in", "who": None, "here": "", "issuers": known.issuers}
+            later(page("welcome.html", head.path, facts))
             return
         cards = [card_of(known.registry, name) for name in known_models(known.registry, caller)]
         facts: dict[str, Any] = {

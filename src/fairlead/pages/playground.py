@@ -24,6 +24,7 @@ from fairlead.pages.frame import HTML, PAGE_LINES, page
 from fairlead.pages.snippets import snippets
 from fairlead.pages.visit import Known, base_of, visitor
 from fairlead.serving.registry import LATEST, Served
+from fairlead.usage.rating import Used, listed
 
 _TEMPLATE = "playground.html"
 _KEPT_BYTES = 1 << 20
@@ -81,6 +82,7 @@ class Playground:
         result: dict[str, Any] = {
             "milliseconds": f"{(now() - call.received) * 1e3:.1f}",
             "model_milliseconds": f"{call.compute_ns / 1e6:.2f}",
+            "price": self._price(call),
             "error": _told_error(call.error),
             "one": None,
             "heads": (),
@@ -106,6 +108,18 @@ class Playground:
             asked.head, call.caller, asked.served, asked.controls, result, asked.row, status
         )
         return Reply(made.status, made.body, HTML, (*PAGE_LINES, *more))
+
+    def _price(self, call: Call) -> str:
+        """What the call costs by its caller's plan, before any free allowance; "" for nothing."""
+        plan = self._known.plan(call.caller)
+        if plan is None:
+            return ""
+        status = "ok" if call.error is None else "failed"
+        used = Used(0, "", "", status, 1, call.rows, call.withheld, call.compute_ns)
+        charge = listed(plan, used)
+        return (
+            "" if charge is None else f"{charge.exact:.8f}".rstrip("0") + f" {charge.currency.code}"
+        )
 
     def _page(
         self,

@@ -28,9 +28,18 @@ class SignIn:
     """Signs people in and out."""
 
     def __init__(
-        self, sessions: Sessions, whose: Callable[[Head, Peer], Caller], *, secure: bool
+        self,
+        sessions: Sessions,
+        whose: Callable[[Head, Peer], Caller],
+        *,
+        secure: bool,
+        issuers: tuple[str, ...] = (),
     ) -> None:
-        """whose: who sends a request; raises as admission does. secure: over TLS alone."""
+        """whose: who sends a request; raises as admission does. secure: over TLS alone.
+
+        issuers: with which people may sign in too.
+        """
+        self._issuers = issuers
         self._sessions = sessions
         self._whose = whose
         self._secure = secure
@@ -64,7 +73,7 @@ class SignIn:
         except FairleadError as error:
             later(self._page(head, error))
             return
-        later(moved(self._back(head), session_line(cookie, secure=self._secure)))
+        later(moved(back_to(head, "./"), session_line(cookie, secure=self._secure)))
 
     def leave(self, head: Head, body: bytes, caller: Caller) -> Reply:
         """Forgets who has signed in, in the browser that asks."""
@@ -81,17 +90,27 @@ class SignIn:
         return self._sessions.of_token(shown)
 
     def _page(self, head: Head, error: FairleadError | None) -> Reply:
-        facts = {"title": "Sign in", "who": None, "here": "", "error": error}
+        facts = {
+            "title": "Sign in",
+            "who": None,
+            "here": "",
+            "error": error,
+            "issuers": self._issuers,
+        }
         return page("sign_in.html", head.path, facts, 200 if error is None else 401)
 
-    def _back(self, head: Head) -> str:
-        """The page of ours from which the form was sent, else the first one."""
-        came = urlsplit(head.headers.get("referer", ""))
-        place = came.path
-        own = came.netloc == head.headers.get("host") and _OWN_PLACE.fullmatch(place) is not None
-        if not own or place.startswith("//") or place.endswith(_NOT_BACK):
-            return "./"
-        return place
+
+def back_to(head: Head, otherwise: str) -> str:
+    """The page of ours from which the reader came, as its browser calls it; else the first one.
+
+    otherwise: the way to the first one.
+    """
+    came = urlsplit(head.headers.get("referer", ""))
+    place = came.path
+    own = came.netloc == head.headers.get("host") and _OWN_PLACE.fullmatch(place) is not None
+    if not own or place.startswith("//") or place.endswith(_NOT_BACK):
+        return otherwise
+    return place
 
 
 def session_line(cookie: str, *, secure: bool) -> str:

@@ -11,6 +11,7 @@ from fairlead.core.access import Caller
 from fairlead.core.call import Head, Peer, Route
 from fairlead.core.clock import wall_ns
 from fairlead.core.errors import FairleadError
+from fairlead.core.plans import Plan
 
 if TYPE_CHECKING:
     from fairlead.serving.registry import Registry
@@ -25,20 +26,26 @@ class Known:
 
     whose:   who sends a request to a page; raises as admission does.
     api:     the route of our own protocol for an address.
+    plan:    by whose prices a caller's calls are recorded; None for none.
     left:    asks what is left of a caller's limits, by model.
     ask:     asks the bookkeeper: for usage, or to rotate a key.
     secure:  sessions travel over TLS alone.
     guest:   the id of the key of guests, "" for none.
+    issuers: with which people may sign in. address: where browsers reach the pages, as far as the
+             owner has said so; "" for what they ask for.
     """
 
     registry: Registry
     sessions: Sessions
     whose: Callable[[Head, Peer], Caller]
     api: Callable[[str, str], Route | None]
+    plan: Callable[[Caller], Plan | None]
     left: Callable[..., None]
     ask: Callable[[Mapping[str, Any], Done], None]
     secure: bool = False
     guest: str = ""
+    issuers: tuple[str, ...] = ()
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +83,7 @@ def visitor_of(sessions: Sessions, head: Head, caller: Caller, guests: str = "")
 
 def base_of(known: Known, head: Head) -> str:
     """Where the server is reached, as far as the request says: a proxy may know better."""
+    if known.address:
+        return known.address
     scheme = "https" if known.secure else "http"
     return f"{scheme}://{head.headers.get('host', 'localhost')}"

@@ -24,6 +24,7 @@ from fairlead.pages.portal import Portal
 from fairlead.pages.routes import asset_route, only
 from fairlead.pages.sign_in import SignIn
 from fairlead.pages.visit import Known
+from fairlead.pages.with_issuer import WithIssuer
 
 _OWN = ("/portal", "/sign-in", "/sign-out", "/assets/")
 
@@ -43,6 +44,8 @@ class Pages:
         "GET /sign-in",
         "POST /sign-in",
         "POST /sign-out",
+        "GET /sign-in/with/{issuer}",
+        "GET /sign-in/back",
         "GET /assets/{asset}",
     )
 
@@ -59,7 +62,15 @@ class Pages:
         self._home = Home(known)
         self._model = ModelPage(known, described, example)
         self._portal = Portal(known)
-        self._sign_in = SignIn(known.sessions, known.whose, secure=known.secure)
+        self._sign_in = SignIn(
+            known.sessions, known.whose, secure=known.secure, issuers=known.issuers
+        )
+        self._issuers = WithIssuer(known)
+
+    @property
+    def public(self) -> list[str]:
+        """Addresses beside the usual ones that need no caller."""
+        return self._issuers.public
 
     def owns(self, path: str) -> bool:
         """Addresses that only people ask."""
@@ -67,7 +78,11 @@ class Pages:
 
     def error(self, error: FairleadError) -> Reply:
         """An error of an address that no route could answer."""
-        return self._page_of_error("/")(error)
+        return self.error_at("/", error)
+
+    def error_at(self, path: str, error: FairleadError) -> Reply:
+        """The same, at its address."""
+        return self._page_of_error(path)(error)
 
     def shared(self, method: str, path: str) -> Route | None:
         """The page at an address that programs ask too. Raises MethodNotAllowed, ModelNotFound."""
@@ -97,11 +112,11 @@ class Pages:
             case ["assets", name]:
                 found = {"GET": asset_route(name, error)}
             case _:
-                found = self._sign_in.route(path, error)
+                found = self._sign_in.route(path, error) or self._issuers.route(path, error)
         return only(found, method) if found else None
 
     def _page_of_error(self, path: str) -> ErrorReply:
-        return page_of_error(self._plain, path, "base.html")
+        return page_of_error(self._plain, path, "base.html", self._known.issuers)
 
 
 def _name(text: str) -> str:

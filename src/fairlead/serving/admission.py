@@ -6,6 +6,7 @@ Without the bookkeeper it goes on with the book that it has, for as long as the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -235,6 +236,12 @@ class Admission:
         book = self.book
         known = book is not None and book.lists_origin(origin, wall_ns())
         return known or origin in self._identities.origins
+
+    def plan_of(self, caller: Caller) -> Plan | None:
+        """The plan by whose prices a caller's calls are recorded; None for none."""
+        title = json.loads(caller.who)[3]
+        told = self._gathered.plans.get(title) if title else None
+        return plan_from_json(told) if told is not None else None
 
     def _permitted(self, caller: Caller, route: Route) -> bool:
         operation = route.operation

@@ -135,6 +135,17 @@ def priced(used: Sequence[Used], plans: Mapping[str, Plan], history: History) ->
     return Rated(charges, lines)
 
 
+def listed(plan: Plan, row: Used) -> Charge | None:
+    """What usage costs by the prices of a plan, as if nothing of it were free.
+
+    None where the plan has no prices.
+    """
+    if plan.currency is None or not plan.prices:
+        return None
+    each = [price.times(_units(row, unit), _TENTHS.get(unit, 0)) for unit, price in plan.prices]
+    return Charge(together(each), plan.currency)
+
+
 def month_of(history: History, tenant: str, wall_ns: int) -> date:
     """The first day of the month in which a time lies for a tenant, in its zone of that time."""
     place = zone(history.at(tenant, wall_ns).zone)

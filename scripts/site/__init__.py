@@ -1,0 +1,1 @@
+"""The documentation site, made from docs/: `python -m scripts.site [FOLDER]`."""
