@@ -6,6 +6,8 @@ from fairlead.core.preparation import Picture, Preparation
 from fairlead.readiness.facts import FAIL, MIB, PASS, WARN, Facts, Finding, Question, mib, span
 
 GROUP = "Inputs, outputs and limits"
+_LONGEST_S = 300
+"""Of limits.request_timeout_max_s, unless somebody raises it."""
 _AMPLE = 20
 """So many times what the largest good request needs, a body may be without anybody asking why."""
 
@@ -80,7 +82,9 @@ def _body(facts: Facts) -> Finding:
 def _patience(facts: Facts) -> Finding:
     given, slow = facts.bounds.timeout_s, facts.run.slow_s
     told = f"after {span(given)}; the slowest of a hundred answers takes {span(slow)}"
-    fix = f"request_timeout_s = {max(1, round(10 * slow))} under [limits] of fairlead.toml"
+    seconds = max(1, round(4 * slow))
+    most = f" and request_timeout_max_s = {seconds}" if seconds > _LONGEST_S else ""
+    fix = f"request_timeout_s = {seconds}{most} under [limits] of fairlead.toml"
     if slow > given:
         return Finding(FAIL, told, fix)
     return Finding(WARN if slow > given / 3 else PASS, told, fix)

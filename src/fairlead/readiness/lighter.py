@@ -44,7 +44,7 @@ def _native(facts: Facts) -> Finding:
     if package.runtime == "onnx":
         return Finding(PASS, "a graph: no framework is loaded to serve it")
     reason = package.reason or "it is code"
-    fix = "docs/reference/formats.md says what is converted, and fairlead pack why it was not"
+    fix = f"{facts.packed()}; it says why the model is kept as it is"
     return Finding(facts.mild, f"kept as {package.runtime}: {reason}", fix)
 
 
