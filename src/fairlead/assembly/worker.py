@@ -95,17 +95,17 @@ class Worker:
             self._rations.of_tenants,
             identities,
             proxies.peer if proxies else None,
+            self._registry.gated,
         )
         self._reporting.listen((BOOK,), self._admission.hear, self._admission.broke)
         self._issuers = IssuerNews(identities, self._reporting.send)
         self._reporting.listen((ISSUERS,), self._issuers.hear, lambda: None)
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
-        bodies = body_limits(spec.settings)
         known = Knowledge(
             self._registry,
             self._ready,
             self._counts,
-            bodies,
+            bodies := body_limits(spec.settings),
             spec.settings.log.level,
             WorkerControl(self._reporting, lambda: self._manager),
             spec.settings.models.default,
@@ -182,6 +182,8 @@ class Worker:
             lambda given, done: self._reporting.ask({"kind": "usage", "given": given}, done),
             lambda: self._protocols.addresses,
             self._spec.settings.models.default,
+            self._counts,
+            self._spec.started,
         )
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
@@ -213,8 +215,7 @@ class Worker:
         )
         served.payloads = payloads_of(served.package, served.private, self._state, self._writer)
         if served.package.decoupled:
-            opened = partial(open_stream, self._journal)
-            return Streamer(served, loop, self._path.settle, opened)
+            return Streamer(served, loop, self._path.settle, partial(open_stream, self._journal))
         return Batcher(
             served,
             plan,
@@ -292,10 +293,9 @@ class Worker:
     def _callers(self) -> dict[str, Any]:
         """What this worker knows of those who call."""
         book = self._admission.book
-        known = book is not None
         return {
             "keys": len(book) if book is not None else 0,
-            "keys_age_seconds": round(self._admission.stale_s, 3) if known else 0.0,
+            "keys_age_seconds": round(self._admission.stale_s, 3) if book is not None else 0.0,
             "limits_away": int(self._leases.away),
         }
 
