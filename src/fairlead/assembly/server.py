@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
 from time import sleep
@@ -166,6 +167,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
         identities=prepared.identities,
         also=prepared.also,
         bases=prepared.bases,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     told = anonymous_file(json.dumps(spec.to_json()).encode())
     python = [sys.executable, "-P", "-m"]

@@ -23,6 +23,7 @@ class ServerSpec:
     also:     those of further ports of the service.
     identities: what the file of issuers and certificates holds.
     bases:    folders that hold SavedModels as TensorFlow Serving lays them out, now or later.
+    started:  when the server started, as an ISO time.
     """
 
     settings: Settings
@@ -36,6 +37,7 @@ class ServerSpec:
     also: tuple[int, ...] = ()
     identities: str = ""
     bases: tuple[str, ...] = ()
+    started: str = ""
 
     def to_json(self) -> dict[str, Any]:
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}

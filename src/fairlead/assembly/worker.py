@@ -96,6 +96,7 @@ class Worker:
             identities,
             proxies.peer if proxies else None,
             sessions,
+            self._registry.gated,
         )
         self._reporting.listen((BOOK,), self._admission.hear, self._admission.broke)
         self._issuers = IssuerNews(identities, self._reporting.send)
@@ -188,6 +189,8 @@ class Worker:
             lambda given, done: self._reporting.ask({"kind": "usage", "given": given}, done),
             lambda: self._protocols.addresses,
             self._spec.settings.models.default,
+            self._counts,
+            self._spec.started,
         )
 
     def _shown(self, own: Native, sessions: Sessions, signs_in: tuple[str, ...]) -> Pages | None:
@@ -237,8 +240,7 @@ class Worker:
         )
         served.payloads = payloads_of(served.package, served.private, self._state, self._writer)
         if served.package.decoupled:
-            opened = partial(open_stream, self._journal)
-            return Streamer(served, loop, self._path.settle, opened)
+            return Streamer(served, loop, self._path.settle, partial(open_stream, self._journal))
         return Batcher(
             served,
             plan,
@@ -317,10 +319,9 @@ class Worker:
     def _callers(self) -> dict[str, Any]:
         """What this worker knows of those who call."""
         book = self._admission.book
-        known = book is not None
         return {
             "keys": len(book) if book is not None else 0,
-            "keys_age_seconds": round(self._admission.stale_s, 3) if known else 0.0,
+            "keys_age_seconds": round(self._admission.stale_s, 3) if book is not None else 0.0,
             "limits_away": int(self._leases.away),
         }
 

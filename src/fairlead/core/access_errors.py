@@ -114,6 +114,12 @@ class HostRefused(PermissionDenied):
     id, name = "FRL-1217", "HOST_REFUSED"
 
 
+class CardIncomplete(PermissionDenied):
+    """The version's card says less than its owner requires before others are served."""
+
+    id, name = "FRL-1219", "CARD_INCOMPLETE"
+
+
 class ResourceExhausted(FairleadError):
     """The caller's own limit is used up."""
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.core.access_errors import CallerSuspended as CallerSuspended
+from fairlead.core.access_errors import CardIncomplete as CardIncomplete
 from fairlead.core.access_errors import HandshakeFailed as HandshakeFailed
 from fairlead.core.access_errors import HostRefused as HostRefused
 from fairlead.core.access_errors import IdentityUnmapped as IdentityUnmapped

@@ -50,7 +50,7 @@ class Known:
 
     statistics: the package's card.json; measured: its measured.json; example: its examples.json;
     {} where there is none. contract: None where nothing was learnt. live: what the server sees of
-    the version, None where no server is asked.
+    the version, None where no server is asked. ranges: tell what numbers training rows held.
     """
 
     package: Package
@@ -59,6 +59,7 @@ class Known:
     contract: Contract | None = None
     example: Facts = field(default_factory=_nothing)
     live: Facts | None = None
+    ranges: bool = True
 
 
 NEEDED = ("card.json", "measured.json", CONTRACT, "examples.json")
@@ -82,6 +83,9 @@ def card_of(known: Known) -> dict[str, Any]:
     hidden = private_columns(known.contract)
     measured = without_columns(known.statistics, hidden) or {"performance": "unknown"}
     columns = _columns(known)
+    if not known.ranges:
+        numbers = {one["name"] for one in columns if one["kind"] in ("number", "integer")}
+        measured = without_ranges(measured, numbers)
     guards = {
         "novelty": NOVELTY in package.files,
         "confidence": CONFIDENCE in package.files,
@@ -157,6 +161,33 @@ def without_columns(statistics: Facts, hidden: Collection[str]) -> dict[str, Any
     return found
 
 
+def without_ranges(statistics: Facts, numbers: Collection[str]) -> dict[str, Any]:
+    """The same statistics with parts of these columns by their order, not by their ends."""
+    found = dict(statistics)
+    slices: Facts | None = found.get("slices")
+    if slices is None:
+        return found
+    parts: dict[tuple[str, str], str] = {}
+    counted: dict[str, int] = {}
+    for one in slices["slices"]:
+        column, value = one["of"][0]
+        if column in numbers and value != "missing":
+            counted[column] = counted.get(column, 0) + 1
+            parts[column, value] = f"part {counted[column]}"
+
+    def named(one: Facts) -> dict[str, Any]:
+        told = [[column, parts.get((column, value), value)] for column, value in one["of"]]
+        return {**one, "of": told}
+
+    found["slices"] = {
+        **slices,
+        "slices": [named(one) for one in slices["slices"]],
+        "pairs": [named(one) for one in slices["pairs"]],
+        "worst": named(slices["worst"]) if slices["worst"] else None,
+    }
+    return found
+
+
 def _open(entry: Facts, hidden: Collection[str]) -> bool:
     return not any(column in hidden for column, _ in entry["of"])
 
@@ -175,7 +206,9 @@ def _columns(known: Known) -> list[dict[str, Any]]:
         }
         if not rule.private:
             seen = rule.seen
-            one |= {key: seen.get(key) for key in ("minimum", "maximum", "missing", "distinct")}
+            one |= {key: seen.get(key) for key in ("missing", "distinct")}
+            ends = seen if known.ranges else {}
+            one |= {key: ends.get(key) for key in ("minimum", "maximum")}
             one["categories"] = list(rule.choices)[:_MOST_LISTED]
         found.append(one)
     return found

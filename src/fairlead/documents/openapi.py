@@ -306,6 +306,7 @@ def _answer(path: str, models: Sequence[ModelFacts], told: Told) -> dict[str, An
     else:
         schema = ref(told.kind_out)
     made: dict[str, Any] = {"application/json": {"schema": schema}}
+    made |= {media: _TEXT for media in told.media_too}
     if told.kind_out == "outputs":
         made["application/octet-stream"] = _BYTES
     if told.kind_out == "invoked":

@@ -13,15 +13,17 @@ class Told:
     """One address.
 
     kind_in, kind_out: the schema of its body and of its answer, or what is said of each model.
-    media: of an answer that is text. predicts: it is a prediction, with limits and a usage id.
-    needs_body: nothing happens without one. public: it needs no key. says_not_ready: its answer
-    also comes with 503. refused: it never answers. unsupported: something of it may be 501.
+    media: of an answer that is text; media_too: of the texts that it may be instead.
+    predicts: it is a prediction, with limits and a usage id. needs_body: nothing happens without
+    one. public: it needs no key. says_not_ready: its answer also comes with 503. refused: it never
+    answers. unsupported: something of it may be 501.
     """
 
     summary: str
     kind_out: str = ""
     kind_in: str = ""
     media: tuple[str, ...] = ()
+    media_too: tuple[str, ...] = ()
     predicts: bool = False
     needs_body: bool = False
     public: bool = False
@@ -35,6 +37,7 @@ def _prediction(summary: str, kind_in: str, kind_out: str, *media: str) -> Told:
 
 
 _PLAIN = ("text/plain",)
+_CARD_MEDIA = ("text/html", "text/markdown")
 EVENTS = "text/event-stream"
 _M, _V1 = "/v2/models/{model}", "/v1/models/{model}"
 _ADDRESSES: dict[str, Told] = {
@@ -48,6 +51,9 @@ _ADDRESSES: dict[str, Told] = {
     "GET /usage": Told("What your tenant has used", "Usage"),
     "GET /models": Told("Every model with its versions", "Models"),
     "GET /models/{model}": Told("What a model takes and answers, with an example", "Model"),
+    "GET /models/{model}/card": Told(
+        "The model card, with what is seen of the model now", "Card", media_too=_CARD_MEDIA
+    ),
     "POST /predict/{model}": _prediction(
         "Rows in, one prediction per row out", "rows", "predictions"
     ),

@@ -90,10 +90,9 @@ def _native() -> dict[str, Schema]:
             ),
         },
     }
-    used = {name: _COUNT for name in ("requests", "rows", "bytes_in", "bytes_out", "withheld")} | {
-        "compute_ms": {"type": "number", "minimum": 0},
-        "decisions": _ANY,
-    }
+    counted = ("requests", "rows", "bytes_in", "bytes_out", "withheld")
+    more = {"compute_ms": {"type": "number", "minimum": 0}, "decisions": _ANY}
+    used = {name: _COUNT for name in counted} | more
     listing = {"name": _TEXT, "versions": listed(version, 0), "address": _TEXT}
     return {
         "Alive": record({"status": {"const": "alive"}}),
@@ -103,6 +102,7 @@ def _native() -> dict[str, Schema]:
         "Usage": record({"usage": listed(record(used), 0)}),
         "Models": record({"models": listed(record(listing), 0)}),
         "Model": _model(version),
+        "Card": _card(),
         "Accepted": record({"accepted": {"type": "integer", "minimum": 1}}),
         "OpenApi": record({"openapi": _TEXT, "info": _ANY, "paths": _ANY, "components": _ANY}),
         "Protos": record({"protos": _TEXTS}),
@@ -151,6 +151,27 @@ def _model(version: Schema) -> Schema:
         "native_because": _TEXT,
     }
     return record({**always, **more}, optional=more)
+
+
+def _card() -> Schema:
+    """A model card; docs/reference/package.md says what stands in it."""
+    word = record({"key": _TEXT, "question": _TEXT, "text": _TEXT})
+    fact = record({"name": _TEXT, "value": _TEXT})
+    section = record({"title": _TEXT, "words": listed(word, 0), "facts": listed(fact, 0)})
+    said = {"score": {"type": "number"}, "stated": _TEXTS, "missing": _TEXTS}
+    return record(
+        {
+            "format": {"const": 1},
+            "model": _TEXT,
+            "version": _COUNT,
+            "performance": {"enum": ["measured", "unknown"]},
+            "completeness": record(said),
+            "sections": listed(section),
+            "limitations": _TEXTS,
+            "measured": _ANY,
+            "live": _ANY,
+        }
+    )
 
 
 def _feedback() -> Schema:

@@ -7,8 +7,9 @@ Without the bookkeeper it goes on with the book that it has, for as long as the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fairlead.access.book import KeyBook, allows, denied, describes
@@ -33,6 +34,7 @@ from fairlead.core.access import (
 from fairlead.core.call import PUBLIC, Head, Peer, Route
 from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.core.errors import (
+    CardIncomplete,
     KeyMalformed,
     PermissionDenied,
     PlanInvalid,
@@ -82,7 +84,8 @@ class Admission:
     that answers for a model, 0 for none. digester: the one of the state folder's keys. agreed: is
     told what holds for each tenant. identities: callers without a key of ours. whence: gives who
     calls through a proxy that is trusted; None where none is. sessions: of those who have signed in
-    to pages; None where there are none.
+    to pages; None where there are none. gated: by model and version what the cards lack of versions
+    that serve only who administers models.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Admission:
         identities: Identities | None = None,
         whence: Callable[[Head, Peer], Peer] | None = None,
         sessions: Sessions | None = None,
+        gated: Mapping[tuple[str, int], Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self._policy = policy
         self._newest = newest
@@ -103,6 +107,7 @@ class Admission:
         self._identities = identities or Identities(IdentityRules())
         self._whence = whence
         self._sessions = sessions
+        self._gated = gated
         self._throttle = Throttle()
         # Whether something was heard that the book does not hold yet.
         self._behind = False
@@ -155,7 +160,21 @@ class Admission:
         caller = self.caller(head, peer)
         if not self._permitted(caller, route):
             raise denied(caller, route.operation, route.model)  # type: ignore[arg-type]
+        if self._gated and route.decode is not None:
+            self._check_card(caller, route)
         return caller
+
+    def _check_card(self, caller: Caller, route: Route) -> None:
+        """Raises CardIncomplete for a version whose owner has not said enough of it yet.
+
+        Whoever comes here may know of the model, and so what its card lacks.
+        """
+        missing = self._gated.get((route.model, route.version))
+        if missing and not allows(caller, "admin:models", "", 0):
+            raise CardIncomplete(
+                f"the card of {route.model} does not say enough yet for anybody to be served",
+                fix=f"Its owner must say: {', '.join(missing)}",
+            )
 
     def caller(self, head: Head, peer: Peer) -> Caller:
         """Who calls. Raises Unauthenticated and its kinds, StateUnavailable."""

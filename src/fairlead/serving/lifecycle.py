@@ -22,6 +22,7 @@ from typing import Any
 from fairlead.core.errors import FairleadError, LoadFailed, ModelNotFound
 from fairlead.core.package import Package
 from fairlead.core.promises import LoadedModel, Runtime
+from fairlead.documents.card_facts import NEEDED
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found, committed
 from fairlead.serving.batcher import Batcher, Plan
@@ -279,6 +280,7 @@ class Manager:
         try:
             served = Served(package, model, read_example(package), read_guards(package))
             served.preparing = preparing
+            served.facts = {n: read_verified(package, n) for n in NEEDED if n in package.files}
             plan = warm(package, model, served.example)
             plans = [plan, *self._load_further(served)]
         except BaseException:

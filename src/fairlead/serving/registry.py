@@ -18,6 +18,7 @@ from fairlead.core.errors import (
 )
 from fairlead.core.package import Package
 from fairlead.core.promises import LoadedModel
+from fairlead.documents.card_words import completeness
 from fairlead.serving.choosing import STABLE
 from fairlead.serving.guarding import Guarding
 from fairlead.serving.observe import Stats
@@ -40,7 +41,8 @@ class Served:
 
     leases: calls that hold it; it is unloaded only at zero.
     submit: hands a decoded call to the version's batcher.
-    example: the package's examples.json as read, {} when it has none.
+    example: the package's examples.json as read, {} when it has none. facts: the files of which
+    its card is made, as read.
     positions: of all inputs; finite: of those that take finite numbers only.
     guarding: its guards, None when it has learnt none; watch: of what goes through it;
     outcomes: what it predicts, kept for true labels; payloads: a sample of what it is sent; each
@@ -53,6 +55,7 @@ class Served:
     __slots__ = (
         "_derived",
         "example",
+        "facts",
         "finite",
         "further",
         "guarding",
@@ -81,6 +84,7 @@ class Served:
         self.guarding = guarding
         self.model = model
         self.example = example
+        self.facts: Mapping[str, bytes] = {}
         self.key = f"{package.name}/{package.version}"
         inputs = package.signature.inputs
         self.positions = range(len(inputs))
@@ -170,6 +174,9 @@ class Registry:
         self._places: dict[str, int] = {STABLE: LATEST - 1}
         self.bodies: dict[tuple[str, int], int] = {}
         """Bytes that a request may have, of the loaded versions whose owner has said so."""
+        self.gated: dict[tuple[str, int], tuple[str, ...]] = {}
+        """What the cards of loaded versions lack, of those whose owner requires that they say more:
+        only who administers models is served by them."""
         self.sources: dict[str, Source] = {}
         """Of the models that a platform has loaded while the server runs."""
 
@@ -235,7 +242,7 @@ class Registry:
             for label, number in wanted.items():
                 if number in answering:
                     self._ready[model, self._places[label]] = answering[number]
-        self._note_bodies()
+        self._note_owners()
 
     @property
     def sole(self) -> str:
@@ -253,11 +260,15 @@ class Registry:
         self._point(model)
         return ending
 
-    def _note_bodies(self) -> None:
-        """Brings `bodies` up to what is loaded now; who reads it keeps the same dictionary."""
+    def _note_owners(self) -> None:
+        """Brings `bodies` and `gated` up to what is loaded now; who reads them keeps the same
+        dictionaries."""
         own = {key: s.package.limits.max_body_mib << 20 for key, s in self._ready.items()}
         self.bodies.clear()
         self.bodies.update({key: most for key, most in own.items() if most})
+        lacking = {key: _lacking(served.package) for key, served in self._ready.items()}
+        self.gated.clear()
+        self.gated.update({key: missing for key, missing in lacking.items() if missing})
 
     def know(self, name: str, version: int, package: Package | None, state: str) -> None:
         """Notes a version found in the repository."""
@@ -302,6 +313,15 @@ class Registry:
         return ModelNotReady(
             f"model {model!r} is {found.state}{reason}", fix="GET /models shows its state"
         )
+
+
+def _lacking(package: Package) -> tuple[str, ...]:
+    """The keys of [words] that a version lacks, where it says less than its owner requires."""
+    required = package.card.required
+    if not required:
+        return ()
+    found = completeness(package.words.get("words", {}))
+    return tuple(found["missing"]) if found["score"] < required else ()
 
 
 def label_unknown(label: str) -> FairleadError:

@@ -17,6 +17,8 @@ from fairlead.core.limits import STANDARD, BodyLimits
 from fairlead.core.names import is_name, parse_version
 from fairlead.serving.admission import known_models
 from fairlead.serving.registry import LATEST, Registry
+from fairlead.wires.native_card import ADDRESSES as CARDS
+from fairlead.wires.native_card import CardPage, Counts, nothing_counted
 from fairlead.wires.native_facts import described, versions_of
 from fairlead.wires.native_feedback import Feedback, Keep, kept_nowhere
 from fairlead.wires.native_limits import LeftOf, LimitsPage, nothing_left
@@ -41,6 +43,7 @@ class Native:
         "GET /usage",
         "GET /models",
         "GET /models/{model}",
+        *CARDS,
         "POST /predict/{model}",
         "POST /predict/{model}/versions/{version}",
         "POST /feedback/{model}",
@@ -61,12 +64,15 @@ class Native:
         usage: AskUsage = no_ledger,
         addresses: Callable[[], Sequence[str]] | None = None,
         default: str = "",
+        counts: Counts = nothing_counted,
+        since: str = "",
     ) -> None:
         """metrics: the exposition of all workers, as OpenMetrics when given True.
 
         keep: keeps the true labels that callers send. left: what callers have left of limits.
         usage: asks the ledger. addresses: of all wires, for OpenAPI; ours alone without it.
-        default: the model that is asked where an address names none.
+        default: the model that is asked where an address names none. counts: of all workers since
+        the time `since`.
         """
         self._registry = registry
         self._decode = rows_decoder(limits)
@@ -76,6 +82,7 @@ class Native:
         told = self._described = Descriptions(
             registry, error_reply, addresses or (lambda: self.addresses), limits, default
         )
+        self._cards = CardPage(registry, counts, since)
         self._fixed: dict[str, Route] = {
             "/openapi.json": told.server(),
             "/protos": told.protos(),
@@ -105,15 +112,25 @@ class Native:
             found, wanted = self._predict(parts), "POST"
         elif found is None and parts[0] == "feedback" and len(parts) == 2:
             found, wanted = self._feedback.route(_name(parts[1])), "POST"
-        elif found is None and parts[0] == "models" and len(parts) == 2:
-            found = self._model(_name(parts[1]))
-        elif found is None and parts[0] == "models" and parts[2:] == ["openapi.json"]:
-            found = self._described.model(_name(parts[1]))
+        elif found is None and parts[0] == "models" and len(parts) > 1:
+            found = self._of_model(_name(parts[1]), parts[2:])
         elif found is None and parts[0] == "protos" and len(parts) == 2:
             found = self._described.proto(parts[1])
         if found is not None and method != wanted:
             raise MethodNotAllowed(method, [wanted])
         return found
+
+    def _of_model(self, name: str, rest: list[str]) -> Route | None:
+        """What is told of a model."""
+        if not rest:
+            return self._model(name)
+        if rest == ["openapi.json"]:
+            return self._described.model(name)
+        if rest == ["card"]:
+            return self._cards.route(name, LATEST)
+        if len(rest) == 3 and (rest[0], rest[2]) == ("versions", "card"):
+            return self._cards.route(name, parse_version(rest[1]))
+        return None
 
     def _predict(self, parts: list[str]) -> Route | None:
         version = LATEST

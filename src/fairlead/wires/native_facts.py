@@ -35,7 +35,7 @@ def described(registry: Registry, name: str, version: int = LATEST) -> dict[str,
             "runtime": package.runtime,
             "isolated": package.isolated,
             "guards": served.guarding.about if served.guarding else "unlearnt",
-            "standing": _standing(served),
+            "standing": standing_of(served),
             "inputs": [s.to_json() for s in package.signature.inputs],
             "outputs": [s.to_json() for s in package.signature.outputs],
             "columns": [c.name for c in package.signature.columns],
@@ -66,7 +66,7 @@ def _taken(served: Served) -> dict[str, Any]:
     return {"takes": preparing.described, "sent": sent}
 
 
-def _standing(served: Served) -> dict[str, Any]:
+def standing_of(served: Served) -> dict[str, Any]:
     """How its guards stand now, over all workers; who is suspected is the owner's to know."""
     told: Mapping[str, Any] = served.watch.standing if served.watch is not None else {}
     found = {key: value for key, value in told.items() if key != "suspects"}
