@@ -55,7 +55,7 @@ def test_only_the_last_hours_are_kept():
        st.floats(0.01, 1.0))  # fmt: skip
 def test_a_quantile_lies_in_the_bucket_that_holds_it(seconds, share):
     one = Done(seconds=seconds)
-    found = one.quantile(share)
+    found = one.within(share)
     if not sum(seconds):
         assert found is None
         return
@@ -70,7 +70,7 @@ def test_a_quantile_lies_in_the_bucket_that_holds_it(seconds, share):
 
 def test_of_the_open_bucket_its_start_is_said():
     one = Done(seconds=[0] * len(BUCKETS) + [5])
-    assert one.quantile(0.5) == BUCKETS[-1]
+    assert one.within(0.5) == BUCKETS[-1]
 
 
 def test_failed_calls_are_those_without_a_good_answer():

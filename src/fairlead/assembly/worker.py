@@ -21,7 +21,7 @@ from fairlead.access.secrets import Digester, read_pepper
 from fairlead.access.sessions import Sessions
 from fairlead.assembly.bases import bases_of
 from fairlead.assembly.doors import Door, identity_rules, server_tls, trusted_proxies
-from fairlead.assembly.edges import body_limits, http_limits, over_tls_alone, policy
+from fairlead.assembly.edges import body_limits, http_limits, policy
 from fairlead.assembly.pages import pages_of
 from fairlead.assembly.platform import platform_of
 from fairlead.assembly.protocols import Knowledge, Protocols
@@ -34,7 +34,6 @@ from fairlead.core.limits import BodyLimits
 from fairlead.edge.front import http2
 from fairlead.edge.service import HttpService
 from fairlead.packages.repository import Found
-from fairlead.pages.visit import Known as PagesKnown
 from fairlead.pages.wire import Pages
 from fairlead.serving.admission import Admission
 from fairlead.serving.batcher import Batcher, Plan
@@ -193,23 +192,13 @@ class Worker:
             self._spec.started,
         )
 
-    def _shown(self, own: Native, sessions: Sessions, signs_in: tuple[str, ...]) -> Pages | None:
+    def _shown(self, own: Native, sessions: Sessions, issuers: tuple[str, ...]) -> Pages | None:
         """The pages for people; where a platform has our addresses, there are none here."""
+        if self._cloud.many:
+            return None
+        ask, admission, left = self._reporting.ask, self._admission, self._rations.left
         settings = self._spec.settings
-        known = PagesKnown(
-            self._registry,
-            sessions,
-            self._admission.caller,
-            own.route,
-            self._admission.plan_of,
-            self._rations.left,
-            self._reporting.ask,
-            over_tls_alone(settings),
-            settings.pages.guest,
-            signs_in,
-            settings.pages.address,
-        )
-        return None if self._cloud.many else pages_of(known, settings)
+        return pages_of(settings, self._registry, sessions, admission, own, left, ask, issuers)
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
         """The listeners that speak HTTP and gRPC alike."""

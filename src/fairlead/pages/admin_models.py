@@ -159,9 +159,9 @@ def _tiles(hour: Done, lately: Done, workers: Sequence[Mapping[str, Any]]) -> li
     told = [
         ("requests in an hour", f"{hour.calls:,}", f"{hour.rows:,} rows"),
         ("without an answer", f"{share:.2%}", f"{hour.failed:,} requests"),
-        ("half within", milliseconds(lately.quantile(0.5)), "the last minutes"),
-        ("95 of 100 within", milliseconds(lately.quantile(0.95)), "the last minutes"),
-        ("99 of 100 within", milliseconds(lately.quantile(0.99)), "the last minutes"),
+        ("half within", milliseconds(lately.within(0.5)), "the last minutes"),
+        ("95 of 100 within", milliseconds(lately.within(0.95)), "the last minutes"),
+        ("99 of 100 within", milliseconds(lately.within(0.99)), "the last minutes"),
         ("waiting now", f"{sum(w.get('queued', 0) for w in workers):,}", _connections(workers)),
         ("workers", f"{len(workers)}", f"{memory / (1 << 20):,.0f} MiB in memory"),
     ]
@@ -193,8 +193,8 @@ def _figures(one: Done) -> dict[str, Any]:
         "calls": one.calls,
         "failed": one.failed,
         "rows": one.rows,
-        "p50": milliseconds(one.quantile(0.5)),
-        "p99": milliseconds(one.quantile(0.99)),
+        "p50": milliseconds(one.within(0.5)),
+        "p99": milliseconds(one.within(0.99)),
     }
 
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fairlead.core.access import Caller
-from fairlead.core.call import Head, Reply, Route
+from fairlead.core.call import ErrorReply, Head, Reply, Route
+from fairlead.documents.card_html import sections
+from fairlead.documents.card_text import figure, name_of, span
 from fairlead.pages.controls import controls
 from fairlead.pages.frame import page
 from fairlead.pages.home import task_of
@@ -45,7 +47,7 @@ class ModelPage:
         self._described = described
         self._example = example
 
-    def route(self, name: str, error: Any) -> Route:
+    def route(self, name: str, error: ErrorReply) -> Route:
         """The page's route."""
         return Route(
             "predict",
@@ -54,6 +56,23 @@ class ModelPage:
             page=True,
             model=name,
         )
+
+    def card(self, name: str, version: int, error: ErrorReply) -> Route:
+        """The route of its card within the frame of pages."""
+
+        def answer(head: Head, body: bytes, caller: Caller) -> Reply:
+            card = self._known.card(name, version, caller)
+            facts: dict[str, Any] = {
+                "title": f"Model card of {name}",
+                "who": visitor(self._known, head, caller),
+                "here": "card",
+                "model": name,
+                "number": card["version"],
+                "card": sections(card),
+            }
+            return page("card.html", head.path, facts)
+
+        return Route("predict", error, answer=answer, page=True, model=name, version=version)
 
     def _look(self, head: Head, caller: Caller, name: str) -> Reply:
         registry = self._known.registry
@@ -68,11 +87,12 @@ class ModelPage:
             "about": about,
             "versions": list(reversed(about["versions"])),
             "served": served is not None,
-            "measured": (),
+            "measured": [],
             "base": base_of(self._known, head),
         }
         if served is not None:
             facts |= self._of_version(served, facts["base"], who)
+            facts["measured"] = _measured(self._known.card(name, LATEST, caller))
         return page("model.html", head.path, facts)
 
     def _of_version(self, served: Served, base: str, who: Visitor) -> dict[str, Any]:
@@ -97,6 +117,23 @@ class ModelPage:
             "isolated": package.isolated,
             "snippets": snippets(base, package.name, example, keyed=who.keyed) if batched else (),
         }
+
+
+def _measured(card: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The figures of its card that say most: how right, how fast, how much its owner has said."""
+    one, live, said = card["headline"], card["live"], card["completeness"]
+    told = [("performance", "unknown", "no labelled rows have judged it")]
+    if one is not None:
+        more = f"{span(one['name'], one)}, of {one['n']:,} rows"
+        told = [(name_of(one["name"]), figure(one["name"], one["value"]), more)]
+    fast: Mapping[str, Any] = live["latency"] if live is not None else {}
+    if fast.get("p50_ms") is not None:
+        told.append(("half within", f"{fast['p50_ms']:.3g} ms", f"99 % in {fast['p99_ms']:.3g} ms"))
+    if live is not None:
+        told.append(("requests", f"{live['requests']:,}", "since the server started"))
+    whole = len(said["stated"]) + len(said["missing"])
+    told.append(("owner's words", f"{len(said['stated'])} of {whole}", "said on its card"))
+    return [{"name": name, "value": value, "more": more} for name, value, more in told]
 
 
 def _guards(served: Served) -> list[str]:

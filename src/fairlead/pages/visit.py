@@ -26,7 +26,8 @@ class Known:
     """What pages are made from.
 
     whose:   who sends a request to a page; raises as admission does.
-    api:     the route of our own protocol for an address.
+    api:     the route of our own protocol for an address. card: of a model and a version, as a
+             caller may see it.
     plan:    by whose prices a caller's calls are recorded; None for none.
     left:    asks what is left of a caller's limits, by model.
     ask:     asks the bookkeeper: for usage, or to rotate a key.
@@ -40,6 +41,7 @@ class Known:
     sessions: Sessions
     whose: Callable[[Head, Peer], Caller]
     api: Callable[[str, str], Route | None]
+    card: Callable[[str, int, Caller], dict[str, Any]]
     plan: Callable[[Caller], Plan | None]
     left: Callable[..., None]
     ask: Callable[[Mapping[str, Any], Done], None]

@@ -15,7 +15,7 @@ from fairlead.core.errors import (
     FairleadError,
     ModelNotFound,
 )
-from fairlead.core.names import is_name
+from fairlead.core.names import is_name, parse_version
 from fairlead.pages.errors import page_of_error
 from fairlead.pages.home import Home
 from fairlead.pages.model import ModelPage
@@ -25,6 +25,7 @@ from fairlead.pages.routes import asset_route, only
 from fairlead.pages.sign_in import SignIn
 from fairlead.pages.visit import Known
 from fairlead.pages.with_issuer import WithIssuer
+from fairlead.serving.registry import LATEST
 
 _OWN = ("/portal", "/sign-in", "/sign-out", "/assets/")
 
@@ -94,6 +95,10 @@ class Pages:
                 found = Route("predict", error, ask=self._home.ask, page=True)
             case ["models", name]:
                 found = self._model.route(_name(name), error)
+            case ["models", name, "card"]:
+                found = self._model.card(_name(name), LATEST, error)
+            case ["models", name, "versions", version, "card"]:
+                found = self._model.card(_name(name), parse_version(version), error)
             case _:
                 return None
         return only({"GET": found}, method)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 from fairlead.core.call import Call
@@ -21,6 +22,23 @@ BUCKETS = (
 """Upper bounds in seconds of the latency histogram; the last bucket is open."""
 
 OK = "ok"
+
+
+def quantile(seconds: Sequence[int], share: float) -> float | None:
+    """Seconds within which this share of the answers was given, None before the first.
+
+    seconds: answers per latency bucket. Within a bucket answers are taken to be spread evenly; of
+    the open one its start is said.
+    """
+    wanted = share * sum(seconds)
+    if not wanted:
+        return None
+    seen = 0.0
+    for (low, high), count in zip(pairwise((0.0, *BUCKETS)), seconds, strict=False):
+        if count and seen + count >= wanted:
+            return low + (high - low) * (wanted - seen) / count
+        seen += count
+    return BUCKETS[-1]
 
 
 class Stats:

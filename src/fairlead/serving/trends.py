@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from fairlead.serving.observe import BUCKETS, OK
+from fairlead.serving.observe import BUCKETS, OK, quantile
 
 KEPT = 181
 """Samples: one a minute, three hours long."""
@@ -40,22 +40,9 @@ class Done:
         self.rows += times * other.rows
         self.seconds = [a + times * b for a, b in zip(self.seconds, other.seconds, strict=True)]
 
-    def quantile(self, share: float) -> float | None:
-        """Seconds within which this share of the answers was given, None without any.
-
-        Within a bucket answers are taken to be spread evenly; of the open one its start is said.
-        """
-        whole = sum(self.seconds)
-        if not whole:
-            return None
-        wanted, seen = share * whole, 0
-        for place, count in enumerate(self.seconds):
-            if count and seen + count >= wanted:
-                low = BUCKETS[place - 1] if place else 0.0
-                high = BUCKETS[place] if place < len(BUCKETS) else low
-                return low + (high - low) * (wanted - seen) / count
-            seen += count
-        return BUCKETS[-1]
+    def within(self, share: float) -> float | None:
+        """Seconds within which this share of the answers was given, None without any."""
+        return quantile(self.seconds, share)
 
 
 def done(stats: Mapping[str, Any]) -> Done:

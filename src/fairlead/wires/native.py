@@ -82,7 +82,7 @@ class Native:
         told = self._described = Descriptions(
             registry, error_reply, addresses or (lambda: self.addresses), limits, default
         )
-        self._cards = CardPage(registry, counts, since)
+        self.cards = CardPage(registry, counts, since)
         self._fixed: dict[str, Route] = {
             "/openapi.json": told.server(),
             "/protos": told.protos(),
@@ -127,9 +127,9 @@ class Native:
         if rest == ["openapi.json"]:
             return self._described.model(name)
         if rest == ["card"]:
-            return self._cards.route(name, LATEST)
+            return self.cards.route(name, LATEST)
         if len(rest) == 3 and (rest[0], rest[2]) == ("versions", "card"):
-            return self._cards.route(name, parse_version(rest[1]))
+            return self.cards.route(name, parse_version(rest[1]))
         return None
 
     def _predict(self, parts: list[str]) -> Route | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from fairlead.access.book import allows
@@ -14,7 +13,7 @@ from fairlead.documents.card_facts import Known, card_of, known_of
 from fairlead.documents.card_html import html_page
 from fairlead.documents.card_markdown import markdown
 from fairlead.documents.page import POLICY
-from fairlead.serving.observe import BUCKETS
+from fairlead.serving.observe import quantile
 from fairlead.serving.registry import Registry, Served
 from fairlead.wires.native_facts import standing_of
 from fairlead.wires.problem import error_reply
@@ -45,14 +44,16 @@ class CardPage:
         """Whoever may know of the model may read its card."""
 
         def answer(head: Head, body: bytes, caller: Caller) -> Reply:
-            served = self._registry.get(model, version)
-            if served is None:
-                raise self._registry.absence(model, version)
-            owns = allows(caller, "admin:models", "", 0)
-            card = card_of(self._known(served, whole=owns))
-            return _reply(card, wanted(head.headers.get("accept", "")))
+            return _reply(self.of(model, version, caller), wanted(head.headers.get("accept", "")))
 
         return Route("predict", error_reply, answer=answer, model=model, version=version)
+
+    def of(self, model: str, version: int, caller: Caller) -> dict[str, Any]:
+        """The card of a version as a caller may see it. Raises ModelNotFound, ModelNotReady."""
+        served = self._registry.get(model, version)
+        if served is None:
+            raise self._registry.absence(model, version)
+        return card_of(self._known(served, whole=allows(caller, "admin:models", "", 0)))
 
     def _known(self, served: Served, *, whole: bool) -> Known:
         """What the card is made of. What training rows held is told to callers at `full` alone."""
@@ -78,25 +79,17 @@ class CardPage:
             "rows": stats.get("rows", 0),
             "outcomes": dict(outcomes),
             "decisions": dict(stats.get("decisions", {})),
-            "latency": {"p50_ms": quantile(seconds, 0.5), "p99_ms": quantile(seconds, 0.99)},
+            "latency": {
+                "p50_ms": _milliseconds(seconds, 0.5),
+                "p99_ms": _milliseconds(seconds, 0.99),
+            },
             "drift": _drift(served),
         }
 
 
-def quantile(seconds: Sequence[int], share: float) -> float | None:
-    """A quantile in milliseconds from a histogram of latencies; None before the first answer.
-
-    Within a bucket, answers are taken to be spread evenly; beyond the last bound it is that bound.
-    """
-    wanted = share * sum(seconds)
-    if not wanted:
-        return None
-    seen = 0.0
-    for (low, high), count in zip(pairwise((0.0, *BUCKETS)), seconds, strict=False):
-        if count and seen + count >= wanted:
-            return float(f"{1000 * (low + (high - low) * (wanted - seen) / count):.4g}")
-        seen += count
-    return BUCKETS[-1] * 1000
+def _milliseconds(seconds: Sequence[int], share: float) -> float | None:
+    found = quantile(seconds, share)
+    return None if found is None else float(f"{1000 * found:.4g}")
 
 
 def _drift(served: Served) -> dict[str, str]:
