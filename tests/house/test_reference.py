@@ -109,7 +109,12 @@ def test_every_metric_has_its_heading_and_no_other_is_there():
 
 MULTI_MODEL = MultiModel(Registry(), None, Invocations(Registry(), lambda: True), lambda: 0)  # type: ignore[arg-type]
 SESSIONS = Sessions(lambda: b"p" * 32)
-KNOWN_TO_PAGES = Known(Registry(), SESSIONS, *[lambda *args: None] * 6)  # type: ignore[arg-type]
+KNOWN_TO_PAGES = Known(
+    Registry(),
+    SESSIONS,
+    *[lambda *args: None] * 6,
+    issuers=("m",),  # type: ignore[arg-type]
+)
 ADMINISTERED = Administered(SESSIONS, *[lambda *args: None] * 9)  # type: ignore[arg-type]
 WIRES = {
     "http": [
