@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests import models
 
 from fairlead.core.errors import PackageInvalid
-from fairlead.core.package import Feedback, FileFact, Package, Payloads
+from fairlead.core.package import CardChoice, Feedback, FileFact, Package, Payloads
 from fairlead.packages import manifest
 from fairlead.packages.read import open_package, read_verified, verify
 
@@ -295,7 +295,35 @@ def test_no_payloads_are_kept_unless_the_owner_says_which(package):
     assert open_package(package.folder).payloads == Payloads(0.5, {name: "hash"}, 7)
 
 
-@pytest.mark.parametrize("words", ["limits = 3", "feedback = true", "x = [", "\0", "a = 1\na = 2"])
+@pytest.mark.parametrize(
+    ("card", "says"),
+    [
+        ("required = 1.5", r"\[card\] required must be from 0 to 1"),
+        ("required = true", "from 0 to 1"),
+        ('groups = "sex"', "groups must be a list of columns"),
+        ("groups = [1]", "groups must be a list of columns"),
+        ("favourable = 1", "favourable must be a label"),
+        ("require = 0.5", "require is not known"),
+    ],
+)
+def test_a_card_that_cannot_be_is_refused_with_its_name(package, card, says):
+    (package.folder / "model.toml").write_text(f"[card]\n{card}\n")
+    rewrite(package.folder)
+    with pytest.raises(PackageInvalid, match=says):
+        open_package(package.folder)
+
+
+def test_a_card_requires_and_compares_nothing_unless_the_owner_says_so(package):
+    assert open_package(package.folder).card == CardChoice(0.0, (), "")
+    text = '[card]\nrequired = 0.8\ngroups = ["sex"]\nfavourable = "yes"\n'
+    (package.folder / "model.toml").write_text(text)
+    rewrite(package.folder)
+    assert open_package(package.folder).card == CardChoice(0.8, ("sex",), "yes")
+
+
+@pytest.mark.parametrize(
+    "words", ["limits = 3", "card = 1", "feedback = true", "x = [", "\0", "a = 1\na = 2"]
+)
 def test_a_model_toml_that_is_none_is_refused(package, words):
     (package.folder / "model.toml").write_text(words)
     rewrite(package.folder)

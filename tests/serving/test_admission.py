@@ -10,6 +10,7 @@ from tests.access.parts import DIGESTER, NOW, bearer, made
 from fairlead.core.access import NOBODY, OPERATIONS
 from fairlead.core.call import PUBLIC, Head, Peer, Reply, Route
 from fairlead.core.errors import (
+    CardIncomplete,
     KeyMalformed,
     KeyRevoked,
     KeyUnknown,
@@ -257,3 +258,29 @@ def test_keys_of_a_tenant_whose_plan_is_not_there_may_do_nothing_and_others_go_o
     with pytest.raises(PermissionDenied):
         found.enter(head(authorization=bearer(lost)), HERE)
     assert found.enter(head(authorization=bearer(other)), HERE).tenant == "b"
+
+
+@pytest.mark.parametrize("scopes", [("predict:iris",), ("predict:*",)])
+def test_a_version_whose_card_lacks_words_serves_only_who_administers_models(scopes):
+    caller, owner = made(*scopes), made(*scopes, "admin:models")
+    gated = {("iris", -1): ("purpose", "owners")}
+    found = Admission(Policy(), lambda m, v: 3, lambda: DIGESTER, gated=gated)
+    tell(found, Book(1, True, [caller[1], owner[1]]))
+    with pytest.raises(CardIncomplete) as refused:
+        found.enter(head(authorization=bearer(caller)), HERE)
+    assert refused.value.fix == "Its owner must say: purpose, owners"
+    found.enter(head(authorization=bearer(owner)), HERE)
+    # What is told of it, and other models and versions, are as before.
+    found.enter(head("predict?", authorization=bearer(caller)), HERE)
+    found.enter(head(version=2, authorization=bearer(caller)), HERE)
+    gated.clear()
+    found.enter(head(authorization=bearer(caller)), HERE)
+
+
+def test_who_may_not_know_of_a_model_is_not_told_what_its_card_lacks():
+    other = made("predict:other")
+    gated = {("iris", -1): ("purpose",)}
+    found = Admission(Policy(), lambda m, v: 3, lambda: DIGESTER, gated=gated)
+    tell(found, Book(1, True, [other[1]]))
+    with pytest.raises(ModelNotFound):
+        found.enter(head(authorization=bearer(other)), HERE)

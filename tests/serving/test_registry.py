@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.serving.parts import DOUBLE, Model, call, serve
 
 from fairlead.core.errors import LabelUnassignable, LabelUnknown, ModelNotFound, ModelNotReady
-from fairlead.core.package import Limits, Package
+from fairlead.core.package import CardChoice, Limits, Package
 from fairlead.serving.registry import FAILED, LATEST, LOADING, READY, Registry, Served, release
 
 
@@ -51,6 +51,32 @@ def test_how_long_a_body_may_be_is_known_of_the_versions_that_answer():
     assert bodies == {("m", 1): 3 << 20}
     known.withdraw("m", keep=[2])
     assert bodies == {}
+
+
+def test_what_a_card_lacks_is_known_of_the_versions_whose_owner_requires_more():
+    known = registry(1, 2)
+    gated = known.gated
+    own = served(1)
+    words = {"words": {"purpose": "x"}}
+    own.package = replace(own.package, card=CardChoice(required=0.5), words=words)
+    known.publish(own)
+    places = (1, LATEST, known.labelled("stable"))
+    assert {*gated} == {("m", place) for place in places}
+    assert "purpose" not in gated["m", 1]
+    assert gated["m", 1][0] == "users"
+    known.publish(served(2))
+    assert {*gated} == {("m", 1)}
+    known.withdraw("m", keep=[2])
+    assert gated == {}
+
+
+def test_a_card_that_says_enough_holds_nothing_back():
+    known = registry(1)
+    own = served(1)
+    words = {"words": {"purpose": "x"}}
+    own.package = replace(own.package, card=CardChoice(required=1 / 15), words=words)
+    known.publish(own)
+    assert known.gated == {}
 
 
 def test_publishing_makes_a_version_ready_and_again_replaces_it():

@@ -15,7 +15,7 @@ from fairlead.documents.charts import escaped
 Facts = Mapping[str, Any]
 
 _BAR, _BAR_HEIGHT = 240, 14
-_WIDTH, _HEIGHT = 340, 250
+_WIDTH, _HEIGHT = 460, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38, 8, 10, 34
 
 

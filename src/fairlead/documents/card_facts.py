@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from fairlead.core.package import Package
 from fairlead.documents import card_text as text
@@ -35,7 +35,6 @@ from fairlead.guards.files import CONFIDENCE, CONTRACT, INTERVALS, NOVELTY
 
 FORMAT = 1
 _MOST_LISTED = 12
-_MOST_PAIRS = 2
 
 Facts = Mapping[str, Any]
 
@@ -254,7 +253,7 @@ def _details(card: Facts, known: Known) -> list[tuple[str, str]]:
     kind = " ".join(str(trained[k]) for k in ("framework", "class") if trained.get(k))
     return [
         ("Version", f"{card['version']}"),
-        ("Packed", _day(card["packed"])),
+        ("Packed", text.day(card["packed"])),
         ("Trained file", _joined(trained.get("file"), trained.get("format"))),
         ("Kind of model", kind),
         ("SHA-256 of the trained file", str(trained.get("sha256", ""))),
@@ -372,15 +371,3 @@ def _ethics(measured: Facts) -> list[tuple[str, str]]:
 
 def _joined(*parts: object) -> str:
     return ", ".join(str(part) for part in parts if part)
-
-
-def _day(moment: object) -> str:
-    """An ISO time as people write it."""
-    return str(moment).replace("T", " ").replace("+00:00", " UTC")
-
-
-def listed(value: Any) -> list[str]:
-    """What the owner said, in parts: of a list each, of a text its lines."""
-    if isinstance(value, str):
-        return [line.strip() for line in value.splitlines() if line.strip()]
-    return [str(one) for one in cast("list[Any]", value)]

@@ -13,7 +13,16 @@ from typing import Any
 from fairlead.documents import card_charts as charts
 from fairlead.documents import card_tables as tables
 from fairlead.documents.card_style import STYLE
-from fairlead.documents.card_text import figure, milliseconds, name_of, number, share, size, span
+from fairlead.documents.card_text import (
+    day,
+    figure,
+    milliseconds,
+    name_of,
+    number,
+    share,
+    size,
+    span,
+)
 from fairlead.documents.card_words import (
     ANALYSES,
     CAVEATS,
@@ -186,7 +195,11 @@ def _of_reliability(measured: Mapping[str, Any]) -> _Drawn:
     if not curves.get("raw"):
         return "", ""
     told = f"Raw scores (grey) are off by {share(curves['raw']['ece'])} on average"
-    if curves.get("calibrated"):
+    calibrated: Mapping[str, Any] = curves.get("calibrated") or {}
+    if calibrated.get("method") == "none":
+        told += " and are believed as they are"
+        curves = {"raw": curves["raw"]}
+    elif calibrated:
         told += f", the calibrated confidence (blue) by {share(curves['calibrated']['ece'])}"
     return charts.reliability(curves), f"{told}. On the dashed line confidence is honest."
 
@@ -250,7 +263,7 @@ def _caveats(card: Card) -> str:
 def _live(live: Mapping[str, Any]) -> str:
     latency: Mapping[str, Any] = live.get("latency") or {}
     told = [
-        ("requests", number(live["requests"]), f"since {live['since']}"),
+        ("requests", number(live["requests"]), f"since {day(live['since'])}"),
         ("rows", number(live["rows"]), _mix(live["decisions"])),
         ("latency, median", milliseconds(latency.get("p50_ms")), "whole requests"),
         ("latency, 99th percentile", milliseconds(latency.get("p99_ms")), "all workers"),

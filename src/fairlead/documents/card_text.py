@@ -75,3 +75,8 @@ def size(count: Any) -> str:
     units = ("bytes", "KiB", "MiB", "GiB", "TiB")
     place = min(len(units) - 1, (int(count).bit_length() - 1) // 10)
     return f"{count / 1024**place:.3g} {units[place]}"
+
+
+def day(moment: object) -> str:
+    """An ISO time as people write it."""
+    return str(moment).replace("T", " ").replace("+00:00", " UTC")
