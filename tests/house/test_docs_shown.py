@@ -28,16 +28,13 @@ from fairlead.assembly import config
 from fairlead.assembly.settings import SECTIONS
 from fairlead.cli.main import COMMANDS, command_parser
 from fairlead.guards.contract import Contract
+from fairlead.packages.read import WORDS, read_words
 
 TABLE = DOCS / "explanation" / "how-these-pages-stay-true.md"
 _BLOCK = re.compile(r"^( *)```(\w*)([^\n`]*)\n(.*?)^\1```$", re.M | re.S)
 _ROW = re.compile(r"^\| \[[^\]]+\]\(([^)]+)\) \| (\d+) \| (.+) \|$", re.M)
 OTHER = {"openssl", "old/bin/pip", "echo", "apt-get", "sort"}
 """Programs of others that pages name; what they would do is theirs to test."""
-
-
-MODEL_TOML = {"guards", "payloads"}
-"""Sections of model.toml that pages show without amending a model with them."""
 
 
 def standing(page: Path) -> list[tuple[str, str]]:
@@ -151,7 +148,8 @@ def test_settings_that_are_shown_are_settings_that_there_are(page, text, tmp_pat
     elif "columns" in told:
         assert Contract.from_toml(f"format = 1\n{text}").rules
     else:
-        assert {*told} <= MODEL_TOML
+        assert {*told} <= {*WORDS}
+        read_words(text.encode(), page)
 
 
 @pytest.mark.parametrize(("page", "text"), of("python"))
