@@ -25,6 +25,31 @@ from fairlead.cli.main import main as command
 
 HERE = Path(".demo")
 REPOSITORY = HERE / "models"
+WORDS = {
+    "tumours": """
+[words]
+purpose = "Tells whether a tumour is malignant from thirty measurements of its cells' nuclei."
+users = "Whoever wants to see what a served model looks like."
+out_of_scope = "Any decision about a patient: it was trained on 426 rows for a demonstration."
+training_data = "Three quarters of Wisconsin's breast cancer data, as scikit-learn ships it."
+evaluation_data = "The other quarter."
+licence = "CC-BY-4.0"
+""",
+    "progression": """
+[words]
+purpose = "Guesses how far diabetes will have come in a year, from ten values taken today."
+users = "Whoever wants to see what a served model looks like."
+out_of_scope = "Any decision about a patient: it explains less than half of what differs."
+training_data = "Three quarters of Efron et al.'s diabetes data, as scikit-learn ships it."
+evaluation_data = "The other quarter."
+
+[units]
+age = "years"
+bmi = "kg/m2"
+bp = "mmHg"
+""",
+}
+"""What their owner says of the models; what is missing stands on their cards as missing."""
 
 
 def tumours() -> tuple[Any, Any, Any]:
@@ -53,7 +78,9 @@ def pack(name: str, model: Any, rows: Any, target: Any) -> None:
     joblib.dump(model.fit(train, train_target), folder / "model.joblib")
     train.to_csv(folder / "reference.csv", index=False)
     test.assign(target=test_target).to_csv(folder / "evaluation.csv", index=False)
+    (folder / "model.toml").write_text(WORDS[name])
     words = ["pack", f"{folder}/model.joblib", "--name", name, "--repository", str(REPOSITORY)]
+    words += ["--model-toml", f"{folder}/model.toml"]
     words += ["--reference", f"{folder}/reference.csv"]
     words += ["--evaluation", f"{folder}/evaluation.csv", "--target", "target"]
     print(f"\n$ fairlead {shlex.join(words)}", flush=True)
@@ -81,7 +108,12 @@ def main() -> None:
     except fairlead.FairleadError as error:
         raise SystemExit(f"demo: {error.line()} (make demo PORT=9000)") from None
     with server:
-        print(f"Serving at {server.url}; Ctrl-C ends it. Paste these into another terminal:\n")
+        print(f"Serving at {server.url}; Ctrl-C ends it. Open in a browser:\n")
+        for name in ("progression", "tumours"):
+            print(f"{server.url}/models/{name}             what it is, and how to ask it")
+            print(f"{server.url}/models/{name}/playground  a form to try it")
+            print(f"{server.url}/models/{name}/card        its card\n")
+        print("Or paste these into another terminal:\n")
         for name in ("progression", "tumours"):
             print(f"curl {server.url}/predict/{name} -d {shlex.quote(example(name))}\n")
         print(f"curl {server.url}/models", flush=True)

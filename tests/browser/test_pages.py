@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -13,13 +12,10 @@ from playwright.sync_api import Page
 from tests import models
 from tests.browser import shop
 from tests.browser.bench import (
-    DESKTOP,
-    PHONE,
     THEMES,
     WIDTHS,
     Bench,
     journey,
-    screenshot,
     sideways,
     violations,
     weight,
@@ -27,6 +23,8 @@ from tests.browser.bench import (
 from tests.inputs.prepared_models import colours
 from tests.pages.keys import new_key
 from tests.processes import Running, server, until
+
+from fairlead.cli.main import main as command
 
 LIGHTEST = 60_000
 """Bytes of a whole page (goal G10 of the house)."""
@@ -46,7 +44,14 @@ OPEN = (
 )
 """Pages of a server that needs no key: of three kinds of models, and of errors."""
 
-ADMIN = ("/admin", "/admin/models/total", "/admin/keys", "/admin/audit", "/admin/nothing")
+ADMIN = (
+    "/admin",
+    "/admin/models/total",
+    "/admin/models/total/card",
+    "/admin/keys",
+    "/admin/audit",
+    "/admin/nothing",
+)
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,6 @@ def test_the_pages_of_administration_too(bench, front, theme, width):
         page.goto(front.admin_url + path)
         assert violations(page) == [], path
         assert sideways(page) == 0, path
-        screenshot(page, "admin" + path.removeprefix("/admin").replace("/", "-"), whole=True)
     page.goto(f"{front.admin_url}/admin/keys")
     page.click("summary")
     assert violations(page) == []
@@ -136,7 +140,6 @@ def test_whoever_has_signed_in_sees_what_was_used(bench, front, theme):
     page.goto(f"{front.closed_url}/portal")
     assert violations(page) == []
     assert page.inner_text("h1") == "Usage"
-    screenshot(page, "portal", whole=True)
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
@@ -151,8 +154,6 @@ def test_a_row_is_asked_and_answered(bench, front, theme, scripts):
     assert "ms from form to answer" in page.inner_text("#result")
     assert '"plan": "plus"' in page.inner_text(".code details[open] code")
     assert violations(page) == []
-    if scripts:
-        screenshot(page, "playground", whole=True)
 
 
 def test_a_strange_row_is_refused_in_words(bench, front):
@@ -233,15 +234,6 @@ def test_below_a_path_of_a_proxy_everything_is_found(bench, front, tmp_path):
         assert not link.startswith(("/", "http")), link
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_pages_are_shown_in_the_docs(bench, front, theme):
-    for path, name in (("/", "models"), ("/models/churn", "model"), ("/models/churn/card", "card")):
-        page = bench.look(front.url + path, theme=theme, width=DESKTOP)
-        screenshot(page, name, whole=name != "card")
-    page = bench.look(front.url + "/models/churn/playground", theme=theme, width=PHONE)
-    screenshot(page, "playground-phone")
-
-
 def test_what_hostile_words_say_is_read_and_never_run(bench, tmp_path):
     """In names of columns and labels, in the owner's words, and in what is entered."""
     evil = "<img src=x onerror=window.hit=1>"
@@ -251,7 +243,8 @@ def test_what_hostile_words_say_is_read_and_never_run(bench, tmp_path):
         f"[labels]\nred = '{evil}'\n"
     )
     models.classifier(tmp_path / "models")
-    _amend(tmp_path, words)
+    given = ["amend", "classifier", "--model-toml", str(words)]
+    assert command([*given, "--repository", str(tmp_path / "models")]) == 0
     with server(tmp_path / "models", state=tmp_path / "state") as running:
         url = f"http://127.0.0.1:{running.port}"
         for path in ("/", "/models/classifier", "/models/classifier/card"):
@@ -261,10 +254,3 @@ def test_what_hostile_words_say_is_read_and_never_run(bench, tmp_path):
         page.click("button.primary")
         page.wait_for_selector("#result .bars")
         assert page.evaluate("window.hit") is None
-
-
-def _amend(place: Path, words: Path) -> None:
-    from fairlead.cli.main import main as command
-
-    given = ["amend", "classifier", "--model-toml", str(words)]
-    assert command([*given, "--repository", str(place / "models")]) == 0

@@ -63,6 +63,11 @@ def model(page: Page, at: str) -> str:
     return "What goes in"
 
 
+def card(page: Page, at: str) -> str:
+    page.goto(f"{at}/models/churn/card")
+    return "Quantitative analyses"
+
+
 def playground(page: Page, at: str) -> str:
     page.goto(f"{at}/models/churn/playground")
     page.fill("[name='row.age']", "41")
@@ -82,7 +87,7 @@ def admin(page: Page, at: str) -> str:
     return "churn"
 
 
-FOR_PEOPLE = {"model": model, "playground": playground, "portal": portal}
+FOR_PEOPLE = {"model": model, "card": card, "playground": playground, "portal": portal}
 FOR_WHOEVER_RUNS_IT = {"admin": admin}
 
 

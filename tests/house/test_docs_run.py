@@ -55,6 +55,7 @@ WALKS = [
     ("how-to/sell-plans.md",),
     ("how-to/give-out-keys.md", "how-to/rotate-a-leaked-key.md"),
     ("how-to/back-up-the-state.md",),
+    ("tutorials/a-service-to-depend-on.md",),
     ("tutorials/guarded-classification.md",),
     ("tutorials/guarded-regression.md",),
     ("tutorials/guarded-embedding.md",),

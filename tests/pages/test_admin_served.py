@@ -94,6 +94,14 @@ def test_the_page_of_a_model_says_how_it_stands_and_how_it_is_checked(place):
     assert place.administrator().look("/admin/models/nothing").status == 404
 
 
+def test_the_card_of_a_model_is_shown_as_it_was_packed(place):
+    page = place.administrator().look("/admin/models/total/card")
+    assert page.status == 200
+    assert "Quantitative analyses" in Seen(page).text
+    assert place.administrator().look("/admin/models/nothing/card").status == 404
+    assert place.administrator("caller").look("/admin/models/total/card").status == 403
+
+
 def test_a_key_that_is_made_works_and_is_shown_once(place):
     reader = place.administrator()
     fields = {"name": "new one", "scopes": "predict:total usage:read", "limits": "requests=9/day"}
@@ -175,3 +183,27 @@ def test_a_hostile_name_is_text_on_every_page_that_shows_it(place):
         assert "<img src=x" not in looked.text
         assert "onerror" not in [name for _, about in Seen(looked).tags for name in about]
         assert "{{7*7}}" in Seen(looked).text
+
+
+def test_where_a_platform_has_the_addresses_of_models_their_pages_are_here_alone(tmp_path):
+    models.total(tmp_path / "models")
+    state = tmp_path / "state"
+    may = ["admin:models", "metrics:read", "predict:*"]
+    boss = new_key(state, "boss", *may)["key"]
+    with server(state=state, environ={"SAGEMAKER_MULTI_MODEL": "true"}) as running:
+        place = Place(running, {"boss": boss})
+        wish = {"model_name": "sums", "url": str(tmp_path / "models")}
+        until(lambda: running.asked("/models", boss, wish)[0] in (200, 409))
+        reader = Reader(running.port)
+        assert reader.look("/").text == '{"status": "alive"}'
+        reader.headers["authorization"] = f"Bearer {boss}"
+        assert reader.look("/models").headers["content-type"] == "application/json"
+        administrator = place.administrator()
+
+        def listed() -> list[str]:
+            links = [a.get("href") or "" for a in Seen(administrator.look("/admin")).all("a")]
+            return [link for link in links if link.startswith("admin/models/")]
+
+        (model,) = until(listed)
+        assert administrator.look(f"/{model}").status == 200
+        assert "Quantitative analyses" in administrator.look(f"/{model}/card").text

@@ -9,6 +9,7 @@ from pathlib import Path
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.access.sessions import Sessions
 from fairlead.assembly.edges import over_tls_alone
+from fairlead.assembly.kept_cards import KeptCards
 from fairlead.assembly.settings import Settings
 from fairlead.core.access import Caller
 from fairlead.core.audit import By
@@ -71,7 +72,7 @@ class AdminPath:
 class Administration:
     """The admin listener's router and path, over the desks of the bookkeeper.
 
-    status: the descriptor of the workers' pages.
+    status: the descriptor of the workers' pages. tell: hands a callable from a thread to the loop.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Administration:
         reckoning: Reckoning,
         judging: Judging,
         controlling: Controlling,
+        tell: Callable[[Callable[[], None]], object],
     ) -> None:
         sessions = Sessions(lambda: read_pepper(state))
         self.path = AdminPath(state, keeping.refused, settings.state.stale_max_s, sessions)
@@ -108,6 +110,7 @@ class Administration:
                 judging.told,
                 partial(read_report, state),
                 control,
+                KeptCards(self._status.fresh, tell).ask,
                 over_tls_alone(settings),
             ),
             error_reply,

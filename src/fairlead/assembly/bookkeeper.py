@@ -71,6 +71,7 @@ class Bookkeeper:
             self._reckoning,
             judging,
             controlling,
+            tell,
         )
 
     async def administer(self) -> asyncio.AbstractServer | None:

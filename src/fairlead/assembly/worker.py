@@ -288,7 +288,11 @@ class Worker:
 
     def _status(self) -> dict[str, Any]:
         models = {
-            f"{name}/{number}": {"state": version.state, "reason": version.reason}
+            f"{name}/{number}": {
+                "state": version.state,
+                "reason": version.reason,
+                "folder": str(version.package.folder) if version.package is not None else "",
+            }
             for name, versions in self._registry.versions.items()
             for number, version in versions.items()
         }

@@ -26,6 +26,7 @@ class AdminPages:
     addresses = (
         "GET /admin",
         "GET /admin/models/{model}",
+        "GET /admin/models/{model}/card",
         "POST /admin/models/{model}/load",
         "POST /admin/models/{model}/unload",
         "GET /admin/keys",
@@ -74,6 +75,8 @@ class AdminPages:
                 found = {"GET": _answers("metrics:read", error, self._models.overview)}
             case ["admin", "models", name]:
                 found = {"GET": _answers("metrics:read", error, self._models.of(unquote(name)))}
+            case ["admin", "models", name, "card"]:
+                found = {"GET": _asks("metrics:read", error, self._models.card(unquote(name)))}
             case ["admin", "models", name, ("load" | "unload") as act]:
                 change = self._models.change(unquote(name), act)
                 found = {"POST": _asks("admin:models", error, change)}

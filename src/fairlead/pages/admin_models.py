@@ -11,6 +11,7 @@ from fairlead.core.audit import By
 from fairlead.core.call import Answer, Ask, Head, Reply
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, ModelNotFound
+from fairlead.documents.card_html import sections
 from fairlead.documents.charts import columns, mix
 from fairlead.pages.administered import Administered
 from fairlead.pages.forms import form_of
@@ -117,6 +118,29 @@ class AdminModels:
         numbers = sorted((int(v["version"]) for v in versions), reverse=True)
         found = (self._known.checked(name, number) for number in numbers)
         return next((report for report in found if report is not None), None)
+
+    def card(self, name: str) -> Ask:
+        """The card of a model's newest version, as it was packed."""
+
+        def ask(head: Head, body: bytes, caller: Caller, peer: Any, later: Any) -> None:
+            def told(outcome: Mapping[str, Any] | FairleadError) -> None:
+                if isinstance(outcome, FairleadError):
+                    later(head.route.error(outcome))
+                    return
+                facts: dict[str, Any] = {
+                    "title": f"Model card of {name}",
+                    "who": visitor_of(self._known.sessions, head, caller),
+                    "here": "card",
+                    "allowed": _allowed(caller),
+                    "model": name,
+                    "number": outcome["version"],
+                    "card": sections(outcome),
+                }
+                later(page("admin_card.html", head.path, facts))
+
+            self._known.card(name, told)
+
+        return ask
 
     def change(self, name: str, act: str) -> Ask:
         """Loads the newest version of a model, or ends it, on every worker."""

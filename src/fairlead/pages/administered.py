@@ -27,6 +27,7 @@ class Administered:
     pages:    what each worker says of now. counts: what all have counted. trends: minute by minute.
     standing: how the guards of each version stand. checked: the last deployment check of a version,
               None without one. control: loads or ends a model, then tells.
+    card:     asks for the card of a model's newest version; may raise.
     secure:   sessions travel over TLS alone.
     """
 
@@ -40,4 +41,5 @@ class Administered:
     standing: Callable[[], Mapping[str, Mapping[str, Any]]]
     checked: Callable[[str, int], Mapping[str, Any] | None]
     control: Callable[[str, str, By, Callable[[FairleadError | None], None]], None]
+    card: Callable[[str, Done], None]
     secure: bool = False
