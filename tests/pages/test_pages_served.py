@@ -391,3 +391,27 @@ def test_a_session_ends_with_its_key(closed, tmp_path_factory):
     reader = signed_in(running, made["key"])
     assert command(["keys", "revoke", made["id"], "--state", str(state)]) == 0
     until(lambda: reader.look("/models/total").status == 401, 10)
+
+
+# --- many models ----------------------------------------------------------------------------
+
+
+def test_many_models_are_found_by_a_word_and_come_in_pages(opened, reader):
+    everything = Seen(reader.look("/"))
+    assert [about["name"] for about in everything.all("input") if about.get("type") == "search"]
+    found = Seen(reader.look("/?find=IDENTITY"))
+    links = {about.get("href") or "" for about in found.all("a")}
+    names = {link.removeprefix("models/") for link in links if link.startswith("models/identity")}
+    assert "mixed" not in found.text
+    assert len(names) >= 10
+    after = Seen(reader.look("/?after=mixed"))
+    assert "models/mixed" not in {about.get("href") for about in after.all("a")}
+    assert "models/picky" in {about.get("href") for about in after.all("a")}
+    assert "with “<script>”" in Seen(reader.look("/?find=%3Cscript%3E")).text
+
+
+def test_how_programs_ask_a_model_stands_on_its_page(reader):
+    page = Seen(reader.look("/models/mixed"))
+    assert "POST /predict/mixed" in page.text
+    assert "POST /v2/models/mixed/infer" in page.text
+    assert "/repository/" not in page.text

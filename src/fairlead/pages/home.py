@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import parse_qs
 
 from fairlead.core.access import Caller
 from fairlead.core.call import Head, Peer, Reply
@@ -12,6 +13,9 @@ from fairlead.pages.frame import page
 from fairlead.pages.visit import Known, visitor
 from fairlead.serving.admission import known_models
 from fairlead.serving.registry import LATEST, Registry
+
+_MOST, _FEW = 60, 12
+"""Models of one page, and as many as are found without searching."""
 
 _TASKS = {"scores": "Classification", "label": "Classification", "value": "Regression"}
 
@@ -33,15 +37,35 @@ class Home:
             facts = {"title": "Sign in", "who": None, "here": "", "issuers": known.issuers}
             later(page("welcome.html", head.path, facts))
             return
-        cards = [card_of(known.registry, name) for name in known_models(known.registry, caller)]
+        asked = {name: values[0] for name, values in parse_qs(head.query).items()}
+        names = known_models(known.registry, caller)
+        found = _found(known.registry, names, asked.get("find", "").strip()[:100].casefold())
+        left = [name for name in found if name > asked.get("after", "")]
+        cards = [card_of(known.registry, name) for name in left[:_MOST]]
         facts: dict[str, Any] = {
             "title": "Models",
             "who": visitor(known, head, caller),
             "here": "models",
             "cards": cards,
+            "count": len(names),
+            "found": len(found),
+            "find": asked.get("find", ""),
+            "searched": len(names) > _FEW,
+            "next": cards[-1]["name"] if len(left) > _MOST else "",
             "below": "" if head.path == "/models" else "models/",
         }
         later(page("home.html", head.path, facts))
+
+
+def _found(registry: Registry, names: Sequence[str], wanted: str) -> Sequence[str]:
+    """The models whose name or purpose holds a text; all of them for none."""
+    if not wanted:
+        return names
+    return [
+        name
+        for name in names
+        if wanted in f"{name} {card_of(registry, name)['purpose']}".casefold()
+    ]
 
 
 def card_of(registry: Registry, name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,10 @@ _SAID = (
     ("contact", "Contact"),
     ("citation", "Citation"),
 )
+_OWN = ("/predict/", "/models/", "/feedback/")
+_FOR_OPERATORS = ("/repository/", "/trace/")
+"""What comes first among the addresses of a model, and what is left out."""
+
 _GUARDS = {
     "reject": "Rows unlike the training rows are refused",
     "abstain": "Rows unlike the training rows are not answered",
@@ -93,7 +98,25 @@ class ModelPage:
         if served is not None:
             facts |= self._of_version(served, facts["base"], who)
             facts["measured"] = _measured(self._known.card(name, LATEST, caller))
+            facts["addresses"] = self._addresses(head, caller, name)
         return page("model.html", head.path, facts)
+
+    def _addresses(self, head: Head, caller: Caller, name: str) -> list[tuple[str, str, str]]:
+        """How programs ask the model: method, address and what it is for, as its OpenAPI says."""
+        route = self._known.api("GET", f"/models/{name}/openapi.json")
+        assert route is not None
+        assert route.answer is not None
+        told: dict[str, Any] = json.loads(route.answer(head, b"", caller).body)
+        found = [
+            (method.upper(), path, str(about.get("summary", "")))
+            for path, methods in told["paths"].items()
+            for method, about in methods.items()
+            if method in ("get", "post") and not any(part in path for part in _FOR_OPERATORS)
+        ]
+        own = [
+            next((n for n, p in enumerate(_OWN) if path.startswith(p)), 9) for _, path, _ in found
+        ]
+        return [one for _, one in sorted(zip(own, found, strict=True), key=lambda pair: pair[0])]
 
     def _of_version(self, served: Served, base: str, who: Visitor) -> dict[str, Any]:
         package = served.package
