@@ -13,7 +13,7 @@ from tests.serving.parts import Model, call, serve
 
 from fairlead.core import errors
 from fairlead.core.errors import ModelError
-from fairlead.serving.observe import BUCKETS, Stats, exposition
+from fairlead.serving.observe import BUCKETS, Stats, exposition, quantile
 from fairlead.serving.status import merge
 from fairlead.usage.journal import Columns
 
@@ -224,3 +224,13 @@ def test_every_answer_is_counted_once(serving, tmp_path):
     for number in range(20):
         client.post("/predict/total", json={"a": number, "b": 2, "c": 3 if number % 2 else "x"})
     assert calls() - before == 20
+
+
+def test_a_quantile_of_latency_is_read_from_the_buckets():
+    none = [0] * (len(BUCKETS) + 1)
+    assert quantile(none, 0.5) is None
+    assert quantile([10, *none[1:]], 0.5) == pytest.approx(0.05e-3)
+    assert quantile([*none[:-1], 5], 0.99) == 10.0
+    half = [5, 0, 0, 5, *none[4:]]
+    assert quantile(half, 0.5) == pytest.approx(0.1e-3)
+    assert 0.5e-3 < (quantile(half, 0.99) or 0) <= 1e-3

@@ -14,8 +14,7 @@ from tests.processes import server as running
 from tests.serving.test_keys_served import Keyed
 
 import fairlead
-from fairlead.serving.observe import BUCKETS
-from fairlead.wires.native_card import quantile, wanted
+from fairlead.wires.native_card import wanted
 
 
 @pytest.fixture(scope="module")
@@ -114,18 +113,6 @@ def test_the_card_is_described_in_openapi(server):
     for path in ("/models/{model}/card", "/models/{model}/versions/{version}/card"):
         content = told[path]["get"]["responses"]["200"]["content"]
         assert {*content} == {"application/json", "text/html", "text/markdown"}
-
-
-def test_a_quantile_is_read_from_the_buckets():
-    none = [0] * (len(BUCKETS) + 1)
-    assert quantile(none, 0.5) is None
-    first = [10, *none[1:]]
-    assert quantile(first, 0.5) == 0.05
-    last = [*none[:-1], 5]
-    assert quantile(last, 0.99) == 10_000.0
-    half = [5, 0, 0, 5, *none[4:]]
-    assert quantile(half, 0.5) == 0.1
-    assert 0.5 < (quantile(half, 0.99) or 0) <= 1.0
 
 
 def test_what_numbers_training_rows_held_is_for_those_who_administer(repository, tmp_path):
