@@ -38,6 +38,16 @@ _MARKS = re.compile(
 )
 """The header lines that may differ from request to request of one caller."""
 
+_ONE_LINE = bytes.maketrans(b"\r\n\0", b"   ")
+
+
+def line_value(text: str) -> bytes:
+    """The value of a header of ours as it is sent: on one line, whatever somebody put into it.
+
+    Source: RFC 9110, section 5.5.
+    """
+    return text.encode("latin-1", "replace").translate(_ONE_LINE)
+
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
