@@ -9,10 +9,15 @@ from urllib.parse import urlencode
 
 import pytest
 from tests import models
+from tests.pages.browsing import Reader, Seen
 from tests.pages.keys import new_key
 from tests.processes import Running, server
 
+from fairlead.core.signature import Signature
+
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+HOSTILE = ("<img src=x onerror=alert(1)>", "'; touch /tmp/x; '", '"+alert(1)+"', "</textarea>")
+"""Names of columns that want to be something else."""
 EVIL = {"origin": "http://evil.example", "sec-fetch-site": "cross-site"}
 
 
@@ -21,6 +26,11 @@ def opened(tmp_path_factory) -> Iterator[Running]:
     """A server for which nobody needs a key."""
     place = tmp_path_factory.mktemp("open-pages")
     models.total(place / "models")
+    models.grid(place / "models")
+    columns = (*HOSTILE, *(f"c{n}" for n in range(5000 - len(HOSTILE))))
+    taken = models.spec("x", "FP32", (-1, 5000), columns=columns)
+    signature = Signature((taken,), (models.spec("y", "FP32", (-1, 5000)),))
+    models.commit(place / "models", "wide", signature, [models.node("Identity", "x", "y")])
     with server(place / "models", state=place / "state") as running:
         yield running
 
@@ -87,3 +97,31 @@ def test_a_name_that_points_here_is_no_way_in_where_nobody_needs_a_key(opened):
         for accept in ("text/html", "application/json"):
             status, *_ = asked(opened.port, "GET", path, host="evil.example", accept=accept)
             assert status == 403, path
+
+
+@pytest.mark.parametrize("page", ["/models/wide", "/models/wide/playground"])
+def test_a_page_of_a_model_of_many_columns_is_no_larger_than_people_read(opened, page):
+    status, _, body = asked(opened.port, "GET", page, accept="text/html")
+    assert status == 200
+    assert len(body) < 100_000
+    assert b"<img src=x" not in body
+
+
+def test_a_model_of_many_columns_is_tried_with_a_file_and_by_no_form(opened):
+    reader = Reader(opened.port)
+    page = reader.look("/models/wide/playground")
+    assert "A row has 5,000 values." in Seen(page).text
+    assert [about["name"] for about in Seen(page).all("input")] == ["seal", "csv"]
+    assert reader.send("/models/wide/playground", {}).status == 400
+
+
+@pytest.mark.parametrize("depth", [100, 900, 960, 990, 1000, 100_000])
+def test_a_value_that_is_nested_deeply_is_wrong_and_no_fault_of_ours(opened, depth):
+    page = Reader(opened.port).send("/models/grid/playground", {"row.x": "[" * depth + "]" * depth})
+    assert page.status == 400, page.text
+
+
+@pytest.mark.parametrize("text", ["1e999", "[" + "9" * 5000 + "]", "NaN", '{"a": 1}', '"\\ud800"'])
+def test_a_value_that_no_row_holds_is_wrong_and_no_fault_of_ours(opened, text):
+    page = Reader(opened.port).send("/models/grid/playground", {"row.x": text})
+    assert page.status == 400, page.text
