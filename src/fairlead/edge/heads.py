@@ -105,7 +105,8 @@ class HeadParts:
             if key in _ONCE:
                 del self.headers[key]  # Neither of the two is believed.
                 raise BadRequestHead(f"the header {key!r} is given twice", where=key)
-            text = f"{self.headers[key]}, {text}"
+            # RFC 9113, section 8.2.3: a browser sends each cookie in a line of its own.
+            text = f"{self.headers[key]}{'; ' if key == 'cookie' else ', '}{text}"
         self.headers[key] = text
 
     def count_header(self, name: bytes, value: bytes, limits: HttpLimits) -> None:
