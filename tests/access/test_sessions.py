@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.access.sessions import COOKIE, LIFETIME_S, Sessions, check_own_page
-from fairlead.core.errors import OriginRefused
+from fairlead.access.sessions import COOKIE, LIFETIME_S, Sessions
 
 KEY, OTHER = "key_0123456789abcdef", "key_fedcba9876543210"
 NOW, SECOND = 1_700_000_000_000_000_000, 1_000_000_000
@@ -74,30 +73,3 @@ def test_a_form_is_ours_in_its_own_session_alone():
     assert not known.is_ours(other, known.form_seal(mine))
     assert not known.is_ours(mine, "")
     assert not known.is_ours(mine, "\N{SNOWMAN}")
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"sec-fetch-site": "same-origin", "origin": "https://behind.example", "host": "inside"},
-        {"sec-fetch-site": "none"},
-        {"origin": "http://127.0.0.1:8080", "host": "127.0.0.1:8080"},
-    ],
-)
-def test_what_our_own_page_sends_is_taken(headers):
-    check_own_page(headers)
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"sec-fetch-site": "cross-site"},
-        {"sec-fetch-site": "same-site", "origin": "http://a.example", "host": "a.example"},
-        {"origin": "http://evil.example", "host": "127.0.0.1:8080"},
-        {"origin": "null", "host": "127.0.0.1:8080"},
-    ],
-)
-def test_what_a_page_of_another_site_sends_is_refused(headers):
-    with pytest.raises(OriginRefused):
-        check_own_page(headers)

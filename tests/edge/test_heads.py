@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from tests.raw import get
 
 from fairlead.core.errors import BadParameter
-from fairlead.edge.heads import HttpLimits, is_request_id, patience, request_id, without_marks
+from fairlead.edge.heads import (
+    HeadParts,
+    HttpLimits,
+    is_request_id,
+    patience,
+    request_id,
+    without_marks,
+)
 
 LIMITS = HttpLimits()
 ALLOWED = "abcXYZ019._~:/+=@|-"
@@ -77,3 +84,15 @@ def test_where_there_is_no_single_mark_nothing_is_cut(raw):
 def test_a_mark_of_very_many_blanks_is_cut_at_once():
     raw = get("/plain", "X-Request-Id: a" + " " * (1 << 20) + "b")
     assert without_marks(raw)[0] == get("/plain")
+
+
+def test_cookies_in_lines_of_their_own_are_read_as_in_one():
+    parts = HeadParts()
+    for name, value in (
+        (b"cookie", b"a=b"),
+        (b"cookie", b"c=d"),
+        (b"accept", b"x"),
+        (b"Accept", b"y"),
+    ):
+        parts.add(name, value, LIMITS)
+    assert parts.headers == {"cookie": "a=b; c=d", "accept": "x, y"}

@@ -7,6 +7,7 @@ from fairlead.core.call import Peer, Reply
 from fairlead.core.clock import now
 from fairlead.core.errors import UrlTooLong
 from fairlead.edge.heads import HttpLimits
+from fairlead.edge.http2_stream import http_block
 from fairlead.edge.router import Router
 from fairlead.edge.service import HttpService
 
@@ -104,3 +105,10 @@ def test_the_head_of_an_answer_holds_what_the_reply_says():
     assert {"content-type: text/plain", "allow: GET, HEAD", "content-length: 2"} <= {*lines}
     assert lines[-3:] == ["connection: close", "", ""]
     assert "connection" not in made.head_of(None, 0, closing=False).decode()
+
+
+def test_a_header_of_an_answer_begins_no_other_line_whatever_stands_in_it():
+    reply = Reply(303, b"", headers=(("location", "./a\r\nset-cookie: evil=1\0\N{SNOWMAN}"),))
+    head = service().head_of(reply, 0, closing=False)
+    assert b"location: ./a  set-cookie: evil=1 ?\r\n" in head
+    assert http_block(reply, 0, b"now").count(b"./a  set-cookie: evil=1 ?") == 1

@@ -6,7 +6,7 @@ import pytest
 
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import DTYPES
-from fairlead.pages.answers import MOST_ROWS, table, told
+from fairlead.pages.answers import MOST_HEADS, MOST_ROWS, table, told
 
 CLASSES = ("benign", "malignant")
 LABEL = TensorSpec("label", DTYPES["BYTES"], (-1,), role="label", classes=CLASSES)
@@ -70,3 +70,10 @@ def test_many_rows_are_a_table_of_the_first_ones():
     assert heads == ["label", "a", "b"]
     assert len(cells) == MOST_ROWS
     assert cells[0] == ["a", "0.75", "0.25"]
+
+
+def test_of_rows_with_many_values_the_first_are_shown():
+    scores = {f"c{n}": 0.0 for n in range(5000)}
+    heads, cells = table([{"label": "a", "scores": scores}] * MOST_ROWS)
+    assert heads == ["label", *(f"c{n}" for n in range(MOST_HEADS - 1))]
+    assert {len(row) for row in cells} == {MOST_HEADS}

@@ -10,7 +10,7 @@ import pytest
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import DTYPES
 from fairlead.guards.contract import Rule
-from fairlead.pages.controls import controls
+from fairlead.pages.controls import MOST_CONTROLS, controls, values_of
 
 TABLE = TensorSpec("x", DTYPES["FP32"], (-1, 2), columns=("age", "income"), missing=True)
 PLAN = TensorSpec("plan", DTYPES["BYTES"], (-1, 1))
@@ -105,3 +105,10 @@ def test_what_is_no_single_value_is_entered_as_json():
 
 def test_a_model_of_whole_tensors_has_no_form():
     assert form(TensorSpec("x", DTYPES["FP32"], (2, 3))) == {}
+
+
+def test_of_a_row_with_many_values_the_first_have_controls():
+    names = tuple(f"c{n}" for n in range(MOST_CONTROLS + 1))
+    wide = served(TensorSpec("x", DTYPES["FP32"], (-1, len(names)), columns=names))
+    assert [c.name for c in controls(wide, {})] == list(names[:-1])
+    assert values_of(wide) == len(names)

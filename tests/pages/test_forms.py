@@ -69,11 +69,21 @@ def test_a_file_that_was_not_chosen_is_none():
         (PLAIN, b"&".join([b"a=1"] * 5000), MalformedBody),
         (PLAIN, b"a=" + b"x" * (1 << 20), BodyTooLarge),
         ("multipart/form-data", b"--b--", MalformedBody),
+        ("multipart/form-data; boundary=b", b"--b" + b"\r\n" * (1 << 20), BodyTooLarge),
     ],
 )
 def test_what_is_no_form_is_refused(media, body, error):
     with pytest.raises(error):
         form_of(head(media), body, SESSIONS)
+
+
+def test_a_form_that_may_bring_files_is_as_large_as_they_are():
+    begin = b'--b\r\nContent-Disposition: form-data; name="csv"; filename="f"\r\n\r\n'
+    body = begin + b"x" * (1 << 20) + b"\r\n--b--"
+    found = form_of(head("multipart/form-data; boundary=b"), body, SESSIONS, files=True)
+    assert len(found.files["csv"]) == 1 << 20
+    with pytest.raises(BodyTooLarge):
+        form_of(head(PLAIN), b"a=" + b"x" * (1 << 20), SESSIONS, files=True)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from fairlead.access.secrets import new_secret
 from fairlead.access.throttle import BURST
 from fairlead.core.call import Peer
 from fairlead.core.errors import (
+    HostRefused,
     IdentityUnmapped,
     KeyMalformed,
     KeyUnknown,
@@ -142,6 +143,28 @@ def test_a_keys_networks_are_held_against_whom_a_trusted_proxy_calls_for():
     for address in ("11.0.0.1", "127.0.0.1"):
         with pytest.raises(NetworkRefused):
             found.enter(head(**sent), Peer(address))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"sec_fetch_site": "cross-site"}, {"origin": "http://evil.example"}, {"origin": "null"}],
+)
+def test_without_any_key_no_page_of_another_site_does_anything_here(headers):
+    found = admission(rules="", open=True)
+    with pytest.raises(OriginRefused):
+        found.enter(head("admin:models?", "", **headers), Peer("127.0.0.1"))
+    looking = head("predict?", "", **headers)
+    looking.method = "GET"
+    assert found.enter(looking, Peer("127.0.0.1")).account == "127.0.0.1"
+
+
+def test_without_any_key_a_name_that_was_made_to_point_here_is_told_nothing():
+    found = admission(rules="", open=True, address="https://Models.example/below")
+    for host in ("127.0.0.1:8080", "localhost", "models.example"):
+        assert found.enter(head(host=host), Peer("127.0.0.1")).account == "127.0.0.1"
+    with pytest.raises(HostRefused):
+        found.enter(head(host="evil.example:8080"), Peer("127.0.0.1"))
+    assert found.enter(head(host="any.example"), Peer("")).account == ""
 
 
 def test_without_any_key_whoever_comes_through_a_proxy_from_elsewhere_is_let_in_nowhere():

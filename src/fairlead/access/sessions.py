@@ -13,10 +13,8 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from fairlead.core.access import is_key_id
-from fairlead.core.errors import OriginRefused
 
 COOKIE = "fairlead_session"
 LIFETIME_S = 12 * 3600
@@ -96,23 +94,3 @@ class Sessions:
         if not self._secret:
             self._secret = hmac.digest(self._pepper(), b"sessions of pages", hashlib.sha256)
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:_SEAL]
-
-
-def check_own_page(headers: Mapping[str, str]) -> None:
-    """Raises OriginRefused for what a page of another site has sent.
-
-    A browser says so itself (`sec-fetch-site`); an older one names the page's origin, which must be
-    the host that it asks.
-    """
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        own = site in ("same-origin", "none")
-    else:
-        origin = headers.get("origin")
-        own = origin is None or urlsplit(origin).netloc == headers.get("host", "")
-    if not own:
-        raise OriginRefused(
-            "this form was sent by a page of another site",
-            where="origin",
-            fix="Open the page here, and send its own form",
-        )

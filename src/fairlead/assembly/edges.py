@@ -19,6 +19,7 @@ def policy(settings: Settings, platform_loads: bool) -> Policy:
         settings.state.stale_max_s,
         platform and platform_loads,
         settings.pages.guest,
+        settings.pages.address,
     )
 
 

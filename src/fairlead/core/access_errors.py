@@ -109,7 +109,7 @@ class OriginRefused(PermissionDenied):
 
 
 class HostRefused(PermissionDenied):
-    """The administration was asked under a name that is not its own."""
+    """The administration, or a server without keys, was asked under a name that is not its own."""
 
     id, name = "FRL-1217", "HOST_REFUSED"
 

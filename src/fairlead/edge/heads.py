@@ -38,6 +38,16 @@ _MARKS = re.compile(
 )
 """The header lines that may differ from request to request of one caller."""
 
+_ONE_LINE = bytes.maketrans(b"\r\n\0", b"   ")
+
+
+def line_value(text: str) -> bytes:
+    """The value of a header of ours as it is sent: on one line, whatever somebody put into it.
+
+    Source: RFC 9110, section 5.5.
+    """
+    return text.encode("latin-1", "replace").translate(_ONE_LINE)
+
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
@@ -95,7 +105,8 @@ class HeadParts:
             if key in _ONCE:
                 del self.headers[key]  # Neither of the two is believed.
                 raise BadRequestHead(f"the header {key!r} is given twice", where=key)
-            text = f"{self.headers[key]}, {text}"
+            # RFC 9113, section 8.2.3: a browser sends each cookie in a line of its own.
+            text = f"{self.headers[key]}{'; ' if key == 'cookie' else ', '}{text}"
         self.headers[key] = text
 
     def count_header(self, name: bytes, value: bytes, limits: HttpLimits) -> None:

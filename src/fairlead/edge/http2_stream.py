@@ -22,7 +22,7 @@ from fairlead.edge import grpc
 from fairlead.edge.body import Body
 from fairlead.edge.calls import Calls
 from fairlead.edge.grpc import Unframer
-from fairlead.edge.heads import USAGE_ID
+from fairlead.edge.heads import USAGE_ID, line_value
 from fairlead.edge.http2_frames import literal, status
 
 WINDOW = 256 << 10
@@ -282,7 +282,7 @@ def http_block(reply: Reply, size: int | None, date: bytes) -> bytes:
     ]
     if size is not None:
         lines.append(literal(b"content-length", str(size).encode()))
-    lines += [literal(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in reply.headers]
+    lines += [literal(n.lower().encode("latin-1"), line_value(v)) for n, v in reply.headers]
     return b"".join(lines)
 
 

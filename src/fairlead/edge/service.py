@@ -16,7 +16,7 @@ from fairlead.core.errors import BadParameter, BodyTooLarge, FairleadError, Inte
 from fairlead.edge.coding import decoded
 from fairlead.edge.cors import OwnNames, is_preflight, preflight
 from fairlead.edge.forwarded import TrustedProxies
-from fairlead.edge.heads import USAGE_ID, HttpLimits, marked, without_marks
+from fairlead.edge.heads import USAGE_ID, HttpLimits, line_value, marked, without_marks
 from fairlead.edge.plain import for_page
 from fairlead.edge.router import Router
 
@@ -340,12 +340,12 @@ class HttpService:
     def _begin(self, reply: Reply) -> bytes:
         """What the heads of answers alike have in common until the next tick."""
         lines = [
-            f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Error')}",
-            f"content-type: {reply.media_type}",
-            f"date: {self._date.decode()}",
-            *(f"{name}: {value}" for name, value in reply.headers),
+            f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Error')}".encode("latin-1"),
+            b"content-type: " + line_value(reply.media_type),
+            b"date: " + self._date,
+            *(b"%b: %b" % (name.encode(), line_value(value)) for name, value in reply.headers),
         ]
-        return ("\r\n".join(lines) + "\r\n").encode("latin-1")
+        return b"\r\n".join(lines) + b"\r\n"
 
 
 def _for_page_later(

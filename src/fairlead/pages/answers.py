@@ -9,8 +9,8 @@ from typing import Any, cast
 from fairlead.core.signature import BESIDE, TensorSpec, row_keys
 from fairlead.documents.charts import escaped
 
-MOST_ROWS = 100
-"""Rows of a file that are shown; all of them are in what can be kept."""
+MOST_ROWS, MOST_HEADS = 100, 60
+"""Rows of a file that are shown, and values of each; all of them are in what can be kept."""
 
 _MOST_BARS = 12
 _LONGEST = 2000
@@ -98,7 +98,7 @@ def _more(rest: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Many answered rows: a head, and the cells of those that are shown."""
-    heads: list[str] = []
+    heads: dict[str, None] = {}
     flat: list[dict[str, str]] = []
     for row in rows[:MOST_ROWS]:
         cells: dict[str, str] = {}
@@ -109,8 +109,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
             elif name != "reasons" or value:
                 cells[name] = _cell(value)
         flat.append(cells)
-        heads += [name for name in cells if name not in heads]
-    return heads, [[cells.get(name, "") for name in heads] for cells in flat]
+        heads |= dict.fromkeys(cells)
+    shown = [*heads][:MOST_HEADS]
+    return shown, [[cells.get(name, "") for name in shown] for cells in flat]
 
 
 def _cell(value: Any) -> str:

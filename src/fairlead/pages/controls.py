@@ -13,29 +13,40 @@ from fairlead.pages.control import Control
 from fairlead.serving.registry import Served
 
 _MOST_CHOICES = 100
+MOST_CONTROLS = 200
+"""Values of a row that a page shows: nobody fills in more, and pages are made between answers."""
 
 
 def controls(
     served: Served, example: Any, given: Mapping[str, str] | None = None, *, whole: bool = False
 ) -> list[Control]:
-    """A control per value of a row, none where the model takes whole tensors.
+    """A control for each of the first values of a row, none where the model takes whole tensors.
 
     example: a row that works, whose values stand in the form until `given` are others. whole: say
     what training rows held too, and not only what the contract asks for.
     """
-    signature = served.preparing.public if served.preparing else served.package.signature
+    signature = _public(served)
     if not served.package.signature.batched:
         return []
     rules = served.guarding.rules if served.guarding else {}
     units: Mapping[str, Any] = served.package.words.get("units", {})
     row = cast("dict[str, Any]", example) if isinstance(example, dict) else {}
     made: list[Control] = []
-    for name, spec, alone in _values(signature):
+    for name, spec, alone in _values(signature)[:MOST_CONTROLS]:
         rule = rules.get(name)
         value = _spelt(row.get(name)) if given is None else given.get(name, "")
         hint = _hint(rule, whole=whole) if rule is not None else ""
         made.append(_control(name, spec, alone, rule, str(units.get(name, "")), value, hint))
     return made
+
+
+def values_of(served: Served) -> int:
+    """How many values a row has, with and without a control."""
+    return len(_public(served).columns or _public(served).inputs)
+
+
+def _public(served: Served) -> Signature:
+    return served.preparing.public if served.preparing else served.package.signature
 
 
 def _values(signature: Signature) -> list[tuple[str, TensorSpec, bool]]:

@@ -36,10 +36,13 @@ class Form:
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
 
 
-def form_of(head: Head, body: bytes, sessions: Sessions) -> Form:
-    """The form in a body. Raises what `fields_of` does, and OriginRefused for one that no page of
-    ours has sent in this session."""
-    form = fields_of(head, body)
+def form_of(head: Head, body: bytes, sessions: Sessions, *, files: bool = False) -> Form:
+    """The form in a body. files: it may bring some, and be as large as they are.
+
+    Raises what `fields_of` does, and OriginRefused for one that no page of ours has sent in this
+    session.
+    """
+    form = fields_of(head, body, files=files)
     session = sessions.read(head.headers, wall_ns())
     if session is not None and not sessions.is_ours(session, form.texts.get(SEAL, "")):
         raise OriginRefused(
@@ -48,10 +51,15 @@ def form_of(head: Head, body: bytes, sessions: Sessions) -> Form:
     return form
 
 
-def fields_of(head: Head, body: bytes) -> Form:
-    """The form in a body, whoever has sent it. Raises MediaTypeUnsupported, MalformedBody."""
+def fields_of(head: Head, body: bytes, *, files: bool = False) -> Form:
+    """The form in a body, whoever has sent it. files: as of `form_of`.
+
+    Raises MediaTypeUnsupported, MalformedBody and BodyTooLarge.
+    """
     media = head.headers.get("content-type", "")
     kind = media.partition(";")[0].strip().lower()
+    if len(body) > _MOST_PLAIN and not (files and kind == _PARTS):
+        raise BodyTooLarge(f"the form has {len(body)} bytes; {_MOST_PLAIN} is the limit")
     if kind == _PLAIN:
         return _of_text(body)
     if kind == _PARTS:
@@ -60,8 +68,6 @@ def fields_of(head: Head, body: bytes) -> Form:
 
 
 def _of_text(body: bytes) -> Form:
-    if len(body) > _MOST_PLAIN:
-        raise BodyTooLarge(f"the form has {len(body)} bytes; {_MOST_PLAIN} is the limit")
     try:
         pairs = parse_qsl(
             body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"

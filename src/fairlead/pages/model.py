@@ -10,7 +10,7 @@ from fairlead.core.access import Caller
 from fairlead.core.call import ErrorReply, Head, Reply, Route
 from fairlead.documents.card_html import sections
 from fairlead.documents.card_text import figure, name_of, span
-from fairlead.pages.controls import controls
+from fairlead.pages.controls import controls, values_of
 from fairlead.pages.frame import page
 from fairlead.pages.home import task_of
 from fairlead.pages.snippets import snippets
@@ -130,6 +130,7 @@ class ModelPage:
             "words": words,
             "said": [(title, str(words[key])) for key, title in _SAID if words.get(key)],
             "takes": takes,
+            "more": max(0, values_of(served) - len(takes)) if takes else 0,
             "units": any(control.unit for control in takes),
             "inputs": [s.to_json() for s in package.signature.inputs],
             "outputs": [s.to_json() for s in package.signature.outputs],

@@ -18,7 +18,7 @@ from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, Internal
 from fairlead.pages import answers
 from fairlead.pages.control import PREFIX, Control
-from fairlead.pages.controls import controls
+from fairlead.pages.controls import MOST_CONTROLS, controls, values_of
 from fairlead.pages.forms import Form, form_of, row_of
 from fairlead.pages.frame import HTML, PAGE_LINES, page
 from fairlead.pages.snippets import snippets
@@ -44,7 +44,7 @@ class Playground:
         if served is None:
             raise self._known.registry.absence(name, LATEST)
         whole = may_see_rows(served, caller)
-        form = controls(served, self._example(served), whole=whole)
+        form = _controls(served, self._example(served), None, whole=whole)
         return self._page(head, caller, served, form)
 
     def decode(self, call: Call, head: Head, body: bytes) -> None:
@@ -55,7 +55,7 @@ class Playground:
         served: Served = call.lease
         example = self._example(served)
         whole = may_see_rows(served, call.caller)
-        asked = _Asked(head, served, controls(served, example, whole=whole))
+        asked = _Asked(head, served, _controls(served, example, None, whole=whole))
         done = call.done
 
         def finished(call: Call) -> None:
@@ -67,10 +67,10 @@ class Playground:
             done(call)
 
         call.done = finished
-        form = form_of(head, body, self._known.sessions)
+        form = form_of(head, body, self._known.sessions, files=True)
         asked.form = form
         given = {k.removeprefix(PREFIX): v for k, v in form.texts.items() if k.startswith(PREFIX)}
-        asked.controls = controls(served, example, given or None, whole=whole)
+        asked.controls = _controls(served, example, given or None, whole=whole)
         media, sent = _sent(form, asked)
         asked.row = None if media != "application/json" else json.loads(sent)
         route = self._known.api("POST", f"/predict/{served.package.name}")
@@ -147,6 +147,7 @@ class Playground:
             "number": package.version,
             "words": package.words.get("words", {}),
             "controls": form,
+            "values": values_of(served),
             "hints": any(control.hint for control in form),
             "prefix": PREFIX,
             "files": any(control.kind == "picture" for control in form),
@@ -169,6 +170,15 @@ class _Asked:
         self.controls = form
         self.form = Form({})
         self.row: Any = None
+
+
+def _controls(
+    served: Served, example: Any, given: Mapping[str, str] | None, *, whole: bool
+) -> list[Control]:
+    """The controls of a whole row, none of one that nobody fills in."""
+    if values_of(served) > MOST_CONTROLS:
+        return []
+    return controls(served, example, given, whole=whole)
 
 
 def _sent(form: Form, asked: _Asked) -> tuple[str, bytes]:

@@ -6,13 +6,8 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from fairlead.access.sessions import (
-    COOKIE,
-    LIFETIME_S,
-    LONGEST_TOKEN,
-    Sessions,
-    check_own_page,
-)
+from fairlead.access.origins import check_own_page, host_in
+from fairlead.access.sessions import COOKIE, LIFETIME_S, LONGEST_TOKEN, Sessions
 from fairlead.core.access import Caller, is_key_id
 from fairlead.core.call import PUBLIC, ErrorReply, Head, Peer, Reply, Route
 from fairlead.core.clock import wall_ns
@@ -21,6 +16,7 @@ from fairlead.pages.forms import fields_of, form_of
 from fairlead.pages.frame import moved, page
 
 _OWN_PLACE = re.compile(r"/[A-Za-z0-9._~/%-]*", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}", re.ASCII)
 _NOT_BACK = ("/sign-in", "/sign-out", "/portal/rotate")
 
 
@@ -69,11 +65,11 @@ class SignIn:
             shown = head.on(head.route)
             shown.headers = {"authorization": f"Bearer {key}"}
             found = self._whose(shown, peer)
-            cookie = self._cookie(found, key)
+            line = self._line(found, key)
         except FairleadError as error:
             later(self._page(head, error))
             return
-        later(moved(back_to(head, "./"), session_line(cookie, secure=self._secure)))
+        later(moved(back_to(head, "./"), line))
 
     def leave(self, head: Head, body: bytes, caller: Caller) -> Reply:
         """Forgets who has signed in, in the browser that asks."""
@@ -81,13 +77,20 @@ class SignIn:
         form_of(head, body, self._sessions)
         return moved("./", session_line("", secure=self._secure))
 
-    def _cookie(self, found: Caller, shown: str) -> str:
-        """The session of a caller. Raises KeyMalformed for a token too long for a cookie."""
+    def _line(self, found: Caller, shown: str) -> str:
+        """The cookie of a caller's session, "" where they are let in whatever they show.
+
+        Raises KeyMalformed for a token too long for a cookie.
+        """
         if is_key_id(found.key):
-            return self._sessions.of_key(found.key, wall_ns())
-        if len(shown) > LONGEST_TOKEN:
-            raise KeyMalformed("this token is too long to stay signed in with", fix="Use a key")
-        return self._sessions.of_token(shown)
+            cookie = self._sessions.of_key(found.key, wall_ns())
+        elif found.key and _TOKEN.fullmatch(shown) is not None:
+            if len(shown) > LONGEST_TOKEN:
+                raise KeyMalformed("this token is too long to stay signed in with", fix="Use a key")
+            cookie = self._sessions.of_token(shown)
+        else:
+            return ""
+        return session_line(cookie, secure=self._secure)
 
     def _page(self, head: Head, error: FairleadError | None) -> Reply:
         facts = {
@@ -105,10 +108,12 @@ def back_to(head: Head, otherwise: str) -> str:
 
     otherwise: the way to the first one.
     """
-    came = urlsplit(head.headers.get("referer", ""))
-    place = came.path
-    own = came.netloc == head.headers.get("host") and _OWN_PLACE.fullmatch(place) is not None
-    if not own or place.startswith("//") or place.endswith(_NOT_BACK):
+    came = head.headers.get("referer", "")
+    host = host_in(came)
+    if host is None or host != head.headers.get("host"):
+        return otherwise
+    place = urlsplit(came).path
+    if _OWN_PLACE.fullmatch(place) is None or "//" in place or place.endswith(_NOT_BACK):
         return otherwise
     return place
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, cast
 
 
 class Snippet(NamedTuple):
@@ -15,7 +16,7 @@ class Snippet(NamedTuple):
     code: str
 
 
-_LONGEST = 1200
+_LONGEST, _MOST_VALUES = 1200, 200
 
 
 def snippets(base: str, model: str, row: Any, *, keyed: bool) -> list[Snippet]:
@@ -29,7 +30,7 @@ def snippets(base: str, model: str, row: Any, *, keyed: bool) -> list[Snippet]:
     url = f"{base}/predict/{model}"
     host = base.partition("://")[2]
     secure = base.startswith("https")
-    note = "# the long values are cut here\n" if cut else ""
+    note = "# what is long is cut here\n" if cut else ""
     lines = [f"curl {shlex.quote(url)} \\"]
     lines += ['  -H "Authorization: Bearer $FAIRLEAD_KEY" \\'] * keyed
     lines += ["  -H 'Content-Type: application/json' \\", f"  -d {shlex.quote(body)}"]
@@ -68,12 +69,13 @@ def _short(row: Any) -> tuple[Any, bool]:
     """A row as people can read it, and whether some of it was left out."""
     if not isinstance(row, dict):
         return row, False
-    cut = False
+    values = cast("dict[str, Any]", row)
+    cut = len(values) > _MOST_VALUES
     made: dict[str, Any] = {}
-    for name, value in row.items():  # pyright: ignore[reportUnknownVariableType]
+    for name, value in islice(values.items(), _MOST_VALUES):
         text = value if isinstance(value, str) else json.dumps(value)
         if len(text) > _LONGEST:
             cut = True
             value = f"{text[:60]}..."
-        made[str(name)] = value  # pyright: ignore[reportUnknownArgumentType]
+        made[name] = value
     return made, cut

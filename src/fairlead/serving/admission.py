@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from fairlead.access.book import KeyBook, allows, denied, describes
 from fairlead.access.identities import Identities
 from fairlead.access.identity_rules import IdentityRules
-from fairlead.access.origins import check_origin
+from fairlead.access.origins import check_origin, check_own_name, check_own_page, host_in
 from fairlead.access.secrets import Digester
-from fairlead.access.sessions import Sessions, check_own_page
+from fairlead.access.sessions import Sessions
 from fairlead.access.terms import NO_TERMS, Terms, caller_of, terms
 from fairlead.access.throttle import Throttle, is_here
 from fairlead.access.tokens import token_of
@@ -55,6 +55,9 @@ STALE_MAX_S = 3600.0
 _NO_KEYS = Digester(bytes(32))
 """Of a book without keys, which recognises nobody."""
 
+_READS = ("GET", "HEAD")
+"""Methods that change nothing."""
+
 _BY_PLATFORM: tuple[Operation, ...] = ("predict", "explain", "feedback")
 """What a caller may do whom the platform in front of us let through, and who shows no key."""
 
@@ -67,7 +70,7 @@ class Policy:
     models too. open: without any key in the
     book everybody may do everything, which is for loopback only. stale_max_s: see STALE_MAX_S.
     guest: the id of the key under which pages are shown to whoever has not signed in, "" for none;
-    it must have limits.
+    it must have limits. address: where browsers reach the pages, as far as the owner has said so.
     """
 
     platform: bool = False
@@ -75,6 +78,7 @@ class Policy:
     stale_max_s: float = STALE_MAX_S
     loads: bool = False
     guest: str = ""
+    address: str = ""
 
 
 class Admission:
@@ -108,6 +112,7 @@ class Admission:
         self._whence = whence
         self._sessions = sessions
         self._gated = gated
+        self._name = (host_in(policy.address) or "").lower()
         self._throttle = Throttle()
         # Whether something was heard that the book does not hold yet.
         self._behind = False
@@ -193,7 +198,7 @@ class Admission:
         elif shown is not None and len(book):
             caller = self._by_key(book, shown, peer)
         else:
-            caller = self._without_key(peer)
+            caller = self._without_key(head, peer)
         if caller.origins:
             check_origin(head.headers, caller)
         return caller
@@ -215,7 +220,7 @@ class Admission:
         except Unauthenticated as error:
             raise self._throttle.answer(error, peer.address, monotonic_ns()) from None
 
-    def _without_key(self, peer: Peer) -> Caller:
+    def _without_key(self, head: Head, peer: Peer) -> Caller:
         identities = self._identities
         if peer.subject and identities.certifies:
             return identities.certificate_caller(peer.subject)
@@ -224,12 +229,24 @@ class Admission:
             return anybody(peer.address, (*_BY_PLATFORM, *more))
         opened = self._policy.open and not self._closed and not identities
         if opened and is_here(peer.address):  # not whom a proxy on this machine calls for
+            self._check_local(head, peer)
             return anybody(peer.address)
         raise Unauthenticated("no key was sent", fix="Send Authorization: Bearer KEY")
 
+    def _check_local(self, head: Head, peer: Peer) -> None:
+        """Raises OriginRefused and HostRefused where a page of the web asks through a browser here.
+
+        It could not read the answer; but it could have models ended, or its own name point here.
+        """
+        if not peer.address:
+            return  # no browser asks through a Unix socket
+        check_own_name(head.headers, self._name)
+        if head.method not in _READS:
+            check_own_page(head.headers)
+
     def _visitor(self, book: KeyBook, head: Head, peer: Peer) -> Caller:
         """Who has come to a page: whoever has signed in, else whoever needs not, else a guest."""
-        if head.method not in ("GET", "HEAD"):
+        if head.method not in _READS:
             check_own_page(head.headers)
         moment = wall_ns()
         session = self._sessions.read(head.headers, moment) if self._sessions is not None else None
@@ -238,7 +255,7 @@ class Admission:
         if session is not None and self._identities.issues:
             return self._by_token(session.token, peer)
         try:
-            return self._without_key(peer)
+            return self._without_key(head, peer)
         except Unauthenticated:
             if not self._policy.guest:
                 raise
