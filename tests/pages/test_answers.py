@@ -70,3 +70,13 @@ def test_many_rows_are_a_table_of_the_first_ones():
     assert heads == ["label", "a", "b"]
     assert len(cells) == MOST_ROWS
     assert cells[0] == ["a", "0.75", "0.25"]
+
+
+def test_a_row_that_is_withheld_adds_no_column_of_its_own():
+    rows = [
+        {"label": "a", "scores": {"a": 0.75, "b": 0.25}, "reasons": []},
+        {"label": None, "scores": None, "reasons": ["unsure"]},
+    ]
+    heads, cells = table(rows)
+    assert heads == ["label", "a", "b", "reasons"]
+    assert cells[1] == ["", "", "", "unsure"]
