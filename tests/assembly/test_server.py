@@ -7,7 +7,7 @@ import resource
 import socket
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from tests import models
@@ -92,6 +92,25 @@ def test_a_port_in_use_says_so_with_another_way():
     assert "Address already in use" in caught.value.line()
     assert "--port" in caught.value.line()
     listen("127.0.0.1", port).close()
+
+
+def test_grpc_gives_way_where_the_administration_was_asked_for_its_port(tmp_path):
+    models.total(tmp_path / "models")
+    with listen("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+    with suppress(BindRefused):  # somebody else has the port above: nothing is left to decide
+        made = prepare(
+            [str(tmp_path / "models")],
+            settings(
+                server_port=str(port),
+                server_admin=f"127.0.0.1:{port + 1}",
+                server_state=str(tmp_path / "state"),
+            ),
+        )
+        assert made.admin_address == f"http://127.0.0.1:{port + 1}"
+        assert made.grpc == -1
+        for taken in (made.listener, made.admin, made.lock):
+            os.close(taken)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "2001:db8::1"])

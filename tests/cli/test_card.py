@@ -57,7 +57,7 @@ def test_every_form_is_printed_or_written(repository, tmp_path, capsys, form, be
 
 def test_a_card_that_says_what_is_measured_is_verified(repository, capsys):
     assert card(repository, "--verify") == 0
-    assert "every figure" in capsys.readouterr().out
+    assert "is what is measured now, to the last digit" in capsys.readouterr().out
 
 
 def test_a_figure_that_differs_is_named_and_the_status_says_so(repository, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from html.parser import HTMLParser
@@ -251,13 +252,22 @@ def test_markdown_shows_any_text_and_obeys_none(text):
     tokens = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(body)
     kinds = [t.type for token in tokens for t in (token, *(token.children or []))]
     forbidden = {
-        "html_block", "html_inline", "link_open", "image", "code_inline", "code_block", "fence",
+        "html_block", "html_inline", "link_open", "image", "code_inline", "code_block",
         "ordered_list_open", "blockquote_open", "hr", "s_open",
     }  # fmt: skip
     assert not forbidden & {*kinds}
     headings = [tokens[i + 1].content for i, t in enumerate(tokens) if t.type == "heading_open"]
     assert [h for h in headings if h in SECTIONS] == list(SECTIONS)
-    assert len(headings) == len(SECTIONS) + 5
+    fences = [token for token in tokens if token.type == "fence"]
+    assert len(headings) == len(SECTIONS) + 8 + len(fences)
+    for fence in fences:  # what is to be run is what we wrote, around one literal
+        assert fence.content.count("\n") == 4
+        assert fence.content.startswith("import fairlead\n\nwith fairlead.Client(")
+        assert _calls(fence.content) == ["fairlead.Client", "print", "client.predict"]
+
+
+def _calls(code: str) -> list[str]:
+    return [ast.unparse(n.func) for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Call)]
 
 
 def test_a_table_keeps_its_columns_whatever_stands_in_it():

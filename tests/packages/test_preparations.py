@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.models import spec
 
 from fairlead.core.errors import PackageInvalid
-from fairlead.core.preparation import Picture, Pooling, Text, public_signature
+from fairlead.core.preparation import Meaning, Picture, Pooling, Text, public_signature
 from fairlead.core.signature import Signature
-from fairlead.packages.preparations import check_preparations, poolings_of, preparations_of
+from fairlead.packages.preparations import (
+    check_preparations,
+    meanings_of,
+    meant,
+    poolings_of,
+    preparations_of,
+)
+from fairlead.packages.read import read_words
 
 IMAGE = {"kind": "image", "size": [4, 6]}
 TEXT = {"kind": "text", "tokenizer": "t.json"}
@@ -92,3 +101,58 @@ def test_whole_numbers_take_pictures_that_are_not_normalised():
     scaled = preparations_of({"inputs": {"image": IMAGE | {"scale": 0.5}}}, "x")
     with pytest.raises(PackageInvalid, match="UINT8"):
         check_preparations(scaled, signature, "x", ())
+
+
+# --- what outputs are ---------------------------------------------------------------------
+
+SCORES = {"role": "scores", "classes": ["no", "yes"]}
+NUMBERS = Signature(
+    (spec("x", "FP32", (-1, 2)),),
+    (spec("y", "FP32", (-1, 2)), spec("open", "FP32", (-1, -1)), spec("v", "FP32", (-1, 1))),
+)
+
+
+def test_an_output_is_what_its_owner_says():
+    words = {"outputs": {"y": SCORES, "v": {"role": "value"}}}
+    made = meanings_of(words, "x")
+    assert made == (Meaning("y", "scores", ("no", "yes")), Meaning("v", "value"))
+    assert poolings_of(words, "x") == ()
+    scores, untold, value = meant(NUMBERS, made, "x").outputs
+    assert (scores.role, scores.classes, scores.shape) == ("scores", ("no", "yes"), (-1, 2))
+    assert (untold.role, value.role) == ("", "value")
+
+
+def test_classes_close_an_open_width():
+    made = meanings_of({"outputs": {"open": {**SCORES, "classes": ["a", "b", "c"]}}}, "x")
+    assert meant(NUMBERS, made, "x").outputs[1].shape == (-1, 3)
+
+
+MEANT_WRONG = {
+    "neither": ({}, "must have role: one of scores, label, value; or pooling"),
+    "role": ({"role": "score"}, "role must be one of scores, label, value"),
+    "no classes": ({"role": "scores"}, "must have classes"),
+    "twice": ({"role": "scores", "classes": ["a", "a"]}, "two or more different names"),
+    "a number": ({"role": "scores", "classes": [0, 1]}, "two or more different names"),
+    "of a value": ({"role": "value", "classes": ["a", "b"]}, "a value has no classes"),
+    "both": (SCORES | {"pooling": "mean"}, "pooling is not known"),
+}
+
+
+@pytest.mark.parametrize(("given", "told"), MEANT_WRONG.values(), ids=MEANT_WRONG.keys())
+def test_what_no_output_can_be_is_refused(given, told):
+    raw = "[outputs.y]\n" + "".join(f"{key} = {json.dumps(v)}\n" for key, v in given.items())
+    with pytest.raises(PackageInvalid, match=told):
+        read_words(raw.encode(), "x")
+
+
+UNLIKE = {
+    "name": ({"yy": SCORES}, "no output 'yy'"),
+    "width": ({"y": {**SCORES, "classes": ["a", "b", "c"]}}, r"shape \[-1, 3\], and it is FP32"),
+    "value": ({"y": {"role": "value"}}, r"one value a row has the shape \[-1\]"),
+}
+
+
+@pytest.mark.parametrize(("given", "told"), UNLIKE.values(), ids=UNLIKE.keys())
+def test_what_this_output_is_not_is_refused(given, told):
+    with pytest.raises(PackageInvalid, match=told):
+        meant(NUMBERS, meanings_of({"outputs": given}, "x"), "x")

@@ -50,7 +50,13 @@ def test_a_label_that_the_model_does_not_know_is_a_class_too_and_scores_say_noth
 @pytest.mark.parametrize("scores", [TABLE * 3, TABLE - 1, np.full((3, 2), np.nan)])
 def test_scores_that_are_no_probabilities_are_left_out(scores):
     assert of(["0", "1", "1"], label=["0", "1", "0"], scores=scores).scores is None
-    assert of(["0", "1", "1"], scores=scores) is None
+
+
+def test_scores_of_any_scale_answer_with_the_highest_and_no_number_with_nothing():
+    found = of(["0", "1", "1"], scores=TABLE * 30 - 7)
+    assert found.given.tolist() == [0, 1, 0]
+    assert found.scores is None
+    assert of(["0", "1", "1"], scores=np.full((3, 2), np.nan)) is None
 
 
 def test_a_regressors_numbers_are_flat():

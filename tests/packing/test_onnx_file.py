@@ -34,6 +34,13 @@ def tensors(graph: Any) -> Iterator[Any]:
                 yield from tensors(inner)
 
 
+LEARNT = (
+    "coefficients", "intercepts", "nodes_values", "class_weights", "target_weights",
+    "base_values", "support_vectors", "rho",
+)  # fmt: skip
+"""Where linear models, trees and support vectors keep their numbers."""
+
+
 def nodes(model: onnx.ModelProto) -> Iterator[Any]:
     waiting: list[Any] = [model.graph, *model.functions]
     while waiting:
@@ -55,6 +62,7 @@ def test_it_agrees_with_onnx(title):
     assert found.producer == f"{model.producer_name} {model.producer_version}".strip()
     assert found.opsets == {o.domain: o.version for o in model.opset_import}
     counted = [int(np.prod(t.dims, dtype=object)) for t in tensors(model.graph)]
+    counted += [len(a.floats) for n in nodes(model) for a in n.attribute if a.name in LEARNT]
     assert found.parameters == sum(counted)
     held = {t.name for t in model.graph.initializer}
     inputs = [v for v in model.graph.input if v.name not in held]

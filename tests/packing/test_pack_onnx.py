@@ -16,11 +16,14 @@ from tests.packing import graphs
 
 from fairlead.core.errors import ConversionFailed, FairleadError, UnsafeFile
 from fairlead.core.package import Package
+from fairlead.core.preparation import Meaning
 from fairlead.packages.read import read_verified, verify
 from fairlead.packing import pack_onnx
 from fairlead.packing.compare import run
+from fairlead.packing.declared import Declared
 from fairlead.packing.faithful import Wanted, load_graph, silent
 from fairlead.packing.rows import Table, inputs_of
+from fairlead.packing.verify_card import differences
 
 FLOAT, INT, TEXT = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
 Pack = Callable[..., Package]
@@ -203,6 +206,38 @@ def test_evaluation_rows_are_scored(pack):
     measured = json.loads(read_verified(package, "measured.json"))
     assert measured["evaluation"]["accuracy"] > 0.95
     assert package.signature.inputs[0].columns == ("f0", "f1", "f2", "f3")
+
+
+def plain_scores() -> onnx.ModelProto:
+    """A network's last layer: nothing in it says that what comes out are classes."""
+    return graphs.model(
+        [helper.make_node("Softmax", ["x"], ["y"], axis=1)],
+        [graphs.value("x")],
+        [graphs.value("y", shape=(None, 2))],
+    )
+
+
+def test_scores_that_only_the_owner_can_name_are_judged_once_they_are(pack):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(200, 2))
+    truth = np.where(x[:, 1] > x[:, 0], "yes", "no").astype(object)
+    table = Table({"a": x[:, 0], "b": x[:, 1], "truth": truth})
+    silence = pack(plain_scores(), evaluation=table, target="truth")
+    assert json.loads(read_verified(silence, "card.json"))["performance"] == "unknown"
+    said = Declared(
+        '[outputs.y]\nrole = "scores"\nclasses = ["no", "yes"]\n',
+        meanings=(Meaning("y", "scores", ("no", "yes")),),
+    )
+    package = pack(plain_scores(), evaluation=table, target="truth", declared=said)
+    (spec,) = package.signature.outputs
+    assert (spec.role, spec.classes) == ("scores", ("no", "yes"))
+    assert json.loads(read_verified(package, "measured.json"))["evaluation"]["accuracy"] == 1.0
+    card = json.loads(read_verified(package, "card.json"))
+    assert [m["name"] for m in card["metrics"]][:4] == [
+        "accuracy", "macro_f1", "balanced_accuracy", "auc",
+    ]  # fmt: skip
+    assert "guards/confidence.npz" in package.files
+    assert differences(package) == []
 
 
 def test_rows_that_the_graph_does_not_take_are_refused(pack, tmp_path):

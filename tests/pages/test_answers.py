@@ -77,3 +77,13 @@ def test_of_rows_with_many_values_the_first_are_shown():
     heads, cells = table([{"label": "a", "scores": scores}] * MOST_ROWS)
     assert heads == ["label", *(f"c{n}" for n in range(MOST_HEADS - 1))]
     assert {len(row) for row in cells} == {MOST_HEADS}
+
+
+def test_a_row_that_is_withheld_adds_no_column_of_its_own():
+    rows = [
+        {"label": "a", "scores": {"a": 0.75, "b": 0.25}, "reasons": []},
+        {"label": None, "scores": None, "reasons": ["unsure"]},
+    ]
+    heads, cells = table(rows)
+    assert heads == ["label", "a", "b", "reasons"]
+    assert cells[1] == ["", "", "", "unsure"]

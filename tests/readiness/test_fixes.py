@@ -13,6 +13,7 @@ from fairlead.assembly.config import load
 from fairlead.cli.main import command_parser
 from fairlead.core.allowance import parse_limits
 from fairlead.core.preparation import Picture
+from fairlead.documents.card_words import KNOWN
 from fairlead.packages.read import read_words
 
 
@@ -40,6 +41,21 @@ def test_a_fix_packs_again_with_all_that_was_given_before():
     shown = found("accuracy-known", picture).fix
     assert "--reference pictures --evaluation" in shown
     assert shown.endswith("--model-toml model.toml")
+
+
+def test_labelled_rows_that_judge_nothing_need_to_know_what_the_outputs_are():
+    finding = found("accuracy-known", but(GOOD, evaluation={"rows": 797}))
+    assert finding.measured.startswith("unknown: 797 labelled rows were given, and nobody has said")
+    assert finding.measured.endswith("role under [outputs.label] of model.toml")
+    assert finding.fix.endswith("--evaluation labelled.csv --target COLUMN --model-toml model.toml")
+
+
+def test_the_fix_of_an_empty_card_names_every_question_and_that_of_units_every_column():
+    fix = found("card-complete", but(GOOD, package__words={})).fix
+    assert [word.key for word in KNOWN if f'{word.key} = "..."' not in fix] == []
+    fix = found("units", but(GOOD, package__words={})).fix
+    columns = [column.name for column in GOOD.package.signature.columns]
+    assert [name for name in columns if f'"{name}" = "..."' not in fix] == []
 
 
 def test_a_trained_file_that_is_not_packed_is_packed_first():

@@ -111,17 +111,18 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if settings.server.tls_cert else "http"
     inside = is_loopback(admin_host(settings))
-    grpc: socket | None = None
+    admin: tuple[socket, str] | None = None
     also: list[socket] = []
     try:
         for further in settings.server.also_bind:
             also.append(listen(host, further, "--also-bind"))
-        grpc = listen_for_grpc(settings.server.grpc_port, host, settings.server.port)
+        # Before gRPC, which gives way where nobody asked for its port.
         admin = listen_for_admin(
             settings.server.admin, settings.server.port, "http" if inside else scheme
         )
+        grpc = listen_for_grpc(settings.server.grpc_port, host, settings.server.port)
     except BaseException:
-        for taken in (listener, grpc, *also):
+        for taken in (listener, admin[0] if admin else None, *also):
             if taken is not None:
                 taken.close()
         raise

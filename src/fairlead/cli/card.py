@@ -85,15 +85,18 @@ def _text(package: Any, form: str) -> str:
 
 
 def _verify(package: Any, args: argparse.Namespace) -> int:
-    from fairlead.packing.verify_card import differences, slower
+    from fairlead.packing.verify_card import NEAR, differences, slower
 
     given = (Path(args.evaluation), args.target) if args.evaluation else None
-    found = differences(package, given)
+    exact = not (found := differences(package, given, 0.0))
+    if found:
+        found = differences(package, given)
     what = f"{package.name} version {package.version}"
     for line in slower(package):
         print(f"  note: {line}")
     if not found:
-        print(f"every figure of the card of {what} is what is measured now")
+        how = "to the last digit" if exact else f"within {NEAR:g} of itself"
+        print(f"every figure of the card of {what} is what is measured now, {how}")
         return 0
     count = "1 figure" if len(found) == 1 else f"{len(found)} figures"
     print(f"{count} of the card of {what} not as measured now:")

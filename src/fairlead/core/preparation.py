@@ -1,7 +1,7 @@
 """What becomes of pictures and texts before the model: what model.toml says, as facts.
 
 `[inputs.NAME]` declares how a tensor input is made of what people have. The input itself may still
-be sent as a tensor.
+be sent as a tensor. `[outputs.NAME]` declares what comes out.
 """
 
 from __future__ import annotations
@@ -109,6 +109,18 @@ class Pooling:
     mask: str = "attention_mask"
     pooling: str = "mean"
     normalize: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the owner says that an output is, where the trained file does not.
+
+    name: of the output. role, classes: as in its TensorSpec.
+    """
+
+    name: str
+    role: str
+    classes: tuple[str, ...] = ()
 
 
 Preparation = Picture | Text

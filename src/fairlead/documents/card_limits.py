@@ -33,7 +33,10 @@ def limitations(measured: Facts, columns: Sequence[Facts], guards: Facts) -> lis
 def _of_performance(measured: Facts) -> Iterator[str]:
     if measured.get("performance") != "measured":
         yield (
-            "Performance is unknown: no labelled rows have judged this version. "
+            "Performance is unknown: labelled rows were given, and nobody has said what its "
+            "outputs are. Say it under [outputs] of model.toml before relying on it."
+            if "evaluation" in measured
+            else "Performance is unknown: no labelled rows have judged this version. "
             "Pack it with --evaluation before relying on it."
         )
         return

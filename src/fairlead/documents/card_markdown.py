@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairlead.documents.card_text import figure, name_of, number, share, span, where
-from fairlead.documents.card_words import ANALYSES, CAVEATS, NOT_STATED, TRAINING
+from fairlead.documents.card_words import ANALYSES, CAVEATS, NOT_STATED, TRAINING, USE
 
 Card = Mapping[str, Any]
 
@@ -27,6 +27,18 @@ _HUB_LICENCES = (
 )  # fmt: skip
 """Licences that hubs know by this name; any other is `other` with its name beside it."""
 
+_HEADINGS = {
+    "out_of_scope": "Out-of-scope use",
+    "ethics": "Bias, risks and limitations",
+    "limitations": "Limitations",
+}
+"""Where people, and programs that judge cards, look for an answer on a hub."""
+
+_LAST = "out_of_scope"
+"""What stands below the facts of its section, under a heading of its own."""
+
+_LONGEST_ROW = 2000
+
 _RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
 _TASKS = {
     "classification": ("tabular-classification", "Tabular classification"),
@@ -39,11 +51,13 @@ def markdown(card: Card) -> str:
     parts = [_front_matter(card), f"# {plain(card['model'])} version {card['version']}", _top(card)]
     for one in card["sections"]:
         parts.append(f"## {one['title']}")
-        parts += [_word(word) for word in one["words"]]
+        parts += [_word(word) for word in one["words"] if word["key"] != _LAST]
         more = _MORE.get(one["title"])
         parts += more(card) if more else []
         if one["facts"]:
             parts.append(_table(("fact", ""), [(f["name"], f["value"]) for f in one["facts"]]))
+        parts += [_word(word) for word in one["words"] if word["key"] == _LAST]
+        parts += _get_started(card) if one["title"] == USE else []
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -146,7 +160,27 @@ def _top(card: Card) -> str:
 
 
 def _word(word: Card) -> str:
-    return f"**{word['question']}**\n\n{paragraphs(word['text']) or f'*{NOT_STATED}*'}"
+    told = f"**{word['question']}**\n\n{paragraphs(word['text']) or f'*{NOT_STATED}*'}"
+    heading = _HEADINGS.get(word["key"])
+    return f"### {heading}\n\n{told}" if heading else told
+
+
+def _get_started(card: Card) -> list[str]:
+    """How the model is asked, on the example that works."""
+    if not card["example"]:
+        return []
+    row = ascii(card["example"])
+    if len(row) > _LONGEST_ROW:
+        return []
+    lines = (
+        "```python",
+        "import fairlead",
+        "",
+        'with fairlead.Client("http://127.0.0.1:8080") as client:',
+        f"    print(client.predict({card['model']!r}, [{row}]).rows)",
+        "```",
+    )
+    return ["### How to get started", "\n".join(lines)]
 
 
 def _analyses(card: Card) -> list[str]:

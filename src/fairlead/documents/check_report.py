@@ -31,7 +31,10 @@ FOR = {
 _WORDS = re.compile(r"(?P<lines>.+) under \[(?P<section>\w+)\] of model\.toml; (?P<then>.+)")
 """A fix that is a line of model.toml and the command that takes it (readiness/facts.py)."""
 
-_EXPECT, _AND = "expect", " and "
+_APART = re.compile(r'(?<=["\d]) and (?=[\w"])')
+"""Between the lines of such a fix."""
+_MOST_SHOWN = 3
+
 _WIDTH = 96
 _MARKS = {"fail": "FAIL", "warn": "warn", "owner must say": "say!", "pass": "pass"}
 _COLOURS = {"fail": "1;31", "warn": "33", "owner must say": "36", "pass": "32"}
@@ -97,11 +100,17 @@ def _answer(answer: Mapping[str, Any], colours: bool) -> list[str]:
     lines = [f"  {mark}  {plain(answer['question'])}", *(f"        {line}" for line in found)]
     if answer["fix"]:
         words = _WORDS.fullmatch(answer["fix"])
-        fix = (
-            f"{words['lines']} under [{words['section']}] of model.toml" if words else answer["fix"]
-        )
+        fix = answer["fix"] if words is None else _briefly(words["lines"], words["section"])
         lines.append(f"        fix: {plain(fix)}")  # in one piece, to be copied
     return lines
+
+
+def _briefly(lines: str, section: str) -> str:
+    """Lines of model.toml; of many the first, since all stand together at the end."""
+    several = _APART.split(lines)
+    if len(several) > _MOST_SHOWN:
+        lines = f"{several[0]} and {len(several) - 1} more, below,"
+    return f"{lines} under [{section}] of model.toml"
 
 
 def _together(report: Report) -> list[str]:
@@ -113,8 +122,7 @@ def _together(report: Report) -> list[str]:
         if words is None:
             continue
         commands[words["then"]] = None
-        several = words["section"] == _EXPECT
-        for line in words["lines"].split(_AND) if several else [words["lines"]]:
+        for line in _APART.split(words["lines"]):
             sections.setdefault(words["section"], {}).setdefault(line.partition(" = ")[0], line)
     if not sections:
         return []

@@ -211,7 +211,7 @@ def opened(raw: bytes, row: int, most: int) -> Any:
         width = height = 0
         kind = "JPEG"
     else:
-        raise _unreadable(row, "it is none of these")
+        raise _unreadable(row, "it is no PNG, JPEG or WebP")
     _check_size((width, height), row, most)
     # The reader itself, and not Image.open, which would try others and has limits of its own.
     image: Any = _pillow().OPEN[kind][0](io.BytesIO(raw))

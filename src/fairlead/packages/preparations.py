@@ -1,8 +1,9 @@
-"""`[inputs.NAME]` and `[outputs.NAME]` in a model.toml: how pictures and texts are prepared."""
+"""`[inputs.NAME]` and `[outputs.NAME]` in a model.toml: what goes in is made of, and comes out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from fairlead.core.preparation import (
     INTERPOLATIONS,
     LAYOUTS,
     RESIZES,
+    Meaning,
     Picture,
     Pooling,
     Preparation,
@@ -64,6 +66,13 @@ def _is_file(value: Any) -> bool:
     return isinstance(value, str) and value.endswith((".json", ".txt")) and "/" not in value
 
 
+def _is_classes(value: Any) -> bool:
+    given = cast("list[Any]", value) if isinstance(value, list) else []
+    return 2 <= len(given) == len({*map(str, given)}) and all(
+        isinstance(v, str) and v for v in given
+    )
+
+
 _NAME: Check = ("a name", lambda v: isinstance(v, str) and 0 < len(v) <= 200)
 _TRUTH: Check = ("true or false", lambda v: isinstance(v, bool))
 _PICTURE: dict[str, Check] = {
@@ -98,6 +107,10 @@ _POOLING: dict[str, Check] = {
     "pooling": _one_of(("mean", "first")),
     "normalize": _TRUTH,
 }
+_MEANING: dict[str, Check] = {
+    "role": _one_of(("scores", "label", "value")),
+    "classes": ("a list of two or more different names", _is_classes),
+}
 _KINDS = {"image": _PICTURE, "text": _TEXT}
 _REQUIRED = {"image": ("size",), "text": ("tokenizer",)}
 
@@ -120,14 +133,72 @@ def preparations_of(words: Mapping[str, Any], where: str) -> tuple[Preparation, 
 
 
 def poolings_of(words: Mapping[str, Any], where: str) -> tuple[Pooling, ...]:
-    """What `[outputs]` declares, in its order. Raises PackageInvalid."""
+    """The outputs that `[outputs]` adds, in its order. Raises PackageInvalid."""
     found: list[Pooling] = []
     for name, given in _tables(words, "outputs", where):
+        if "role" in given:
+            continue
         _check(given, _POOLING, f"outputs.{name}", where)
         if "pooling" not in given:
-            raise _invalid(f"[outputs.{name}] must have pooling: {_POOLING['pooling'][0]}", where)
+            raise _invalid(
+                f"[outputs.{name}] must have role: {_MEANING['role'][0]}; or pooling: "
+                f"{_POOLING['pooling'][0]}",
+                where,
+            )
         found.append(Pooling(name, **given))
     return tuple(found)
+
+
+def meanings_of(words: Mapping[str, Any], where: str) -> tuple[Meaning, ...]:
+    """What `[outputs]` says that outputs are, in its order. Raises PackageInvalid."""
+    found: list[Meaning] = []
+    for name, given in _tables(words, "outputs", where):
+        if "role" not in given:
+            continue
+        _check(given, _MEANING, f"outputs.{name}", where)
+        if given["role"] == "scores" and "classes" not in given:
+            raise _invalid(f"[outputs.{name}] must have classes: one for each score", where)
+        if given["role"] == "value" and "classes" in given:
+            raise _invalid(f"[outputs.{name}] a value has no classes", where)
+        found.append(Meaning(name, given["role"], tuple(given.get("classes", ()))))
+    return tuple(found)
+
+
+def meant(signature: Signature, meanings: Sequence[Meaning], where: str) -> Signature:
+    """The signature whose outputs are what the owner says.
+
+    Raises PackageInvalid for an output that is not there, or cannot be that.
+    """
+    told = {one.name: one for one in meanings}
+    specs = {spec.name: spec for spec in signature.outputs}
+    for name, one in told.items():
+        if name not in specs:
+            raise _unknown(name, specs, where, "output")
+        _check_meaning(one, specs[name], where)
+    outputs = [
+        _meaning(spec, told[spec.name]) if spec.name in told else spec for spec in signature.outputs
+    ]
+    return replace(signature, outputs=tuple(outputs))
+
+
+def _meaning(spec: TensorSpec, one: Meaning) -> TensorSpec:
+    shape = (spec.shape[0], len(one.classes)) if one.role == "scores" else spec.shape
+    return replace(spec, shape=shape, role=one.role, classes=one.classes)
+
+
+def _check_meaning(one: Meaning, spec: TensorSpec, where: str) -> None:
+    inner, count = spec.shape[1:], len(one.classes)
+    if one.role == "scores":
+        fits = spec.dtype.is_float and inner in ((count,), (-1,))
+        wanted = f"{count} scores a row are numbers of shape [-1, {count}]"
+    else:
+        fits = inner in ((), (1,)) and not (one.role == "value" and spec.dtype.is_text)
+        wanted = f"one {one.role} a row has the shape [-1]"
+    if not spec.shape or not fits:
+        raise _invalid(
+            f"[outputs.{one.name}] {wanted}, and it is {spec.dtype} of shape {list(spec.shape)}",
+            where,
+        )
 
 
 def _tables(words: Mapping[str, Any], section: str, where: str) -> list[tuple[str, dict[str, Any]]]:
@@ -242,10 +313,12 @@ def _check_text(one: Text, specs: Mapping[str, TensorSpec], where: str) -> None:
         )
 
 
-def _unknown(name: str, specs: Mapping[str, TensorSpec], where: str) -> PackageInvalid:
+def _unknown(
+    name: str, specs: Mapping[str, TensorSpec], where: str, what: str = "input"
+) -> PackageInvalid:
     near = get_close_matches(name, specs, 1)
-    fix = f"Did you mean {near[0]}?" if near else f"Its inputs: {', '.join([*specs][:20])}"
-    return _invalid(f"[inputs] the model has no input {name[:80]!r}", where, fix)
+    fix = f"Did you mean {near[0]}?" if near else f"Its {what}s: {', '.join([*specs][:20])}"
+    return _invalid(f"[{what}s] the model has no {what} {name[:80]!r}", where, fix)
 
 
 def _invalid(what: str, where: str, fix: str | None = None) -> PackageInvalid:

@@ -32,7 +32,12 @@ from fairlead.core.package import (
 from fairlead.core.signature import Signature
 from fairlead.packages import manifest
 from fairlead.packages.expect import expectation_of
-from fairlead.packages.preparations import check_preparations, poolings_of, preparations_of
+from fairlead.packages.preparations import (
+    check_preparations,
+    meanings_of,
+    poolings_of,
+    preparations_of,
+)
 from fairlead.packages.signatures import graph_of, with_signatures
 
 _AMEND = "A version never changes: use `fairlead amend` to make the next one"
@@ -200,6 +205,7 @@ def read_words(raw: bytes, where: str) -> tuple[dict[str, Any], Limits]:
     expectation_of(words, where)
     preparations_of(words, where)
     poolings_of(words, where)
+    meanings_of(words, where)
     return words, _limits(words, where)
 
 

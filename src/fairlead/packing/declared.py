@@ -1,4 +1,4 @@
-"""What a model.toml that is given at pack declares: pictures, texts, and pooled outputs.
+"""What a model.toml that is given at pack declares: pictures, texts, and outputs.
 
 Reference and evaluation rows may then hold pictures and texts too. They are prepared as requests
 will be, so that guards learn from what the model sees.
@@ -15,12 +15,26 @@ import numpy as np
 
 from fairlead.core.errors import FairleadError, FileUnreadable, RowsInvalid
 from fairlead.core.package import GuardChoice
-from fairlead.core.preparation import FOLDER, Picture, Pooling, Preparation, Text, public_signature
+from fairlead.core.preparation import (
+    FOLDER,
+    Meaning,
+    Picture,
+    Pooling,
+    Preparation,
+    Text,
+    public_signature,
+)
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
 from fairlead.inputs.pictures import Pictures, sample
 from fairlead.inputs.text import Texts
-from fairlead.packages.preparations import check_preparations, poolings_of, preparations_of
+from fairlead.packages.preparations import (
+    check_preparations,
+    meanings_of,
+    meant,
+    poolings_of,
+    preparations_of,
+)
 from fairlead.packages.read import guards_of, read_words
 from fairlead.packing.rows import Table, read
 
@@ -49,6 +63,7 @@ class Declared:
     text: str = ""
     preparations: tuple[Preparation, ...] = ()
     poolings: tuple[Pooling, ...] = ()
+    meanings: tuple[Meaning, ...] = ()
     guards: GuardChoice = field(default_factory=GuardChoice)
     files: dict[str, bytes | Path] = field(default_factory=dict[str, bytes | Path])
     shown: dict[str, str | bytes] = field(default_factory=dict[str, str | bytes])
@@ -56,6 +71,10 @@ class Declared:
     def check(self, signature: Signature, where: str) -> None:
         """Raises PackageInvalid unless the model has the inputs that are declared."""
         check_preparations(self.preparations, signature, where, self.files)
+
+    def meant(self, signature: Signature, where: str) -> Signature:
+        """The signature with what is said of its outputs. Raises PackageInvalid."""
+        return meant(signature, self.meanings, where) if self.meanings else signature
 
     def rows(self, path: Path) -> Table:
         """The rows of a file, or the pictures of a folder, prepared for the model.
@@ -157,6 +176,7 @@ def read_declared(path: Path) -> Declared:
         raw.decode(),
         preparations,
         poolings_of(words, str(path)),
+        meanings_of(words, str(path)),
         guards_of(words, str(path)),
         dict(tokenizers_of(preparations, path.parent)),
     )

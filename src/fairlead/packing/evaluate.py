@@ -66,7 +66,19 @@ def score(signature: Signature, answers: Mapping[str, Array], truth: Array) -> d
             return {"accuracy": float(same_labels(given, truth).mean())}
         if spec.role == "value" and truth.dtype.kind in "biuf":
             return _errors(given.astype(np.float64), truth.astype(np.float64))
-    return {}
+    best = best_classes(signature, answers)
+    return {} if best is None else {"accuracy": float(same_labels(best, truth).mean())}
+
+
+def best_classes(signature: Signature, answers: Mapping[str, Array]) -> Array | None:
+    """The class of the highest score of each row, where the model gives scores of named classes."""
+    for spec in signature.outputs:
+        given = answers[spec.name]
+        if spec.role != "scores" or given.ndim != 2 or given.shape[1] != len(spec.classes):
+            continue
+        if np.isfinite(given).all():
+            return np.array(spec.classes, dtype=object)[given.argmax(axis=1)]
+    return None
 
 
 def _errors(given: Array, true: Array) -> dict[str, float]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fairlead.core.signature import Signature
 from fairlead.guards.confidence import as_scores
 from fairlead.packing.compare import texts
-from fairlead.packing.evaluate import Answers
+from fairlead.packing.evaluate import Answers, best_classes
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -65,6 +65,8 @@ def judged(signature: Signature, answers: Answers) -> Judged | None:
             label = given.reshape(-1)
         if spec.role == "scores" and spec.classes and scores is None:
             scores = spec.classes, given
+    if label is None:
+        label = best_classes(signature, answers.outputs)
     return _classified(label, scores, answers.truth)
 
 
@@ -80,14 +82,9 @@ def _classified(
     names: tuple[str, ...] = scores[0] if scores is not None else ()
     table = _table(*scores, len(truth)) if scores is not None else None
     true: list[str] = texts(truth).tolist()
-    given: list[str]
-    if label is not None:
-        given = texts(label).tolist()
-    elif table is not None:
-        best: list[int] = table.argmax(axis=1).tolist()
-        given = [names[place] for place in best]
-    else:
+    if label is None:
         return None
+    given: list[str] = texts(label).tolist()
     strangers = sorted({*true, *given} - {*names})
     classes = (*names, *strangers)
     places = {name: place for place, name in enumerate(classes)}

@@ -13,7 +13,14 @@ from fairlead.packing.learn import learn_answers
 from fairlead.packing.learn_drift import watched_answers
 from fairlead.packing.learn_misuse import with_margins
 
-_UNSCORED = "nothing to score: no output is known as one label or one value per row"
+
+def _unscored(signature: Signature) -> str:
+    """Why rows with labels judge nothing, and what helps."""
+    name = signature.outputs[0].name
+    return (
+        "nothing to score: no output is known as one label or one value per row; say what they "
+        f"are: role under [outputs.{name}] of the --model-toml"
+    )
 
 
 def learn_labelled(
@@ -32,5 +39,5 @@ def learn_labelled(
     if isinstance(raw, bytes):
         files[MISUSE] = with_margins(raw, signature, answers)
     scores = [f"{k.replace('_', ' ')} {v:.4g}" for k, v in found.items() if k != "rows"]
-    say("evaluate", f"{found['rows']} rows: {', '.join(scores) or _UNSCORED}")
+    say("evaluate", f"{found['rows']} rows: {', '.join(scores) or _unscored(signature)}")
     return found, watched_answers(signature, answers)

@@ -51,6 +51,12 @@ _NUMBER = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 _BRANCHES = frozenset(("Loop", "Scan", "If"))
 _NUMBERS = re.compile(rb"(?:\x40[\x80-\xff]{0,9}[\x00-\x7f]|\x3d[\s\S]{4})++")
 """Runs of an attribute's single integers and floats: the trees of a forest are millions of them."""
+_FLOATS = re.compile(rb"(?:\x3d[\s\S]{4})++")
+_WEIGHTS = frozenset(
+    ("coefficients", "intercepts", "nodes_values", "class_weights", "target_weights",
+     "base_values", "support_vectors", "rho")
+)  # fmt: skip
+"""Attributes in which linear models, trees and support vectors keep what was learnt."""
 
 
 @dataclass(slots=True)
@@ -60,7 +66,7 @@ class OnnxFacts:
     opsets:     {domain: version}. producer: who wrote it, and in which version.
     inputs, outputs: {"name", "datatype", "shape"}, -1 for an open dimension; "datatype" is "" and
                 "shape" None for what is no tensor (maps of a ZipMap).
-    parameters, weight_bytes: of all initialisers.
+    parameters, weight_bytes: of all initialisers, and of linear models, trees and vectors.
     operators:  how many nodes of each "domain:operator". functions: those that the file defines.
     classes:    labels that a classifier node holds. words: texts that its encoders know.
     external:   {location: bytes needed} of data beside the file.
@@ -201,6 +207,10 @@ def _attribute(attribute: memoryview, facts: OnnxFacts, depth: int) -> None:
             _graph(value, facts, depth + 1)
         elif number in (22, 23):
             _sparse(value, facts)
+    if name in _WEIGHTS:
+        count = sum(len(run) // 5 for run in _FLOATS.findall(attribute))
+        facts.parameters += count
+        facts.weight_bytes += 4 * count
     if name.startswith(("classlabels", "class_labels")):
         facts.classes = _labels(attribute) or facts.classes
     elif name in ("cats_strings", "keys_strings") and len(facts.words) < _MOST_WORDS:

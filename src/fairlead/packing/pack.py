@@ -47,7 +47,8 @@ def pack_converted(
     begin(wanted)
     if wanted.declared.poolings:
         raise ConversionFailed(
-            "[outputs] adds to ONNX graphs only", fix="Export the model to ONNX, or leave it out"
+            "[outputs] pooling adds to ONNX graphs only",
+            fix="Export the model to ONNX, or leave it out",
         )
     with tempfile.TemporaryDirectory(prefix="fairlead-pack-") as folder:
         made = faithful(wanted, convert, Path(folder), say)
@@ -83,6 +84,7 @@ def finish(wanted: Wanted, made: Made, trained: Mapping[str, Any], say: Say) -> 
     """Writes the package of what was made, and says where."""
     choice = _choice(wanted)
     wanted.declared.check(made.signature, wanted.name)
+    made.signature = wanted.declared.meant(made.signature, wanted.name)
     measured: dict[str, Any] = {
         "packed": datetime.now(UTC).isoformat(timespec="seconds"),
         "fairlead": __version__,

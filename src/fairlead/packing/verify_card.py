@@ -29,12 +29,15 @@ BAND = 5.0
 _TIMES = (("one", "p50_ms"), ("batch", "p50_ms"))
 
 
-def differences(package: Package, given: tuple[Path, str] | None = None) -> list[str]:
+def differences(
+    package: Package, given: tuple[Path, str] | None = None, near: float = NEAR
+) -> list[str]:
     """Every figure of the card that is not what is measured now, a line each.
 
     given: a file with the evaluation rows, where the package does not hold them, and the column of
-    their labels. Raises PackageInvalid, BadUsage for rows that are not there, FileUnreadable for
-    other rows than the card was made of.
+    their labels. near: the share within which numbers are the same; 0 is kept by the machine and
+    the libraries that made the card. Raises PackageInvalid, BadUsage for rows that are not there,
+    FileUnreadable for other rows than the card was made of.
     """
     if FILE not in package.files:
         raise PackageInvalid(
@@ -44,12 +47,12 @@ def differences(package: Package, given: tuple[Path, str] | None = None) -> list
         )
     stored: dict[str, Any] = json.loads(read_verified(package, FILE))
     if stored["performance"] != "measured" and "evaluation" not in stored:
-        return [*_apart("", stored, unmeasured_again(package))]
+        return [*_apart("", stored, unmeasured_again(package), near)]
     rows, target = _rows(package, stored["evaluation"], given)
     files: dict[str, bytes | Path] = {n: read_verified(package, n) for n in package.files}
     model = loaded_package(package)
     try:
-        return [*_apart("", stored, recomputed(package, model, files, rows, target))]
+        return [*_apart("", stored, recomputed(package, model, files, rows, target), near)]
     finally:
         model.close()
 
@@ -75,7 +78,7 @@ def _rows(
     return rows, target
 
 
-def _apart(place: str, stored: Any, found: Any) -> Iterator[str]:
+def _apart(place: str, stored: Any, found: Any, near: float) -> Iterator[str]:
     """Where two JSON values are not the same."""
     if isinstance(stored, dict) and isinstance(found, dict):
         left, right = cast("dict[str, Any]", stored), cast("dict[str, Any]", found)
@@ -86,15 +89,15 @@ def _apart(place: str, stored: Any, found: Any) -> Iterator[str]:
             elif key not in left:
                 yield f"{inner}: the card does not say it; measured now {_short(right[key])}"
             else:
-                yield from _apart(inner, left[key], right[key])
+                yield from _apart(inner, left[key], right[key], near)
     elif isinstance(stored, list) and isinstance(found, list):
         both = cast("list[Any]", stored), cast("list[Any]", found)
         if len(both[0]) != len(both[1]):
             yield f"{place}: the card has {len(both[0])} entries, measured now {len(both[1])}"
             return
         for number, (one, other) in enumerate(zip(*both, strict=True)):
-            yield from _apart(_named(place, number, one), one, other)
-    elif not _same(stored, found):
+            yield from _apart(_named(place, number, one), one, other, near)
+    elif not _same(stored, found, near):
         yield f"{place}: the card says {_short(stored)}, measured now {_short(found)}"
 
 
@@ -107,12 +110,12 @@ def _named(place: str, number: int, entry: Any) -> str:
     return f"{place}[{number}]"
 
 
-def _same(stored: Any, found: Any) -> bool:
+def _same(stored: Any, found: Any, near: float) -> bool:
     numbers = (int, float)
     if isinstance(stored, bool) or isinstance(found, bool) or stored is None or found is None:
         return stored is found
     if isinstance(stored, numbers) and isinstance(found, numbers):
-        return abs(stored - found) <= NEAR * max(abs(stored), abs(found))
+        return abs(stored - found) <= near * max(abs(stored), abs(found))
     return bool(stored == found)
 
 

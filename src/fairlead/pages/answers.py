@@ -106,7 +106,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
             if name == "scores" and isinstance(value, dict):
                 for one, score in value.items():  # pyright: ignore[reportUnknownVariableType]
                     cells[f"{one}"] = _cell(score)
-            elif name != "reasons" or value:
+            elif value or name not in ("reasons", "scores"):
                 cells[name] = _cell(value)
         flat.append(cells)
         heads |= dict.fromkeys(cells)

@@ -9,7 +9,8 @@ from typing import Any
 from fairlead.core.access import Caller
 from fairlead.core.call import ErrorReply, Head, Reply, Route
 from fairlead.documents.card_html import sections
-from fairlead.documents.card_text import figure, name_of, span
+from fairlead.documents.card_text import figure, name_of, share, span
+from fairlead.documents.card_words import said as stated
 from fairlead.pages.controls import controls, values_of
 from fairlead.pages.frame import page
 from fairlead.pages.home import task_of
@@ -128,7 +129,7 @@ class ModelPage:
             "number": package.version,
             "task": task_of(served),
             "words": words,
-            "said": [(title, str(words[key])) for key, title in _SAID if words.get(key)],
+            "said": [(title, text) for key, title in _SAID if (text := stated(words.get(key)))],
             "takes": takes,
             "more": max(0, values_of(served) - len(takes)) if takes else 0,
             "units": any(control.unit for control in takes),
@@ -170,10 +171,11 @@ def _guards(served: Served) -> list[str]:
     if "contract" in about:
         said.append("Values are held against what training rows held")
     if "novelty" in about:
-        mistaken = f"at most {choice.false_alarm_rate:.1%} of good ones by mistake"
+        mistaken = f"at most {share(choice.false_alarm_rate)} of good ones by mistake"
         said.append(f"{_GUARDS[choice.novelty]} ({mistaken})")
     if choice.error_goal is not None:
-        said.append(f"Of the answers given at most {choice.error_goal:.2%} are wrong, by its goal")
+        wrong = share(choice.error_goal)
+        said.append(f"Of the answers given at most {wrong} are wrong, by its goal")
     elif "confidence" in about:
         said.append("Every answer says how sure it is, by held-out rows")
     if guarding.radius is not None:

@@ -11,6 +11,7 @@ from fairlead.readiness.facts import FAIL, OWNER, PASS, WARN, Facts, Finding, Qu
 GROUP = "Documentation"
 _LEAST, _GOOD = 0.4, 0.8
 _NAMED = 5
+_MOST_LINES = 20
 
 
 def _words(facts: Facts) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def _card(facts: Facts) -> Finding:
     told = f"{found['score']:.0%} of what a model card asks"
     told += f"; missing {', '.join(missing[:_NAMED])}" if missing else ""
     told += f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-    fix = facts.amended("words", f'{missing[0]} = "..."') if missing else ""
+    fix = facts.amended("words", *(f'{key} = "..."' for key in missing)) if missing else ""
     if found["score"] < _LEAST:
         return Finding(facts.grave, told, fix)
     return Finding(facts.mild if found["score"] < _GOOD else PASS, told, fix)
@@ -62,9 +63,9 @@ def _units(facts: Facts) -> Finding:
     told: dict[str, Any] = facts.package.words.get("units", {})
     silent = [name for name in columns if not said(told.get(name))]
     shown = f"{len(columns) - len(silent)} of {len(columns)} columns of numbers"
-    quoted = f'{json.dumps(silent[0], ensure_ascii=False)} = "cm"' if silent else ""
+    lines = [f'{json.dumps(name, ensure_ascii=False)} = "..."' for name in silent[:_MOST_LINES]]
     verdict = PASS if not silent else facts.mild
-    return Finding(verdict, shown, facts.amended("units", quoted))
+    return Finding(verdict, shown, facts.amended("units", *lines))
 
 
 def _accuracy(facts: Facts) -> Finding:
@@ -74,8 +75,15 @@ def _accuracy(facts: Facts) -> Finding:
         return Finding(PASS, f"{found['accuracy']:.1%} right on {rows}")
     if "mean_absolute_error" in found:
         return Finding(PASS, f"off by {found['mean_absolute_error']:.4g} on average, on {rows}")
-    fix = facts.packed(labelled=True)
-    return Finding(facts.by_exposure(WARN, WARN, FAIL), "unknown: no labelled rows were given", fix)
+    told, fix = "unknown: no labelled rows were given", facts.packed(labelled=True)
+    if found.get("rows"):
+        name = facts.package.signature.outputs[0].name
+        told = (
+            f"unknown: {found['rows']:,} labelled rows were given, and nobody has said what the "
+            f"outputs are: role under [outputs.{name}] of model.toml"
+        )
+        fix = facts.packed(labelled=True, words=True)
+    return Finding(facts.by_exposure(WARN, WARN, FAIL), told, fix)
 
 
 QUESTIONS = (
