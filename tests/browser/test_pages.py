@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -232,6 +233,28 @@ def test_below_a_path_of_a_proxy_everything_is_found(bench, front, tmp_path):
         "a[href], link[href]", "e => e.map(x => x.getAttribute('href'))"
     ):
         assert not link.startswith(("/", "http")), link
+
+
+@pytest.mark.parametrize(
+    ("step", "taken"), [("ours", True), ("%27;id;%27", False), ("';id;'", False), ("$&", False)]
+)
+def test_a_link_puts_nothing_into_the_code_of_a_page(browser, tmp_path, step, taken):
+    """A proxy may take any first step of an address, and whoever makes a link chooses it."""
+    models.total(tmp_path / "models")
+    with server(tmp_path / "models", state=tmp_path / "state") as running:
+        url = f"http://127.0.0.1:{running.port}"
+
+        def without_step(route):
+            rest = urlsplit(route.request.url).path.split("/", 2)[2]
+            route.fulfill(response=route.fetch(url=f"{url}/{rest}"))
+
+        page = browser.new_page()
+        page.route("**/*", without_step)
+        page.goto(f"{url}/{step}/models/total", wait_until="networkidle")
+        code = page.text_content("code[data-base]") or ""
+        page.close()
+    assert (f"{url}/{step}/predict/total" in code) == taken
+    assert (f"{url}/predict/total" in code) != taken
 
 
 def test_what_hostile_words_say_is_read_and_never_run(bench, tmp_path):

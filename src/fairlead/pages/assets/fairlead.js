@@ -7,6 +7,7 @@
   const rebase = (within) => {
     const link = document.querySelector("a.sign");
     const real = new URL(link.getAttribute("href"), location.href).href.replace(/\/$/, "");
+    if (!/^[\w.:/[\]~%-]+$/.test(real)) return; /* it is pasted into shells, and a link may hold anything */
     for (const code of all(within, "code[data-base]")) {
       if (code.dataset.base !== real) code.textContent = code.textContent.replaceAll(code.dataset.base, real);
       code.dataset.base = real;
