@@ -143,6 +143,16 @@ def test_a_private_column_is_told_by_name_alone_in_every_form():
     assert [one["of"][0][0] for one in made["measured"]["slices"]["slices"]] == ["age", "age"]
 
 
+def test_an_example_with_a_private_value_is_shown_in_no_form():
+    rules = [Rule("region", "category", private=True, choices=("secret place",))]
+    example = {"rows": [{"region": "secret place", "age": 30}]}
+    made = card(contract=Contract(rules, 500), example=example)
+    assert made["example"] is None
+    forms = [json.dumps(made), html_page(made), markdown(made)]
+    assert [form for form in forms if "secret place" in form] == []
+    assert "client.predict" in markdown(card(example=example))
+
+
 def without_secret(found: dict[str, Any]) -> dict[str, Any]:
     """Statistics in which the text stands only as a value of the column `region`."""
     keep = ("format", "performance", "task", "headline", "metrics", "slices", "risk_coverage")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from fairlead.core.package import Package
 from fairlead.documents import card_text as text
@@ -107,7 +107,7 @@ def card_of(known: Known) -> dict[str, Any]:
         "outputs": [spec.to_json() for spec in package.signature.outputs],
         "columns": columns,
         "labels": dict(package.words.get("labels", {})),
-        "example": next(iter(known.example.get("rows", ())), None),
+        "example": _example(known.example, hidden),
         "trained": package.trained,
         "runtime": package.runtime,
         "graph_sha256": _graph_sha256(package),
@@ -139,6 +139,16 @@ def private_columns(contract: Contract | None) -> frozenset[str]:
     """The columns whose values are told to nobody."""
     rules = contract.rules if contract is not None else []
     return frozenset(rule.name for rule in rules if rule.private)
+
+
+def _example(told: Facts, hidden: frozenset[str]) -> Any:
+    """A row that works; None where it would tell a value of a private column."""
+    row: Any = next(iter(told.get("rows", ())), None)
+    return None if hidden & _names(row) else row
+
+
+def _names(row: Any) -> frozenset[str]:
+    return frozenset(cast("dict[str, Any]", row)) if isinstance(row, dict) else frozenset()
 
 
 def without_columns(statistics: Facts, hidden: Collection[str]) -> dict[str, Any]:
