@@ -118,7 +118,8 @@ class Running:
             # It is said last of all addresses, and those before it are read by then.
             until(lambda: any(line.startswith("  administration at") for line in [*self.lines]), 60)
         grpc = [line for line in self.lines if line.startswith("  gRPC at ")]
-        self.grpc_port = int(grpc[0].rpartition(":")[2]) if grpc else 0
+        # Where the port above the service's is taken, the line says so behind the address.
+        self.grpc_port = int(grpc[0].partition(" (")[0].rpartition(":")[2]) if grpc else 0
         admin = [line for line in self.lines if line.startswith("  administration at http")]
         self.admin_port = int(admin[0].partition(",")[0].rpartition(":")[2]) if admin else 0
         return self

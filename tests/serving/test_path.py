@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from tests.serving.parts import Encoder, Model, admission, call, rations, route, serve, until
 
-from fairlead.core.call import Peer
+from fairlead.core.call import Head, Peer, Route
 from fairlead.core.decision import OUTCOMES
 from fairlead.core.errors import (
     AnswerTooLarge,
@@ -48,22 +48,17 @@ class House:
         self.served.leases -= 1  # the path takes its own
         one.lease = None
         way = route()
-        way = SimpleNamespace(
-            operation="predict",
-            model=way.model,
-            version=LATEST,
-            error=way.error,
-            decode=decode or (lambda call, head, body: None),
-        )
-        one.route = way
-        head = SimpleNamespace(route=way, headers={}, length=0)
+        take = decode or (lambda call, head, body: None)
+        one.route = Route("predict", way.error, decode=take, model=way.model, version=LATEST)
+        head = Head("POST", "/", "", {}, 0, True, one.route, 1.0)
         self.path.predict(one, head, b"", Peer("127.0.0.1"))
         return one
 
     def admit(self, model):
         """What becomes of the head of a request for a model."""
-        way = SimpleNamespace(operation="predict", decode=True, model=model, version=LATEST)
-        return self.path.admit(SimpleNamespace(route=way, headers={}, length=0), Peer("127.0.0.1"))
+        way = Route("predict", str, decode=lambda *_: None, model=model, version=LATEST)  # type: ignore[arg-type]
+        head = Head("POST", "/", "", {}, 0, True, way, 1.0)
+        return self.path.admit(head, Peer("127.0.0.1"))
 
     async def answered(self, count: int):
         await until(lambda: len(self.done) >= count)

@@ -58,29 +58,28 @@ class Bookkeeper:
         rules = identity_rules(spec.settings, spec.identities)
         issuing = Issuing(rules, tell)
         lender = Lender(partial(_meters, state, spec.settings), tell)
-        controlling = Controlling(state)
+        self._judging, self._controlling = judging, Controlling(state)
         desks: list[Desk] = [
-            lender, self._keeping, judging, self._reckoning, issuing, controlling,
+            lender, self._keeping, judging, self._reckoning, issuing, self._controlling,
         ]  # fmt: skip
         self.office = Office(state, desks)
-        self._administration = Administration(
-            state,
-            spec.settings,
-            spec.status,
-            self._keeping,
-            self._reckoning,
-            judging,
-            controlling,
-            tell,
-        )
 
     async def administer(self) -> asyncio.AbstractServer | None:
         """Listens for administrators, where that is wanted."""
         if self._spec.admin < 0:
             return None
-        admin = self._administration
-        self._keeping.joined(admin.path.line)
         settings = self._spec.settings
+        admin = Administration(
+            Path(self._spec.state),
+            settings,
+            self._spec.status,
+            self._keeping,
+            self._reckoning,
+            self._judging,
+            self._controlling,
+            self._loop.call_soon_threadsafe,
+        )
+        self._keeping.joined(admin.path.line)
         names = OwnNames([admin_host(settings)])
         service = HttpService(
             admin.router, admin.path, http_limits(settings), log, "admin", names=names
@@ -91,15 +90,15 @@ class Bookkeeper:
             # Keys and the ledger are kept all the same; the next bookkeeper tries again.
             log("certificate_refused", reason=error.line())
             return None
-        self._tick(service, door)
+        self._tick(service, door, admin)
         listener = socket.socket(fileno=os.dup(self._spec.admin))
         return await self._loop.create_server(door.connection, sock=listener, backlog=_BACKLOG)
 
-    def _tick(self, service: HttpService, door: Door) -> None:
+    def _tick(self, service: HttpService, door: Door, admin: Administration) -> None:
         service.tick()
         door.tick()
-        self._administration.tick()
-        self._loop.call_later(_TICK_S, self._tick, service, door)
+        admin.tick()
+        self._loop.call_later(_TICK_S, self._tick, service, door, admin)
 
 
 def _meters(state: Path, settings: Settings, behind: Behind) -> tuple[Meters, bool]:
