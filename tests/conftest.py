@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -21,13 +22,18 @@ settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
 
+_SHARED = "small-models"
+
+
 @pytest.fixture(scope="session")
 def serving(tmp_path_factory) -> Iterator[Callable[..., httpx.Client]]:
-    """Starts `fairlead serve` for paths and gives a client of it; everything ends with the session.
+    """Starts `fairlead serve` for paths and gives a client of it.
 
-    Equal calls share one server. Further settings are keyword arguments of `fairlead.serve`.
+    Equal calls share one server. Those of `small_models` end with the session, all others with the
+    file of tests that asked: an idle server costs two hundredths of a core, and there are dozens.
+    Further settings are keyword arguments of `fairlead.serve`.
     """
-    running: dict[Any, tuple[fairlead.Server, httpx.Client]] = {}
+    running = _RUNNING
 
     def start(*paths: Path, **more: Any) -> httpx.Client:
         key = (paths, tuple(sorted(more.items())))
@@ -38,14 +44,33 @@ def serving(tmp_path_factory) -> Iterator[Callable[..., httpx.Client]]:
         return running[key][1]
 
     yield start
-    for server, client in running.values():
+    _end([*running])
+    for thread in _ENDING:
+        thread.join(60)
+
+
+_RUNNING: dict[Any, tuple[fairlead.Server, httpx.Client]] = {}
+_ENDING: list[Thread] = []
+
+
+def _end(keys: list[Any]) -> None:
+    """Ends servers while the tests go on."""
+    for key in keys:
+        server, client = _RUNNING.pop(key)
         client.close()
-        server.stop()
+        _ENDING.append(Thread(target=server.stop))
+        _ENDING[-1].start()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _servers_of_a_file() -> Iterator[None]:
+    yield
+    _end([key for key in _RUNNING if not any(_SHARED in str(path) for path in key[0])])
 
 
 @pytest.fixture(scope="session")
 def small_models(tmp_path_factory) -> Path:
     """A repository with every model of tests/models.py; only to be read."""
-    repository = tmp_path_factory.mktemp("models")
+    repository = tmp_path_factory.mktemp(_SHARED)
     models.all_of_them(repository)
     return repository
