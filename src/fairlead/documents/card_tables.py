@@ -41,7 +41,7 @@ def slices(measured: Facts) -> str:
         ]
         rows += [_column_of("two at once", crossed, metric, ends, found)] if crossed else []
         return (
-            f'<div class="scroll"><table class="mc-slices"><thead>{head}</thead>'
+            f'{_scrolled("Slices")}<table class="mc-slices"><thead>{head}</thead>'
             f"<tbody>{''.join(rows)}</tbody></table></div>"
         )
 
@@ -117,7 +117,8 @@ def groups(measured: Facts) -> str:
         wanted = f" Wanted: {one['favourable']}." if one["favourable"] else ""
         parts.append(
             f'<h3 class="mc-sub">Groups by {escaped(one["column"])}</h3>'
-            f'<p class="soft small">{escaped(_ratio(one) + wanted)}</p><div class="scroll"><table>'
+            f'<p class="soft small">{escaped(_ratio(one) + wanted)}</p>'
+            f"{_scrolled('Groups of people')}<table>"
             f"<thead><tr><th>group</th><th>rows</th><th>{escaped(name_of(measured['headline']).lower())}"
             f"</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
@@ -165,7 +166,7 @@ def confusion(measured: Facts, labels: Mapping[str, Any]) -> str:
         )
         return (
             f'{head}<p class="soft small">The most frequent of {found["classes"]} classes.</p>'
-            f'<div class="scroll"><table class="mc-confusion"><thead><tr><th>true</th>'
+            f'{_scrolled("Confusions")}<table class="mc-confusion"><thead><tr><th>true</th>'
             f"<th>answer</th><th>rows</th></tr></thead><tbody>{rows}</tbody></table></div>"
         )
     names = [escaped(labels.get(name, name)) for name in found["classes"]]
@@ -174,7 +175,8 @@ def confusion(measured: Facts, labels: Mapping[str, Any]) -> str:
     rows = "".join(f"<tr><td>{name}</td>{_counts(counts, i)}</tr>" for i, (name, counts) in pairs)
     return (
         f'{head}<p class="soft small">Rows are true classes, columns answers.</p>'
-        f'<div class="scroll"><table class="mc-confusion"><thead><tr><th></th>{heads}</tr></thead>'
+        f'{_scrolled("Confusions")}<table class="mc-confusion">'
+        f"<thead><tr><th></th>{heads}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
 
@@ -202,7 +204,7 @@ def promises(measured: Facts) -> str:
     )
     return (
         f'<h3 class="mc-sub">{what}</h3><p class="soft small">On rows that did not teach them.</p>'
-        f'<div class="scroll"><table><thead><tr><th>promised</th><th>held</th><th>95 % interval'
+        f"{_scrolled('Promises')}<table><thead><tr><th>promised</th><th>held</th><th>95 % interval"
         f"</th><th>{size}</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
@@ -223,7 +225,8 @@ def robustness(measured: Facts) -> str:
     return (
         '<h3 class="mc-sub">Careless clients</h3><p class="soft small">The same rows, spoilt in '
         "ways that happen.</p>"
-        f'<div class="scroll"><table><thead><tr><th>what is wrong</th><th>{name}, guards aside</th>'
+        f"{_scrolled('Careless clients')}<table><thead><tr><th>what is wrong</th>"
+        f"<th>{name}, guards aside</th>"
         f"<th>stopped by the guards</th><th>{name} of the rest</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
@@ -244,7 +247,8 @@ def columns(card: Facts) -> str:
     return (
         '<h3 class="mc-sub">Operating range</h3><p class="soft small">What training rows held: '
         "nothing is known outside.</p>"
-        '<div class="scroll"><table><thead><tr><th>column</th><th>kind</th><th>from</th><th>to</th>'
+        f"{_scrolled('Operating range')}<table><thead><tr><th>column</th><th>kind</th>"
+        "<th>from</th><th>to</th>"
         f"<th>missing</th></tr></thead><tbody>{rows}</tbody></table></div>{left}"
     )
 
@@ -277,3 +281,8 @@ def _long(text: str) -> str:
     """A text that is longer than others may be, escaped piece by piece."""
     pieces = [text[i : i + 150] for i in range(0, min(len(text), 3000), 150)]
     return "".join(escaped(piece) for piece in pieces) + ("\u2026" if len(text) > 3000 else "")
+
+
+def _scrolled(name: str) -> str:
+    """The beginning of what is wider than a phone: the keyboard reaches it, and it has a name."""
+    return f'<div class="scroll" role="region" aria-label="{name}" tabindex="0">'
