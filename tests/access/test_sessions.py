@@ -71,5 +71,7 @@ def test_a_form_is_ours_in_its_own_session_alone():
     assert other is not None
     assert known.is_ours(mine, known.form_seal(mine))
     assert not known.is_ours(other, known.form_seal(mine))
+    assert known.form_seal(mine) != known.form_seal(mine)
     assert not known.is_ours(mine, "")
+    assert not known.is_ours(mine, ".")
     assert not known.is_ours(mine, "\N{SNOWMAN}")

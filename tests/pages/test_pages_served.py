@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from html import unescape
 
 import pytest
@@ -228,3 +230,21 @@ def test_how_programs_ask_a_model_stands_on_its_page(reader):
     assert "POST /predict/mixed" in page.text
     assert "POST /v2/models/mixed/infer" in page.text
     assert "/repository/" not in page.text
+
+
+def test_pages_are_compressed_for_browsers_that_ask_for_it_and_for_programs_nothing_is(opened):
+    for path, accept, coding in (
+        ("/models/mixed", "text/html", "gzip"),
+        ("/assets/fairlead.css", "text/css", "gzip"),
+        ("/models/mixed", "application/json", None),
+    ):
+        headers = {"accept": accept, "accept-encoding": "gzip"}
+        with closing(opened.connect()) as line:
+            line.request("GET", path, headers=headers)
+            answer = line.getresponse()
+            raw = answer.read()
+        assert answer.headers.get("content-encoding") == coding
+        with closing(opened.connect()) as line:
+            line.request("GET", path, headers={"accept": accept})
+            plain = line.getresponse().read()
+        assert (gzip.decompress(raw) if coding else raw) == plain

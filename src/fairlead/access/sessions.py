@@ -13,6 +13,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 
 from fairlead.core.access import is_key_id
 
@@ -74,12 +75,18 @@ class Sessions:
         return Session(cookie, key=ours[1])
 
     def form_seal(self, session: Session) -> str:
-        """What a form of ours carries, so that no other page can send it in this session."""
-        return self._seal(f"form {session.cookie}")
+        """What a form of ours carries, so that no other page can send it in this session.
+
+        It is another one each time: how well a page is compressed tells nothing of it.
+        """
+        once = token_hex(8)
+        return f"{once}.{self._seal(f'form {once} {session.cookie}')}"
 
     def is_ours(self, session: Session, seal: str) -> bool:
         """Whether a form with this seal is ours, and of this session."""
-        return hmac.compare_digest(self.form_seal(session).encode(), seal.encode())
+        once, _, given = seal.partition(".")
+        expected = self._seal(f"form {once} {session.cookie}")
+        return hmac.compare_digest(expected.encode(), given.encode())
 
     def sealed(self, text: str) -> str:
         """A text that nobody else can make: what a sign-in that is under way must bring back."""

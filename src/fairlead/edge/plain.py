@@ -11,6 +11,8 @@ from fairlead.core.errors import BadRequestHead, FairleadError
 from fairlead.edge.coding import coded
 from fairlead.edge.cors import granted
 
+_FOR_READERS = ("text/html", "text/css", "text/javascript", "image/svg")
+
 
 class Plain:
     """An answer that needs no model, waiting to be known or for its turn on the connection."""
@@ -37,6 +39,17 @@ def for_page(reply: Reply, head: Head, caller: Caller) -> Reply:
     if ORIGIN not in head.headers:
         return reply
     return replace(reply, headers=(*reply.headers, *granted(head.headers, caller)))
+
+
+def for_reader(reply: Reply, head: Head) -> Reply:
+    """A page or what belongs to one, compressed where the reader's browser takes that.
+
+    Answers to programs are left as they are: there are clients that ask for it always and undo it
+    for predictions only.
+    """
+    if not head.accepts or not reply.media_type.startswith(_FOR_READERS):
+        return reply
+    return coded(reply, head.accepts) or reply
 
 
 def dress(call: Call, head: Head) -> None:

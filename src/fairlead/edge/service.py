@@ -17,7 +17,7 @@ from fairlead.edge.coding import decoded
 from fairlead.edge.cors import OwnNames, is_preflight, preflight
 from fairlead.edge.forwarded import TrustedProxies
 from fairlead.edge.heads import USAGE_ID, HttpLimits, line_value, marked, without_marks
-from fairlead.edge.plain import for_page
+from fairlead.edge.plain import for_page, for_reader
 from fairlead.edge.router import Router
 
 _HEADS_KEPT = 1024
@@ -292,7 +292,7 @@ class HttpService:
         except Exception as error:
             self._log("route_failed", address=head.path, error=repr(error), **known_by(head.echo))
             reply = route.error(Internal("the server failed on this request"))
-        return for_page(reply, head, caller)
+        return for_page(for_reader(reply, head), head, caller)
 
     def refusal(self, head: Head, error: FairleadError, grpc: bool = False) -> Reply:
         """The answer to a request that is refused by its head."""
@@ -351,4 +351,4 @@ class HttpService:
 def _for_page_later(
     head: Head, caller: Caller, later: Callable[[Reply], None]
 ) -> Callable[[Reply], None]:
-    return lambda reply: later(for_page(reply, head, caller))
+    return lambda reply: later(for_page(for_reader(reply, head), head, caller))
