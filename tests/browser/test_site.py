@@ -310,6 +310,7 @@ def test_a_chosen_theme_is_kept_from_page_to_page(look, built):
     paper = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(paper)
     page.click("text=Build a first service")
+    page.wait_for_url("**/first-service.html")  # loaded: before it has a body nothing has a colour
     assert page.evaluate(paper) == dark
     page.click("[aria-label='Light theme']")
     assert page.evaluate(paper) != dark
