@@ -11,7 +11,7 @@ from fairlead.core.call import ErrorReply, Head, Reply, Route
 from fairlead.documents.card_html import sections
 from fairlead.documents.card_text import figure, name_of, share, span
 from fairlead.documents.card_words import said as stated
-from fairlead.pages.controls import controls, values_of
+from fairlead.pages.controls import MOST_CONTROLS, controls, values_of
 from fairlead.pages.frame import page
 from fairlead.pages.home import task_of
 from fairlead.pages.snippets import snippets
@@ -99,7 +99,9 @@ class ModelPage:
         if served is not None:
             facts |= self._of_version(served, facts["base"], who)
             facts["measured"] = _measured(self._known.card(name, LATEST, caller))
-            facts["addresses"] = self._addresses(head, caller, name)
+            # The document of thousands of columns takes longer than a page may.
+            few = values_of(served) <= MOST_CONTROLS
+            facts["addresses"] = self._addresses(head, caller, name) if few else ()
         return page("model.html", head.path, facts)
 
     def _addresses(self, head: Head, caller: Caller, name: str) -> list[tuple[str, str, str]]:
