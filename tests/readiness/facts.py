@@ -20,8 +20,7 @@ from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import DTYPES
 from fairlead.documents.card_words import KNOWN
 from fairlead.guards.files import DRIFT, MISUSE
-from fairlead.readiness.facts import Callers, Doors, Facts, KeyFact, Record
-from fairlead.serving.measuring import Measured
+from fairlead.readiness.facts import Callers, Doors, Facts, KeyFact, Measured, Record
 
 MEASURED = Measured(
     load_s=0.5,

@@ -23,10 +23,10 @@ from fairlead.readiness.facts import (
     Facts,
     Finding,
     KeyFact,
+    Lighter,
     Question,
 )
 from fairlead.readiness.report import GROUPS
-from fairlead.serving.measuring import Lighter
 
 QUESTIONS: dict[str, Question] = {q.id: q for group in GROUPS.values() for q in group}
 GIB = 1 << 30

@@ -9,7 +9,6 @@ from pathlib import Path
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.access.sessions import Sessions
 from fairlead.assembly.edges import over_tls_alone
-from fairlead.assembly.kept_cards import KeptCards
 from fairlead.assembly.settings import Settings
 from fairlead.core.access import Caller
 from fairlead.core.audit import By
@@ -25,6 +24,7 @@ from fairlead.serving.control import Controlling
 from fairlead.serving.exchange import Within
 from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
+from fairlead.serving.kept_cards import KeptCards
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.status import StatusPages
 from fairlead.serving.trends import Trends

@@ -24,11 +24,10 @@ from fairlead.core.names import is_name, parse_version
 from fairlead.core.package import Package
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found, committed, is_package
-from fairlead.readiness.facts import FAIL, Exposure, Facts, Finding
+from fairlead.readiness.facts import FAIL, Exposure, Facts, Finding, Measured
 from fairlead.readiness.report import broken, report
 from fairlead.serving.check_reports import keep_report
 from fairlead.serving.lifecycle import wanted
-from fairlead.serving.measuring import Measured
 
 _MEASURED = "measured.json"
 _USUAL = ("models", ".")

@@ -17,8 +17,9 @@ from typing import Any
 from fairlead.core.errors import FairleadError, LoadFailed
 from fairlead.packages.read import open_package, verify
 from fairlead.packages.repository import Found
+from fairlead.profiling.measuring import measure
+from fairlead.readiness.facts import Lighter, Measured
 from fairlead.serving.exchange import error_of, error_to_json
-from fairlead.serving.measuring import Lighter, Measured, measure
 
 _PATIENCE_S = 180.0
 
@@ -62,8 +63,8 @@ def tried(found: Found, *, isolated: bool = False) -> Measured:
 
 def main(arguments: Sequence[str]) -> int:
     """Measures the version that the only argument tells of, and says what was found."""
-    from fairlead.assembly.lightening import with_lighter
     from fairlead.assembly.runtimes import runtimes
+    from fairlead.profiling.lighter import with_lighter
     from fairlead.runtimes.onnx import library
     from fairlead.serving.log import configure
 

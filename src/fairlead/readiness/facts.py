@@ -11,7 +11,6 @@ from fairlead.core.package import Package
 from fairlead.core.preparation import Picture
 from fairlead.documents.card_words import said
 from fairlead.guards.files import DRIFT
-from fairlead.serving.measuring import Measured
 
 Exposure = Literal["laptop", "internal", "internet"]
 EXPOSURES: tuple[Exposure, ...] = get_args(Exposure)
@@ -27,6 +26,63 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 measured."""
 
 MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lighter:
+    """What 8-bit weights make of a graph.
+
+    size: bytes of the graph. median_s: seconds for a row. difference: the largest between the
+    answers to the example.
+    """
+
+    size: int
+    median_s: float
+    difference: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One version, measured on this machine.
+
+    load_s:    seconds until it was loaded and had answered.
+    base:      bytes of memory that a worker needs without it; model: what it adds, its runner
+               included; both 0 where the system does not say.
+    median_s, slow_s: seconds of one request of one row: the median, and the 99th percentile.
+    rows_per_s: rows that one worker answers in a second when `batch` are joined.
+    cpu_s:     seconds of processor time for a thousand rows, the runner's included.
+    request_bytes, answer_bytes: one row and its answer as JSON.
+    real:      the package has an example; without one, rows of zeros were sent.
+    answered:  the model answered. finite: no number of the answer is NaN or infinite.
+    passes:    what the guards decide about the example: "serve", "warn", "abstain", "reject".
+    strange:   of rows that make no sense, how many were held back, how many were marked only, and
+               how many there were.
+    inline, slots: how it runs: on the worker's loop, or in so many threads.
+    locks:     what its runner is cut off from; {} for a graph, which runs in the worker.
+    guards:    what its guards say of themselves, as `GET /models/MODEL` shows it.
+    lighter:   what a lighter variant would be; None where it was not tried.
+    """
+
+    load_s: float
+    base: int
+    model: int
+    median_s: float
+    slow_s: float
+    rows_per_s: float
+    batch: int
+    cpu_s: float
+    request_bytes: int
+    answer_bytes: int
+    real: bool
+    answered: bool
+    finite: bool
+    passes: str
+    strange: tuple[int, int, int]
+    inline: bool
+    slots: int
+    locks: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    guards: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    lighter: Lighter | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from fairlead.core.package import Package
 from fairlead.core.promises import Runtime
 from fairlead.packages.read import read_verified
 from fairlead.packing.lighten import eight_bit
-from fairlead.serving.measuring import Lighter, Measured, answers, measure
+from fairlead.profiling.measuring import answers, measure
+from fairlead.readiness.facts import Lighter, Measured
 
 _WORTH_TRYING, _TOO_LARGE = 1 << 20, 512 << 20
 """Bytes of a graph: below, nobody minds it; above, trying would take longer than a check may."""

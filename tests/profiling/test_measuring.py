@@ -10,8 +10,8 @@ from tests.functions import packed
 from fairlead.assembly.runtimes import runtimes
 from fairlead.core.errors import LoadFailed
 from fairlead.packages.read import open_package
-from fairlead.serving import measuring
-from fairlead.serving.measuring import measure, strange_rows
+from fairlead.profiling import measuring
+from fairlead.profiling.measuring import measure, strange_rows
 from fairlead.serving.memory import resident
 
 
