@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs
 
 from fairlead.access.book import allows
 from fairlead.core.access import OPERATIONS, Caller
-from fairlead.core.audit import By
 from fairlead.core.call import Ask, Head, Peer, Reply
 from fairlead.core.clock import wall_ns
 from fairlead.core.errors import FairleadError
-from fairlead.pages.administered import Administered
+from fairlead.pages.administered import Administered, by
 from fairlead.pages.forms import Form, form_of
 from fairlead.pages.frame import moved, page
 from fairlead.pages.visit import visitor_of
@@ -43,7 +43,7 @@ class AdminKeys:
                 later(self._made(head, caller, outcome))
 
         try:
-            self._known.acts("keys.create", _wanted(form), _by(caller, peer), told)
+            self._known.acts("keys.create", _wanted(form), by(caller, peer), told)
         except FairleadError as error:
             told(error)
 
@@ -62,7 +62,7 @@ class AdminKeys:
                     later(moved("../../keys"))
 
             given = {"of": key} if act == "rotate" else {"pattern": key, "exact": True}
-            self._known.acts(f"keys.{act}", given, _by(caller, peer), told)
+            self._known.acts(f"keys.{act}", given, by(caller, peer), told)
 
         return ask
 
@@ -85,8 +85,6 @@ class AdminKeys:
         form: Form | None,
         error: FairleadError | None,
     ) -> None:
-        from urllib.parse import parse_qs
-
         asked = parse_qs(head.query)
         given: dict[str, Any] = {"most": _MOST}
         for name in ("after", "tenant"):
@@ -105,7 +103,7 @@ class AdminKeys:
             since = datetime.fromtimestamp(wall_ns() / 1e9, UTC).date() - timedelta(days=_DAYS - 1)
             self._known.usage({"by": "key", "since": since.isoformat()}, with_usage)
 
-        self._known.acts("keys.list", given, _by(caller, peer), with_keys)
+        self._known.acts("keys.list", given, by(caller, peer), with_keys)
 
     def _page(
         self,
@@ -131,10 +129,6 @@ class AdminKeys:
             "operations": OPERATIONS,
         }
         return page("admin_keys.html", head.path, facts, 200 if error is None else 400)
-
-
-def _by(caller: Caller, peer: Peer) -> By:
-    return By(caller.key, peer.address or "unix socket")
 
 
 def _wanted(form: Form) -> dict[str, Any]:

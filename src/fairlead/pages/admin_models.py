@@ -7,13 +7,12 @@ from typing import Any
 
 from fairlead.access.book import allows
 from fairlead.core.access import Caller
-from fairlead.core.audit import By
 from fairlead.core.call import Answer, Ask, Head, Reply
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, ModelNotFound
 from fairlead.documents.card_html import sections
 from fairlead.documents.charts import columns, mix
-from fairlead.pages.administered import Administered
+from fairlead.pages.administered import Administered, by
 from fairlead.pages.forms import form_of
 from fairlead.pages.frame import moved, page
 from fairlead.pages.visit import visitor_of
@@ -154,7 +153,7 @@ class AdminModels:
                 else:
                     later(head.route.error(error))
 
-            self._known.control(act, name, By(caller.key, peer.address), told)
+            self._known.control(act, name, by(caller, peer), told)
 
         return ask
 

@@ -10,11 +10,10 @@ from urllib.parse import parse_qs
 from fairlead.access.book import allows
 from fairlead.access.times import parse_moment, told
 from fairlead.core.access import Caller
-from fairlead.core.audit import By
 from fairlead.core.call import Head, Peer, Reply
 from fairlead.core.clock import wall_ns
 from fairlead.core.errors import FairleadError
-from fairlead.pages.administered import Administered
+from fairlead.pages.administered import Administered, by
 from fairlead.pages.frame import page
 from fairlead.pages.visit import visitor_of
 from fairlead.serving.acts import record_from_json
@@ -39,7 +38,7 @@ class AdminTrail:
         given: dict[str, Any] = {"since_ns": parse_moment(since, wall_ns(), "since")}
         if asked.get("object"):
             given["object"] = asked["object"]
-        by = By(caller.key, peer.address or "unix socket")
+        who = by(caller, peer)
 
         records: list[dict[str, Any]] = []
 
@@ -49,7 +48,7 @@ class AdminTrail:
                 return
             records.extend(_shown(value) for value in outcome["records"])
             if outcome["next"] is not None and len(records) < _LOOKED_AT:
-                self._known.acts("audit.list", {**given, "after": outcome["next"]}, by, answered)
+                self._known.acts("audit.list", {**given, "after": outcome["next"]}, who, answered)
                 return
             facts: dict[str, Any] = {
                 "title": "What happened",
@@ -63,7 +62,7 @@ class AdminTrail:
             }
             later(page("admin_trail.html", head.path, facts))
 
-        self._known.acts("audit.list", given, by, answered)
+        self._known.acts("audit.list", given, who, answered)
 
 
 def _shown(value: list[Any]) -> dict[str, Any]:

@@ -43,3 +43,8 @@ class Administered:
     control: Callable[[str, str, By, Callable[[FairleadError | None], None]], None]
     card: Callable[[str, Done], None]
     secure: bool = False
+
+
+def by(caller: Caller, peer: Peer) -> By:
+    """Who does something, as the audit trail names them."""
+    return By(caller.key, peer.address or "unix socket")

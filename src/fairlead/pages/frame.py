@@ -48,11 +48,6 @@ def page(template: str, path: str, facts: dict[str, Any], status: int = 200) -> 
     return Reply(status, text.encode(), HTML, PAGE_LINES)
 
 
-def part(template: str, path: str, facts: dict[str, Any]) -> str:
-    """A piece of markup for a page, safe to be put into it."""
-    return _templates().get_template(template).render(root=root(path), **facts)
-
-
 def moved(to: str, cookie: str = "") -> Reply:
     """Sends the reader to another page, by an address relative to this one.
 

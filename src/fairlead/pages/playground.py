@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairlead.core.access import Caller
-from fairlead.core.call import Call, ErrorReply, Head, Lines, Reply, Route
+from fairlead.core.call import Call, ErrorReply, Head, Lines, Reply, Route, known_by
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, Internal
 from fairlead.pages import answers
@@ -23,6 +23,7 @@ from fairlead.pages.forms import Form, form_of, row_of
 from fairlead.pages.frame import HTML, PAGE_LINES, page
 from fairlead.pages.snippets import snippets
 from fairlead.pages.visit import Known, base_of, may_see_rows, visitor
+from fairlead.serving.log import log
 from fairlead.serving.registry import LATEST, Served
 from fairlead.usage.rating import Used, listed
 
@@ -53,26 +54,28 @@ class Playground:
         Raises what our own protocol raises, and what is wrong with the form.
         """
         served: Served = call.lease
-        example = self._example(served)
+        form = form_of(head, body, self._known.sessions, files=True)
+        given = {k.removeprefix(PREFIX): v for k, v in form.texts.items() if k.startswith(PREFIX)}
         whole = may_see_rows(served, call.caller)
-        asked = _Asked(head, served, _controls(served, example, None, whole=whole))
+        asked = _Asked(head, served, form)
+        asked.controls = _controls(served, self._example(served), given or None, whole=whole)
         done = call.done
 
         def finished(call: Call) -> None:
             try:
                 reply = self._answered(call, asked)
-            except Exception:
+            except Exception as error:
+                log("route_failed", address=head.path, error=repr(error), **known_by(call.echo))
                 reply = call.route.error(Internal("the answer could not be shown"))
             call.reply, call.payload, call.tail = reply, reply.body, ()
             done(call)
 
+        # From here on whatever becomes of the call is shown beside what was entered.
         call.done = finished
-        form = form_of(head, body, self._known.sessions, files=True)
-        asked.form = form
-        given = {k.removeprefix(PREFIX): v for k, v in form.texts.items() if k.startswith(PREFIX)}
-        asked.controls = _controls(served, example, given or None, whole=whole)
-        media, sent = _sent(form, asked)
-        asked.row = None if media != "application/json" else json.loads(sent)
+        media, sent = "text/csv", form.files.get("csv", b"")
+        if "csv" not in form.files:
+            asked.row = row_of(form, asked.controls)
+            media, sent = "application/json", json.dumps(asked.row).encode()
         route = self._known.api("POST", f"/predict/{served.package.name}")
         assert route is not None
         assert route.decode is not None
@@ -162,13 +165,16 @@ class Playground:
 
 
 class _Asked:
-    """One form under way: what came, and what the page needs of it when it is answered."""
+    """One form under way: what came, and what the page needs of it when it is answered.
 
-    def __init__(self, head: Head, served: Served, form: Sequence[Control]) -> None:
+    controls: with what was entered. row: that the form says; None for a file.
+    """
+
+    def __init__(self, head: Head, served: Served, form: Form) -> None:
         self.head = head
         self.served = served
-        self.controls = form
-        self.form = Form({})
+        self.form = form
+        self.controls: Sequence[Control] = ()
         self.row: Any = None
 
 
@@ -179,13 +185,6 @@ def _controls(
     if values_of(served) > MOST_CONTROLS:
         return []
     return controls(served, example, given, whole=whole)
-
-
-def _sent(form: Form, asked: _Asked) -> tuple[str, bytes]:
-    """The media type and body that say to our own protocol what the form says."""
-    if "csv" in form.files:
-        return "text/csv", form.files["csv"]
-    return "application/json", json.dumps(row_of(form, asked.controls)).encode()
 
 
 def _told_error(error: FairleadError | None) -> dict[str, Any] | None:
