@@ -96,21 +96,30 @@ def test_a_port_in_use_says_so_with_another_way():
 
 def test_grpc_gives_way_where_the_administration_was_asked_for_its_port(tmp_path):
     models.total(tmp_path / "models")
-    with listen("127.0.0.1", 0) as first:
-        port = first.getsockname()[1]
-    with suppress(BindRefused):  # somebody else has the port above: nothing is left to decide
-        made = prepare(
-            [str(tmp_path / "models")],
-            settings(
-                server_port=str(port),
-                server_admin=f"127.0.0.1:{port + 1}",
-                server_state=str(tmp_path / "state"),
-            ),
-        )
-        assert made.admin_address == f"http://127.0.0.1:{port + 1}"
-        assert made.grpc == -1
-        for taken in (made.listener, made.admin, made.lock):
-            os.close(taken)
+    port = two_ports()
+    made = prepare(
+        [str(tmp_path / "models")],
+        settings(
+            server_port=str(port),
+            server_admin=f"127.0.0.1:{port + 1}",
+            server_state=str(tmp_path / "state"),
+        ),
+    )
+    assert made.admin_address == f"http://127.0.0.1:{port + 1}"
+    assert made.grpc == -1
+    for taken in (made.listener, made.admin, made.lock):
+        os.close(taken)
+
+
+def two_ports() -> int:
+    """A port that is free together with the one above it."""
+    for _ in range(100):
+        with listen("127.0.0.1", 0) as first:
+            port = first.getsockname()[1]
+            with suppress(BindRefused):
+                listen("127.0.0.1", port + 1).close()
+                return port
+    raise AssertionError("no two free ports in a row")
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "2001:db8::1"])

@@ -48,6 +48,7 @@ OPEN = (
 ADMIN = (
     "/admin",
     "/admin/models/total",
+    "/admin/models/classifier",
     "/admin/models/total/card",
     "/admin/keys",
     "/admin/audit",
@@ -85,6 +86,8 @@ def front(tmp_path_factory) -> Iterator[Front]:
     models.total(place / "few")
     models.classifier(place / "few")
     state = place / "closed"
+    checked = ["check", str(place / "few" / "classifier"), "--for", "internet"]
+    assert command([*checked, "--state", str(state)]) == 1
     scopes = {
         "administrator": ["admin:keys", "admin:audit", "admin:models", "metrics:read"],
         "ann": ["predict:total", "usage:read"],
@@ -224,6 +227,14 @@ def test_code_is_copied_by_a_button_and_tabs_are_reached_by_the_keyboard(bench, 
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("import fairlead")
     assert f"{front.url}'" in copied
+
+
+def test_the_javascript_of_a_page_works_when_it_is_pasted(bench, front):
+    page = bench.look(front.url + "/models/churn")
+    code = page.locator("[data-tab=JavaScript] code").text_content()
+    with page.expect_console_message() as said:
+        page.evaluate(f"(async () => {{ {code} }})()")
+    assert "predictions" in said.value.text + str(said.value.args[0].json_value())
 
 
 def test_below_a_path_of_a_proxy_everything_is_found(bench, front, tmp_path):

@@ -73,6 +73,21 @@ def test_streams_that_are_opened_and_given_up_are_counted():
         assert edge.call(lambda: len(edge.path.seen)) == 0
 
 
+def test_who_leaves_once_it_was_answered_may_leave_as_often_as_it_likes():
+    """Its answers are paid for as any others are: no work piles up behind it."""
+    more = h2.frame(h2.WINDOW_UPDATE, 0, 0, h2.number(1 << 30))
+    with bench() as edge, RawHttp2(edge.port) as raw:
+        edge.call(lambda: setattr(edge.service, "tick", lambda: None))
+        raw.send(more)
+        for _ in range(600):
+            number, head = raw.opening(path("/echo.Echo/Each"))
+            raw.send(head, h2.frame(h2.DATA, 0, number, message(b"x")))
+            while (one := raw.frame())[0] != h2.DATA or one[2] != number:
+                pass
+            raw.send(h2.frame(h2.RST_STREAM, 0, number, h2.number(h2.CANCEL)))
+        assert works(raw)
+
+
 def test_continuations_without_end_are_ended(edge):
     with RawHttp2(edge.port) as raw:
         block = raw.block(GRPC)

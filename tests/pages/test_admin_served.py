@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from tests import models
@@ -11,11 +13,14 @@ from tests.pages.browsing import Reader, Seen
 from tests.pages.keys import new_key
 from tests.processes import Running, server, until
 
+from fairlead.cli.main import main as command
+
 
 @dataclass(frozen=True)
 class Place:
     """A server with its administration, and the secrets of its keys by name."""
 
+    folder: Path
     running: Running
     keys: dict[str, str]
 
@@ -40,7 +45,7 @@ def place(tmp_path_factory) -> Iterator[Place]:
     }
     keys = {name: new_key(state, name, *its)["key"] for name, its in scopes.items()}
     with server(folder / "models", state=state) as running:
-        made = Place(running, keys)
+        made = Place(folder, running, keys)
         until(
             lambda: Reader(running.admin_port).send("/sign-in", {"key": keys["boss"]}).status < 400
         )
@@ -92,6 +97,18 @@ def test_the_page_of_a_model_says_how_it_stands_and_how_it_is_checked(place):
     assert "Answers by latency" in page.text
     assert "fairlead check total" in page.text
     assert place.administrator().look("/admin/models/nothing").status == 404
+
+
+def test_a_model_that_was_checked_shows_the_whole_report(place, capsys):
+    package, state = place.folder / "models" / "classifier", place.folder / "state"
+    words = ["check", str(package), "--for", "internet", "--json", "--state", str(state)]
+    assert command(words) == 1
+    report = json.loads(capsys.readouterr().out)
+    page = Seen(place.administrator().look("/admin/models/classifier"))
+    assert "Not ready for the internet" in page.text
+    for answer in report["answers"]:
+        assert answer["question"] in page.text
+    assert "fairlead check classifier" not in page.text
 
 
 def test_the_card_of_a_model_is_shown_as_it_was_packed(place):
@@ -191,7 +208,7 @@ def test_where_a_platform_has_the_addresses_of_models_their_pages_are_here_alone
     may = ["admin:models", "metrics:read", "predict:*"]
     boss = new_key(state, "boss", *may)["key"]
     with server(state=state, environ={"SAGEMAKER_MULTI_MODEL": "true"}) as running:
-        place = Place(running, {"boss": boss})
+        place = Place(tmp_path, running, {"boss": boss})
         wish = {"model_name": "sums", "url": str(tmp_path / "models")}
         until(lambda: running.asked("/models", boss, wish)[0] in (200, 409))
         reader = Reader(running.port)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -183,6 +182,7 @@ def test_a_form_of_another_site_is_refused(reader):
 
 
 def test_the_code_of_a_page_works_when_it_is_pasted(opened, reader, tmp_path):
+    """Its JavaScript too, where there is a browser: tests/browser/test_pages.py."""
     page = reader.look("/models/mixed")
     code = dict(_code(page.text))
     shown = subprocess.run(["bash", "-c", code["curl"]], capture_output=True, text=True, check=True)
@@ -193,12 +193,6 @@ def test_the_code_of_a_page_works_when_it_is_pasted(opened, reader, tmp_path):
         )
         assert done.returncode == 0, done.stderr
         assert "paint" in done.stdout or "value" in done.stdout
-    node = shutil.which("node")
-    if node is not None:
-        done = subprocess.run(
-            [node, "--input-type=module", "-e", code["JavaScript"]], capture_output=True, text=True
-        )
-        assert "predictions" in done.stdout, done.stderr
 
 
 def _code(text: str) -> Iterator[tuple[str, str]]:

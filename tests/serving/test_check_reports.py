@@ -7,7 +7,23 @@ import pytest
 from fairlead.core.errors import FileUnreadable
 from fairlead.serving.check_reports import keep_report, read_report
 
-REPORT = {"model": "iris", "version": 3, "verdict": "pass", "answers": []}
+REPORT = {
+    "model": "iris",
+    "version": 3,
+    "exposure": "internet",
+    "when": "2026-11-26T04:44:00+00:00",
+    "verdict": "pass",
+    "answers": [
+        {
+            "id": "loads",
+            "question": "Can it be loaded?",
+            "group": "Model size and loading",
+            "verdict": "pass",
+            "measured": "in 12 ms",
+            "fix": "",
+        }
+    ],
+}
 
 
 def test_what_is_kept_is_read_and_the_last_one_counts(tmp_path):
@@ -28,6 +44,20 @@ def test_a_version_that_was_never_checked_has_none(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"answers": 3}', "[" * 100_000, " " * (2 << 20)])
 def test_a_file_that_is_no_report_is_none(tmp_path, text):
     keep_report(tmp_path, REPORT).write_text(text)
+    assert read_report(tmp_path, "iris", 3) is None
+
+
+@pytest.mark.parametrize("fact", ["exposure", "when", "verdict", "answers"])
+def test_a_report_without_one_of_its_facts_is_none(tmp_path, fact):
+    short = {key: value for key, value in REPORT.items() if key != fact}
+    keep_report(tmp_path, short)
+    assert read_report(tmp_path, "iris", 3) is None
+
+
+@pytest.mark.parametrize("fact", ["question", "group", "verdict", "measured", "fix"])
+def test_an_answer_without_one_of_its_facts_makes_no_report(tmp_path, fact):
+    short = {key: value for key, value in REPORT["answers"][0].items() if key != fact}
+    keep_report(tmp_path, REPORT | {"answers": [short]})
     assert read_report(tmp_path, "iris", 3) is None
 
 

@@ -12,7 +12,7 @@ _VERSION = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z", re.ASCII)
 
 def check_name(name: str) -> str:
     """`name` if it may name a model (ASCII letters, digits, . _ -), else raises BadUsage."""
-    if not _NAME.match(name) or ".." in name:
+    if not is_name(name):
         raise BadUsage(
             f"{name[:80]!r} cannot name a model",
             fix="Use 1 to 128 ASCII letters, digits, '.', '_' or '-', "

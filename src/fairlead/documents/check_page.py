@@ -89,20 +89,21 @@ def html_page(reports: Sequence[Report]) -> str:
     if len(reports) == 1:
         title = f"Deployment check of {reports[0]['model']} version {reports[0]['version']}"
     listed = _listed(reports) if len(reports) > 1 else ""
-    return page(title, listed + "\n".join(map(sections, reports)), STYLE)
+    every = (f'<section class="check">{_head(one)}\n{sections(one)}</section>' for one in reports)
+    return page(title, listed + "\n".join(every), STYLE)
+
+
+def about(report: Report) -> str:
+    """For whom a version was checked, and when."""
+    return f"{_whom(report)} · {_moment(str(report['when']))}"
 
 
 def sections(report: Report) -> str:
-    """The markup of one report, for a page with STYLE: classes only."""
+    """One report below its title, for a page with STYLE: classes only, within `.check`."""
     told = counts(report)
     kind = _KINDS.get(str(report["verdict"]), "fail")
-    whom = FOR.get(str(report["exposure"]), str(report["exposure"]))
     parts = [
-        f'<section class="check"><div class="eyebrow">Deployment check · {escaped(whom)} · '
-        f"{escaped(_moment(str(report['when'])))}</div>",
-        f'<h1>{escaped(report["model"])} <span class="soft">version '
-        f"{escaped(report['version'])}</span></h1>",
-        f'<div class="verdict {kind}"><strong>{_ready(report, whom)}</strong>'
+        f'<div class="verdict {kind}"><strong>{_ready(report)}</strong>'
         f"<p>{_sentence(told)}</p></div>",
         _strip(told),
         f'<div class="figures">{"".join(_tile(v, n) for v, n in told.items())}</div>',
@@ -112,12 +113,25 @@ def sections(report: Report) -> str:
         if found:
             items = "".join(map(_finding, found))
             parts.append(f'<h2>{head}</h2>\n<ol class="findings">{items}</ol>')
-    parts.append(f"{_every(report)}</section>")
+    parts.append(_every(report))
     return "\n".join(parts)
 
 
-def _ready(report: Report, whom: str) -> str:
-    return escaped(f"{'Not ready' if report['verdict'] == 'fail' else 'Ready'} {whom}")
+def _head(report: Report) -> str:
+    return (
+        f'<div class="eyebrow">Deployment check · {escaped(about(report))}</div>\n'
+        f'<h1>{escaped(report["model"])} <span class="soft">version '
+        f"{escaped(report['version'])}</span></h1>"
+    )
+
+
+def _whom(report: Report) -> str:
+    return FOR.get(str(report["exposure"]), str(report["exposure"]))
+
+
+def _ready(report: Report) -> str:
+    ready = "Not ready" if report["verdict"] == "fail" else "Ready"
+    return escaped(f"{ready} {_whom(report)}")
 
 
 def _sentence(told: Mapping[str, int]) -> str:

@@ -29,7 +29,7 @@ _CONNECTION_WINDOW = 16 << 20
 _CREDIT = 64 << 10
 """Bytes that are taken before the other side is told so."""
 _MOST_RESETS = 500
-"""Streams that are given up in a second."""
+"""Streams that are given up in a second before anything of their answers was sent."""
 _MOST_UNSENT = 64 << 20
 """Bytes of answers that wait on one connection; beyond them no new request is taken."""
 
@@ -120,7 +120,7 @@ class Http2(asyncio.Protocol):
         stream.window += more
         if stream.window > h2.LARGEST_WINDOW:
             # Whoever makes us give a stream up has given it up.
-            self._count_reset()
+            self._count_reset(stream)
             self._cut(stream, h2.FLOW_CONTROL_ERROR)
         elif stream.unsent:
             self._writer.pump_all()
@@ -139,11 +139,12 @@ class Http2(asyncio.Protocol):
     def reset(self, number: int) -> None:
         stream = self._known(number)
         if stream is not None:
-            self._count_reset()
+            self._count_reset(stream)
             self._drop(stream)
 
-    def _count_reset(self) -> None:
-        self._resets += 1
+    def _count_reset(self, stream: Exchange) -> None:
+        """Who waits for the answer before it leaves costs no more than who hears it to its end."""
+        self._resets += not stream.tasted
         if self._resets > _MOST_RESETS:
             raise ConnectionFault(h2.ENHANCE_YOUR_CALM, "too many streams are given up")
 

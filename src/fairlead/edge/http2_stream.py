@@ -63,6 +63,7 @@ class Exchange:
     body:      pieces of a request's body, for plain HTTP. frames: for gRPC.
     message:   of a unary gRPC call.
     ended:     the other side has sent everything. over: our answer is sent whole, or is cut off.
+    tasted:    some of our answer's body is sent.
     queue:     what waits to be sent; unsent: its bytes; trailers: what follows it, b"" for nothing.
     """
 
@@ -83,6 +84,7 @@ class Exchange:
         "refused",
         "room",
         "size",
+        "tasted",
         "trailers",
         "unsent",
         "window",
@@ -101,7 +103,7 @@ class Exchange:
         self.channel: GrpcChannel | None = None
         self.call: Call | None = None
         self.begun = now()
-        self.ended = self.over = self.refused = self.closing = False
+        self.ended = self.over = self.refused = self.closing = self.tasted = False
         self.queue: deque[bytes | memoryview] = deque()
         self.unsent = 0
         self.trailers: bytes | None = None

@@ -259,6 +259,7 @@ class Writer:
             stream.unsent -= size
             self.unsent -= size
             self._moved = now()
+            stream.tasted = True
             if last:
                 stream.over = True
             if self._size > _AT_ONCE:

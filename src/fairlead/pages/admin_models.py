@@ -10,6 +10,7 @@ from fairlead.core.access import Caller
 from fairlead.core.call import Answer, Ask, Head, Reply
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, ModelNotFound
+from fairlead.documents import check_page
 from fairlead.documents.card_html import sections
 from fairlead.documents.charts import columns, mix
 from fairlead.pages.administered import Administered, by
@@ -113,10 +114,14 @@ class AdminModels:
     def _checked(
         self, name: str, versions: Sequence[Mapping[str, Any]]
     ) -> Mapping[str, Any] | None:
-        """The deployment check of the newest version that was ever checked."""
+        """The deployment check of the newest version that was ever checked, as it is shown."""
         numbers = sorted((int(v["version"]) for v in versions), reverse=True)
         found = (self._known.checked(name, number) for number in numbers)
-        return next((report for report in found if report is not None), None)
+        report = next((report for report in found if report is not None), None)
+        if report is None:
+            return None
+        shown = {"about": check_page.about(report), "sections": check_page.sections(report)}
+        return {"version": report["version"], **shown}
 
     def card(self, name: str) -> Ask:
         """The card of a model's newest version, as it was packed."""

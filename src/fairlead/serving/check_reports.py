@@ -10,13 +10,15 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fairlead.core.errors import FileUnreadable
 from fairlead.core.names import is_name
 
 FOLDER = "checks"
 _MOST_BYTES = 1 << 20
+_FACTS = {"model", "version", "exposure", "when", "verdict", "answers"}
+_ANSWER = {"question", "group", "verdict", "measured", "fix"}
 
 
 def keep_report(folder: Path, report: Mapping[str, Any]) -> Path:
@@ -59,8 +61,16 @@ def read_report(folder: Path, model: str, version: int) -> dict[str, Any] | None
         found: Any = json.loads(raw) if len(raw) <= _MOST_BYTES else None
     except (OSError, ValueError, RecursionError):
         return None
-    right = isinstance(found, dict) and isinstance(found.get("answers"), list)  # pyright: ignore[reportUnknownMemberType]
-    return found if right else None  # pyright: ignore[reportUnknownVariableType]
+    return found if _is_report(found) else None
+
+
+def _is_report(found: Any) -> bool:
+    """Whether everything is there that shows a report."""
+    if not isinstance(found, dict) or not found.keys() >= _FACTS:
+        return False
+    if not isinstance(answers := found["answers"], list):
+        return False
+    return all(isinstance(one, dict) and one.keys() >= _ANSWER for one in cast("list[Any]", answers))
 
 
 def _file(folder: Path, model: str, version: int) -> Path:
