@@ -68,9 +68,10 @@ def _is_report(found: Any) -> bool:
     """Whether everything is there that shows a report."""
     if not isinstance(found, dict) or not found.keys() >= _FACTS:
         return False
-    if not isinstance(answers := found["answers"], list):
+    if not isinstance(found["answers"], list):
         return False
-    return all(isinstance(one, dict) and one.keys() >= _ANSWER for one in cast("list[Any]", answers))
+    answers = cast("list[Any]", found["answers"])
+    return all(isinstance(one, dict) and one.keys() >= _ANSWER for one in answers)
 
 
 def _file(folder: Path, model: str, version: int) -> Path:
