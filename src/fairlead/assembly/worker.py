@@ -8,10 +8,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
@@ -44,17 +42,17 @@ from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.lifecycle import Manager
 from fairlead.serving.log import configure, log
-from fairlead.serving.memory import Memory, resident
-from fairlead.serving.observe import exposition
+from fairlead.serving.memory import Memory
 from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.payloads import payloads_of
 from fairlead.serving.rationing import Rationing
 from fairlead.serving.record import open_stream
-from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, Served, has_every_model
+from fairlead.serving.registry import Registry, Served
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.status import StatusPages
 from fairlead.serving.streaming import Streamer
+from fairlead.serving.vitals import Vitals
 from fairlead.usage.feedback import FeedbackLog
 from fairlead.usage.journal import Journal, new_writer
 from fairlead.wires.native import Native
@@ -72,7 +70,6 @@ class Worker:
         self._spec = spec
         self._index = index
         self._pipe = pipe
-        self._pages = StatusPages(spec.status)
         self._registry = Registry()
         self._state = Path(spec.state)
         self._writer = new_writer(index)
@@ -116,10 +113,21 @@ class Worker:
             grpc=self._protocols.grpc,
             bodies=self._registry.bodies,
         )
+        self._vitals = Vitals(
+            StatusPages(spec.status),
+            index,
+            self._registry,
+            self._service,
+            lambda: self._manager.batchers,
+            self._admission,
+            leases,
+            self._reporting,
+            optional=cloud.many,
+        )
         self._tls = server_tls(spec.settings)
         self._door = Door(self._tls, self._service)
         self._over = asyncio.Event()
-        self._frozen = self._accepting = False
+        self._frozen = False
         self._ticks = 0
         self._memory = Memory()
 
@@ -146,8 +154,9 @@ class Worker:
         await self._others_answer()
         await self._callers_known()
         servers = [*await self._listen(loop), *await self._listen_for_grpc(loop)]
-        self._accepting = True
+        self._vitals.accepting = True
         await self._over.wait()
+        self._vitals.over = True
         for one in servers:
             one.close()
         for handle in (self._spec.listener, *self._spec.also):
@@ -167,8 +176,8 @@ class Worker:
         models = self._spec.settings.models
         return Knowledge(
             self._registry,
-            self._ready,
-            self._counts,
+            lambda: self._vitals.ready(),
+            lambda: self._vitals.counts(),
             bodies,
             self._spec.settings.log.level,
             WorkerControl(self._reporting, lambda: self._manager),
@@ -180,15 +189,15 @@ class Worker:
     def _native(self, bodies: BodyLimits) -> Native:
         return Native(
             self._registry,
-            self._ready,
-            self._metrics,
+            lambda: self._vitals.ready(),
+            lambda openmetrics: self._vitals.metrics(openmetrics),
             bodies,
             self._feedback.add,
             self._rations.left,
             lambda given, done: self._reporting.ask({"kind": "usage", "given": given}, done),
             lambda: self._protocols.addresses,
             self._spec.settings.models.default,
-            self._counts,
+            lambda: self._vitals.counts(),
             self._spec.started,
         )
 
@@ -247,15 +256,10 @@ class Worker:
             if kept is not None:
                 kept.close()
 
-    def _counts(self) -> Mapping[str, Any]:
-        """What all workers have counted, this one up to now."""
-        self._pages.publish(self._index, self._status())
-        return self._pages.counts()
-
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         """Four times a second to the end: the status page, overdue calls, slow connections."""
         self._ticks += 1
-        self._pages.publish(self._index, self._status())
+        self._vitals.publish()
         self._reporting.beat()
         self._issuers.beat()
         self._protocols.beat()
@@ -274,7 +278,7 @@ class Worker:
                         kept.rest()
             if self._service.quiet:
                 self._memory.settle()
-        if not self._frozen and self._settled():
+        if not self._frozen and self._vitals.settled:
             # What lives from here on is the models and the code: the collector need not walk it.
             self._frozen = True
             gc.collect()
@@ -286,68 +290,10 @@ class Worker:
         self._leases.beat(monotonic_ns())
         loop.call_later(_LEASES_S, self._renew, loop)
 
-    def _status(self) -> dict[str, Any]:
-        models = {
-            f"{name}/{number}": {
-                "state": version.state,
-                "reason": version.reason,
-                "folder": str(version.package.folder) if version.package is not None else "",
-            }
-            for name, versions in self._registry.versions.items()
-            for number, version in versions.items()
-        }
-        stats = {served.key: served.stats.to_json() for served in self._registry.served()}
-        return {
-            "models": models,
-            "stats": stats,
-            "refusals": self._service.refusals,
-            "settled": self._settled(),
-            "accepting": self._accepting and not self._over.is_set(),
-            "connections": self._service.connections,
-            "queued": sum(b.waiting for b in self._manager.batchers),
-            "memory": resident(),
-            **self._callers(),
-        }
-
-    def _callers(self) -> dict[str, Any]:
-        """What this worker knows of those who call."""
-        book = self._admission.book
-        return {
-            "keys": len(book) if book is not None else 0,
-            "keys_age_seconds": round(self._admission.stale_s, 3) if book is not None else 0.0,
-            "limits_away": int(self._leases.away),
-        }
-
-    def _settled(self) -> bool:
-        """Whether every version has reached a state that only a change leaves."""
-        states = [v.state for vs in self._registry.versions.values() for v in vs.values()]
-        return (bool(states) or self._cloud.many) and all(
-            s in (READY, FAILED, UNLOADED) for s in states
-        )
-
-    def _ready(self) -> bool:
-        """Computed from fresh heartbeats: whoever takes a new call has every model ready."""
-        if self._over.is_set():
-            return False
-        self._pages.publish(self._index, self._status())
-        pages = [page for page in self._pages.fresh() if page["accepting"]]
-        # Where the platform loads models, none is missed.
-        return bool(pages) and (
-            self._cloud.many or all(has_every_model(page["models"]) for page in pages)
-        )
-
-    def _metrics(self, openmetrics: bool) -> str:
-        self._pages.publish(self._index, self._status())
-        standing = self._reporting.standing
-        return exposition(
-            self._pages.fresh(), self._pages.counts(), standing, openmetrics=openmetrics
-        )
-
     async def _others_answer(self) -> None:
         """Waits for the models while another worker is there to answer; alone, we say why not."""
-        while not self._settled() and not self._over.is_set():
-            others = (page for page in self._pages.fresh() if page["accepting"])
-            if not any(page["settled"] for page in others):
+        while not self._vitals.settled and not self._over.is_set():
+            if not self._vitals.others_answer:
                 return
             await asyncio.sleep(_LOOK_S)
 

@@ -1,0 +1,132 @@
+"""What a worker says of itself: its states and counts on its status page, and from all pages
+readiness and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from fairlead.access.leases import Leases
+from fairlead.serving.admission import Admission
+from fairlead.serving.memory import resident
+from fairlead.serving.observe import exposition
+from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, has_every_model
+from fairlead.serving.reporting import Reporting
+from fairlead.serving.status import StatusPages
+
+
+class Front(Protocol):
+    """What is told of the listeners."""
+
+    refusals: dict[str, int]
+
+    @property
+    def connections(self) -> int: ...
+
+
+class Queue(Protocol):
+    """What is told of a version's queue."""
+
+    @property
+    def waiting(self) -> int: ...
+
+
+class Vitals:
+    """One worker's.
+
+    accepting: whether it takes calls; over: whether it drains. optional: whether nothing need be
+    served, because a platform loads models while the server runs.
+    """
+
+    def __init__(
+        self,
+        pages: StatusPages,
+        index: int,
+        registry: Registry,
+        front: Front,
+        queues: Callable[[], Sequence[Queue]],
+        admission: Admission,
+        leases: Leases,
+        reporting: Reporting,
+        *,
+        optional: bool,
+    ) -> None:
+        self._pages = pages
+        self._index = index
+        self._registry = registry
+        self._front = front
+        self._queues = queues
+        self._admission = admission
+        self._leases = leases
+        self._reporting = reporting
+        self._optional = optional
+        self.accepting = self.over = False
+
+    def publish(self) -> None:
+        """Writes this worker's page, which is its heartbeat."""
+        self._pages.publish(self._index, self._status())
+
+    def counts(self) -> Mapping[str, Any]:
+        """What all workers have counted, this one up to now."""
+        self.publish()
+        return self._pages.counts()
+
+    @property
+    def settled(self) -> bool:
+        """Whether every version has reached a state that only a change leaves."""
+        states = [v.state for vs in self._registry.versions.values() for v in vs.values()]
+        return (bool(states) or self._optional) and all(
+            s in (READY, FAILED, UNLOADED) for s in states
+        )
+
+    @property
+    def others_answer(self) -> bool:
+        """Whether another worker takes calls and has loaded what it will."""
+        others = (page for page in self._pages.fresh() if page["accepting"])
+        return any(page["settled"] for page in others)
+
+    def ready(self) -> bool:
+        """Computed from fresh heartbeats: whoever takes a new call has every model ready."""
+        if self.over:
+            return False
+        self.publish()
+        pages = [page for page in self._pages.fresh() if page["accepting"]]
+        # Where the platform loads models, none is missed.
+        return bool(pages) and (
+            self._optional or all(has_every_model(page["models"]) for page in pages)
+        )
+
+    def metrics(self, openmetrics: bool) -> str:
+        """The text that Prometheus reads, of all workers."""
+        self.publish()
+        standing = self._reporting.standing
+        return exposition(
+            self._pages.fresh(), self._pages.counts(), standing, openmetrics=openmetrics
+        )
+
+    def _status(self) -> dict[str, Any]:
+        models = {
+            f"{name}/{number}": {
+                "state": version.state,
+                "reason": version.reason,
+                "folder": str(version.package.folder) if version.package is not None else "",
+            }
+            for name, versions in self._registry.versions.items()
+            for number, version in versions.items()
+        }
+        stats = {served.key: served.stats.to_json() for served in self._registry.served()}
+        book = self._admission.book
+        return {
+            "models": models,
+            "stats": stats,
+            "refusals": self._front.refusals,
+            "settled": self.settled,
+            "accepting": self.accepting and not self.over,
+            "connections": self._front.connections,
+            "queued": sum(queue.waiting for queue in self._queues()),
+            "memory": resident(),
+            # What this worker knows of those who call.
+            "keys": len(book) if book is not None else 0,
+            "keys_age_seconds": round(self._admission.stale_s, 3) if book is not None else 0.0,
+            "limits_away": int(self._leases.away),
+        }
