@@ -26,7 +26,7 @@ from fairlead.runtimes.onnx import OnnxRuntime
 from fairlead.serving.execute import execute
 from fairlead.serving.guarding import load_guards
 from fairlead.serving.record import encode
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 from fairlead.serving.watching import Watch
 from fairlead.wires.native import error_reply
 from fairlead.wires.native_rows import NativeModel

@@ -23,7 +23,8 @@ from fairlead.core.tensor import Array, Tensor
 from fairlead.serving.admission import Admission, Policy
 from fairlead.serving.book_messages import Book, pieces
 from fairlead.serving.rationing import Rationing
-from fairlead.serving.registry import Registry, Served
+from fairlead.serving.registry import Registry
+from fairlead.serving.served import Served
 
 DIGESTER = Digester(bytes(32))
 DOUBLE = Signature((spec("x", "FP32", (-1, 2)),), (spec("y", "FP32", (-1, 2)),))

@@ -1,289 +1,277 @@
-"""The lifecycle: what is wanted is loaded apart from the loop, and a bad version harms no other."""
+"""The lifecycle, model-checked: whatever comes and goes, what is good answers and memory ends."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import threading
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import models
-from tests.serving.parts import call, until
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from fairlead.core.errors import LoadFailed
-from fairlead.packages import manifest
-from fairlead.packages.repository import Found, committed
-from fairlead.runtimes.onnx import OnnxRuntime
-from fairlead.serving.batcher import Batcher
-from fairlead.serving.lifecycle import Manager, read_example, stand_ins, wanted
-from fairlead.serving.registry import FAILED, LATEST, READY, UNLOADED, Registry, release
+from fairlead.serving.lifecycle import (
+    DRAINING,
+    END,
+    FAILED,
+    FIRST_RETRY_S,
+    FORGET,
+    IN_MEMORY,
+    LAST_RETRY_S,
+    LOAD,
+    LOADING,
+    READY,
+    UNLOADED,
+    WAITING,
+    WARMING,
+    Standing,
+    Step,
+    Wanted,
+    backoff_s,
+    chosen,
+    next_due,
+    steps,
+)
 
-_FOUND = st.sets(st.tuples(st.sampled_from("abc"), st.integers(0, 20))).map(
-    lambda pairs: [Found(name, version, Path(f"{name}/{version}")) for name, version in pairs]
+STATES = (WAITING, LOADING, WARMING, READY, DRAINING, UNLOADED, FAILED)
+VERSIONS = st.integers(1, 6)
+WANTED = st.builds(
+    Wanted,
+    found=st.dictionaries(VERSIONS, st.sampled_from("ab"), max_size=6),
+    newest=st.integers(0, 3),
+    only=st.lists(VERSIONS, max_size=2, unique=True).map(tuple),
+    also=st.frozensets(VERSIONS, max_size=2),
+    ended=st.booleans(),
+    asleep=st.booleans(),
+)
+STANDINGS = st.dictionaries(
+    VERSIONS,
+    st.builds(
+        Standing,
+        state=st.sampled_from(STATES),
+        stamp=st.sampled_from("ab"),
+        failures=st.integers(0, 5),
+        due=st.floats(0, 10),
+    ),
+    max_size=6,
 )
 
 
-@given(_FOUND)
-def test_the_newest_version_of_each_model_is_wanted(found):
-    chosen = wanted(found, "latest")
-    assert {name for name, _ in chosen} == {f.name for f in found}
-    assert len(chosen) == len({f.name for f in found})
-    for name, version in chosen:
-        assert all(f.version <= version for f in found if f.name == name)
+def after(states: dict[int, Standing], step: Step, wanted: Wanted) -> dict[int, Standing]:
+    """The states once a step is begun."""
+    left = dict(states)
+    if step.act == FORGET:
+        del left[step.version]
+    elif step.act == END:
+        left[step.version] = replace(left[step.version], state=DRAINING)
+    else:
+        left[step.version] = Standing(LOADING, wanted.found[step.version])
+    return left
 
 
-@given(_FOUND)
-def test_every_version_is_wanted_when_all_are_asked_for(found):
-    assert wanted(found, "all") == {(f.name, f.version) for f in found}
+@given(WANTED, STANDINGS, st.floats(0, 10))
+def test_only_what_can_be_is_ever_done(wanted, states, moment):
+    for step in steps(wanted, states, moment):
+        state = states[step.version].state if step.version in states else None
+        if step.act == LOAD:
+            assert step.version in wanted.found
+            assert state in (None, WAITING, UNLOADED, FAILED)
+        elif step.act == END:
+            assert state == READY
+        else:
+            assert step.version not in wanted.found
+            assert state in (WAITING, UNLOADED, FAILED)
 
 
-@given(_FOUND, st.permutations(range(5)))
-def test_what_is_wanted_does_not_depend_on_the_order(found, order):
-    shuffled = sorted(found, key=lambda f: (order[f.version % 5], f.name))
-    for policy in ("latest", "all"):
-        assert wanted(found, policy) == wanted(shuffled, policy)
+@given(WANTED, STANDINGS, st.floats(0, 10))
+def test_at_most_one_version_is_loaded_at_a_time_and_one_beyond_those_that_are_wanted(
+    wanted, states, moment
+):
+    loads = [step for step in steps(wanted, states, moment) if step.act == LOAD]
+    assert len(loads) <= 1
+    if loads:
+        assert not any(s.state in (LOADING, WARMING) for s in states.values())
+        held = sum(s.state in IN_MEMORY for s in states.values())
+        assert held <= len(chosen(wanted, states))
 
 
-@given(_FOUND)
-def test_stand_ins_are_the_older_versions_of_the_same_model_newest_first(found):
-    for version in found:
-        older = stand_ins(found, version)
-        assert [f.version for f in older] == sorted(
-            (f.version for f in found if f.name == version.name and f.version < version.version),
-            reverse=True,
-        )
-        assert {f.name for f in older} <= {version.name}
+@given(WANTED, STANDINGS, st.floats(0, 10))
+def test_the_last_version_that_answers_does_not_end_unless_nothing_is_wanted_or_found(
+    wanted, states, moment
+):
+    ending = {step.version for step in steps(wanted, states, moment) if step.act == END}
+    ready = {v for v, s in states.items() if s.state == READY}
+    if ready and ending == ready:
+        assert wanted.ended or not wanted.found
 
 
-# --- the manager --------------------------------------------------------------------------
+@given(WANTED, STANDINGS, st.floats(0, 10))
+def test_once_the_steps_are_begun_none_of_them_is_said_again(wanted, states, moment):
+    before = steps(wanted, states, moment)
+    left = states
+    for step in before:
+        left = after(left, step, wanted)
+    assert not set(before) & set(steps(wanted, left, moment))
 
 
-class Loaded:
-    """A manager that has loaded what it could."""
+@given(WANTED, STANDINGS, st.floats(0, 10))
+def test_what_is_asleep_or_ended_is_not_loaded(wanted, states, moment):
+    for quiet in (replace(wanted, asleep=True), replace(wanted, ended=True)):
+        assert all(step.act != LOAD for step in steps(quiet, states, moment))
+        assert next_due(quiet, states) is None
+
+
+def test_an_older_version_stands_in_for_one_that_cannot_be_loaded():
+    wanted = Wanted({1: "a", 2: "a", 3: "a"})
+    failed = {3: Standing(FAILED, "a", 1, due=9.0)}
+    assert chosen(wanted, failed) == [2]
+    assert steps(wanted, failed, 0.0) == [Step(LOAD, 2)]
+    assert steps(wanted, failed | {2: Standing(READY, "a")}, 0.0) == []
+    assert next_due(wanted, failed) == 9.0
+
+
+def test_a_version_that_failed_is_tried_again_when_it_is_due_and_at_once_when_its_files_change():
+    failed = {1: Standing(READY, "a"), 2: Standing(FAILED, "a", 1, due=9.0)}
+    assert steps(Wanted({1: "a", 2: "a"}), failed, 8.9) == []
+    assert steps(Wanted({1: "a", 2: "a"}), failed, 9.0) == [Step(LOAD, 2)]
+    assert steps(Wanted({1: "a", 2: "b"}), failed, 0.0) == [Step(LOAD, 2)]
+
+
+def test_an_older_version_that_is_not_wanted_any_more_is_not_tried_again():
+    states = {1: Standing(FAILED, "a", 1, due=1.0), 2: Standing(READY, "a")}
+    assert steps(Wanted({1: "a", 2: "a"}), states, 99.0) == []
+    assert next_due(Wanted({1: "a", 2: "a"}), states) is None
+
+
+def test_a_version_answers_until_the_one_in_its_place_does():
+    wanted = Wanted({1: "a", 2: "a"})
+    assert steps(wanted, {1: Standing(READY), 2: Standing(WARMING)}, 0.0) == []
+    assert steps(wanted, {1: Standing(READY), 2: Standing(READY)}, 0.0) == [Step(END, 1)]
+
+
+def test_what_a_label_points_to_stays():
+    wanted = Wanted({1: "a", 2: "a"}, also={1})
+    assert steps(wanted, {1: Standing(READY), 2: Standing(READY)}, 0.0) == []
+
+
+def test_what_the_repository_holds_no_more_ends_and_is_forgotten():
+    states = {1: Standing(READY), 2: Standing(UNLOADED), 3: Standing(FAILED)}
+    assert steps(Wanted({}), states, 0.0) == [Step(FORGET, 2), Step(FORGET, 3), Step(END, 1)]
+
+
+def test_versions_that_are_all_wanted_are_loaded_one_after_the_other_newest_first():
+    wanted = Wanted({1: "a", 2: "a", 3: "a"}, newest=0)
+    assert steps(wanted, {}, 0.0) == [Step(LOAD, 3)]
+    assert steps(wanted, {3: Standing(LOADING)}, 0.0) == []
+    assert steps(wanted, {3: Standing(READY)}, 0.0) == [Step(LOAD, 2)]
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 1.0), (2, 2.0), (7, 60.0), (10**6, 60.0)])
+def test_a_version_is_left_alone_longer_each_time_it_fails_up_to_a_minute(failures, seconds):
+    assert backoff_s(failures) == seconds
+    assert FIRST_RETRY_S <= backoff_s(failures) <= LAST_RETRY_S
+
+
+class World(RuleBasedStateMachine):
+    """A repository that changes at any moment, and a manager that does what it is told.
+
+    good: whether the files of a version can be loaded, by version and stamp.
+    """
 
     def __init__(self) -> None:
-        self.registry = Registry()
-        self.events: list[tuple[str, dict]] = []
-        self.states: list[tuple[str, int, str]] = []
-        self.runtime = OnnxRuntime()
+        super().__init__()
+        self.wanted = Wanted({})
+        self.states: dict[int, Standing] = {}
+        self.good: dict[tuple[int, str], bool] = {}
+        self.moment = 0.0
+        self.answered = False
+        self.serial = 0
 
-    async def load(self, found, policy: str = "latest") -> None:
-        loop = asyncio.get_running_loop()
-        mark = self.registry.mark
+    def _begin(self) -> None:
+        for step in steps(self.wanted, self.states, self.moment):
+            self.states = after(self.states, step, self.wanted)
 
-        def watching(name: str, version: int, state: str, reason: str = "") -> None:
-            assert threading.current_thread() is threading.main_thread()
-            self.states.append((name, version, state))
-            mark(name, version, state, reason)
+    @rule(version=VERSIONS, good=st.booleans())
+    def commit(self, version, good):
+        self.serial += 1
+        self.good[version, str(self.serial)] = good
+        self.wanted = replace(self.wanted, found={**self.wanted.found, version: str(self.serial)})
 
-        self.registry.mark = watching  # type: ignore[method-assign]
-        manager = Manager(
-            self.registry,
-            {"onnx": self.runtime},
-            loop,
-            lambda served, plan: Batcher(
-                served, plan, loop, lambda *_: None, max_queue=9, max_wait_s=9
-            ),
-            lambda event, **fields: self.events.append((event, fields)),
-        )
-        manager.start(found, policy)
-        await until(self.settled)
-        self.manager = manager
+    @precondition(lambda self: len(self.wanted.found) > 1)
+    @rule(data=st.data())
+    def delete(self, data):
+        found = dict(self.wanted.found)
+        del found[data.draw(st.sampled_from(sorted(found)))]
+        self.wanted = replace(self.wanted, found=found)
 
-    def settled(self) -> bool:
-        return all(s in (READY, FAILED, UNLOADED) for _, _, s in self.all())
+    @rule()
+    def act(self):
+        self._begin()
 
-    def all(self) -> list[tuple[str, int, str]]:
-        return sorted(
-            (name, number, version.state)
-            for name, versions in self.registry.versions.items()
-            for number, version in versions.items()
-        )
+    @rule()
+    def time_passes(self):
+        self.moment += LAST_RETRY_S
 
+    @rule()
+    def loads_and_drains_end(self):
+        self._end_all()
 
-def load(repository, policy: str = "latest", **more) -> Loaded:
-    loaded = Loaded()
-    for name, value in more.items():
-        setattr(loaded, name, value)
-    asyncio.run(loaded.load(committed(repository), policy))
-    return loaded
+    def _end_all(self) -> None:
+        for version, standing in [*self.states.items()]:
+            if standing.state == LOADING:
+                if self.good[version, standing.stamp]:
+                    self.states[version] = replace(standing, state=READY)
+                else:
+                    due = self.moment + backoff_s(standing.failures + 1)
+                    self.states[version] = Standing(FAILED, standing.stamp, 1, due)
+            elif standing.state == DRAINING:
+                self.states[version] = Standing(UNLOADED, standing.stamp)
 
+    @invariant()
+    def a_model_that_answered_goes_on_answering(self):
+        ready = any(s.state == READY for s in self.states.values())
+        assert ready or not self.answered
+        self.answered = ready
 
-def damage(package) -> None:
-    (package.folder / package.graph).write_bytes(b"x")
+    most_beyond = 1
 
+    @invariant()
+    def memory_is_bounded(self):
+        """Where the newest is wanted: it, and the one that it follows."""
+        held = sum(s.state in IN_MEMORY for s in self.states.values())
+        assert held <= 1 + self.most_beyond
 
-def test_a_version_goes_through_its_states_in_order_and_then_answers(tmp_path):
-    models.total(tmp_path)
-    loaded = load(tmp_path)
-    assert [state for _, _, state in loaded.states] == ["loading", "warming", "ready"]
-    served = loaded.registry.lease("total", LATEST)
-    assert served.example["rows"] == [{"a": 1.0, "b": 2.0, "c": 3.5}]
-    assert [event for event, _ in loaded.events] == ["ready"]
-
-
-def test_only_the_newest_is_loaded_and_the_others_are_known(tmp_path):
-    for _ in range(3):
-        models.total(tmp_path)
-    assert load(tmp_path).all() == [
-        ("total", 1, UNLOADED), ("total", 2, UNLOADED), ("total", 3, READY),
-    ]  # fmt: skip
-    assert load(tmp_path, "all").all() == [("total", n, READY) for n in (1, 2, 3)]
-
-
-def test_a_bad_version_does_not_displace_a_good_one(tmp_path):
-    for number in range(4):
-        package = models.total(tmp_path)
-        if number >= 2:
-            damage(package)
-    loaded = load(tmp_path)
-    assert loaded.all() == [
-        ("total", 1, UNLOADED), ("total", 2, READY), ("total", 3, FAILED), ("total", 4, FAILED),
-    ]  # fmt: skip
-    assert loaded.registry.lease("total", LATEST).package.version == 2
-    assert "edited or damaged" in loaded.registry.versions["total"][4].reason
+    def teardown(self):
+        """Left alone, everything comes to rest, and what is good and wanted answers."""
+        for _ in range(40):
+            self.moment += LAST_RETRY_S
+            self._begin()
+            self._end_all()
+        ready = {v for v, s in self.states.items() if s.state == READY}
+        sound = {v for v, s in self.wanted.found.items() if self.good[v, s]}
+        if sound:
+            best = sorted(sound, reverse=True)[: self.wanted.newest or None]
+            assert set(best) <= ready | {v for v in best if v < min(ready)}
+            assert {v for v in self.wanted.also if v in sound} <= ready
+            assert len(ready) <= len(chosen(self.wanted, self.states))
+            assert not self.wanted.newest or max(ready) >= max(best)
+        else:
+            assert not self.wanted.found or ready or not self.answered
 
 
-def test_while_one_version_stands_in_for_another_nothing_seems_settled(tmp_path):
-    """The next one is waiting before the bad one has failed."""
-    models.total(tmp_path)
-    damage(models.total(tmp_path))
-    states = load(tmp_path).states
-    assert states.index(("total", 1, "waiting")) < states.index(("total", 2, "failed"))
+class Policies(World):
+    """The same, while operators change what they want."""
+
+    most_beyond = 12
+
+    @rule(newest=st.integers(0, 3))
+    def choose(self, newest):
+        self.wanted = replace(self.wanted, newest=newest, only=())
+
+    @rule(also=st.frozensets(VERSIONS, max_size=2))
+    def label(self, also):
+        self.wanted = replace(self.wanted, also=also)
 
 
-def test_a_bad_model_leaves_the_others_alone(tmp_path):
-    damage(models.total(tmp_path, name="aaa"))
-    models.total(tmp_path, name="bbb")
-    assert load(tmp_path).all() == [("aaa", 1, FAILED), ("bbb", 1, READY)]
-
-
-def test_with_all_versions_asked_for_a_bad_one_has_no_stand_in(tmp_path):
-    models.total(tmp_path)
-    damage(models.total(tmp_path))
-    assert load(tmp_path, "all").all() == [("total", 1, READY), ("total", 2, FAILED)]
-
-
-def test_the_folder_names_the_model_and_the_version(tmp_path):
-    package = models.total(tmp_path)
-    (tmp_path / "other").mkdir()
-    package.folder.rename(tmp_path / "other" / "7")
-    loaded = load(tmp_path)
-    assert loaded.all() == [("other", 7, READY)]
-    assert loaded.registry.lease("other", LATEST).key == "other/7"
-
-
-def test_a_runtime_that_is_not_known_is_named(tmp_path):
-    package = models.total(tmp_path)
-    file = package.folder / manifest.NAME
-    file.write_text(file.read_text().replace('"runtime": "onnx"', '"runtime": "abacus"'))
-    reason = load(tmp_path).registry.versions["total"][1].reason
-    assert "no runtime 'abacus' is known here" in reason
-    assert "Known: onnx" in reason
-
-
-def test_a_runtime_that_raises_anything_fails_only_its_version(tmp_path):
-    class Broken:
-        name = "onnx"
-
-        def load(self, package, read):
-            raise MemoryError("a lot")
-
-    models.total(tmp_path)
-    loaded = load(tmp_path, runtime=Broken())
-    assert loaded.registry.versions["total"][1].reason == "MemoryError: a lot"
-
-
-def test_a_model_that_cannot_be_warmed_is_closed_again(tmp_path):
-    closed: list[bool] = []
-
-    class Model:
-        def predict(self, inputs, outputs):
-            raise LoadFailed("no")
-
-        def close(self):
-            closed.append(True)
-
-    class Runtime:
-        name = "onnx"
-
-        def load(self, package, read):
-            read("examples.json")
-            return Model()
-
-    example = {"inputs": [{"name": "x", "data": [1, 2, 3], "shape": [1, 3]}]}
-    _rewrite(models.total(tmp_path), json.dumps(example).encode())
-    loaded = load(tmp_path, runtime=Runtime())
-    assert loaded.all() == [("total", 1, FAILED)]
-    assert "does not answer its own example" in loaded.registry.versions["total"][1].reason
-    assert closed == [True]
-
-
-def test_unloading_closes_every_model_once(tmp_path):
-    models.total(tmp_path)
-    models.grid(tmp_path)
-    loaded = Loaded()
-
-    async def test() -> None:
-        await loaded.load(committed(tmp_path))
-        models_in = [served.model for served in loaded.registry.served()]
-        loaded.manager.unload()
-        assert len(models_in) == 2
-        assert all(model._run is None for model in models_in)
-
-    asyncio.run(test())
-
-
-def test_further_signatures_are_loaded_with_their_version_and_end_with_it(tmp_path):
-    (tmp_path / "renamed").mkdir()
-    models.several(tmp_path).folder.rename(tmp_path / "renamed" / "4")
-    loaded = Loaded()
-
-    async def test() -> None:
-        await loaded.load(committed(tmp_path))
-        served = loaded.registry.lease("renamed", LATEST)
-        assert [*served.further] == ["kinds", "negative", "shares", "twice"]
-        each = [served, *served.further.values()]
-        assert {one.key for one in each} == {"renamed/4"}
-        assert len(loaded.manager.batchers) == len(each)
-        ended: list[object] = []
-        loaded.manager.end("renamed", ended.append)
-        held = call(served.further["twice"], [1.0, 2.0])
-        release(served)
-        await until(lambda: not loaded.registry.served())
-        assert served.held
-        assert all(one.model._run is not None for one in each)
-        release(held.lease)
-        await until(lambda: bool(ended))
-        assert all(one.model._run is None for one in each)
-        assert not loaded.manager.batchers
-
-    asyncio.run(test())
-
-
-def test_a_version_fails_with_a_further_signature_that_cannot_be_loaded(tmp_path):
-    further = {"bad": (models.several(tmp_path / "x").signature, [models.node("No", "x", "value")])}
-    models.several(tmp_path / "y", further=further)
-    loaded = load(tmp_path / "y")
-    assert loaded.all() == [("several", 1, FAILED)]
-
-
-def test_a_package_without_example_rows_has_none(tmp_path):
-    assert read_example(models.identity(tmp_path)) == {}
-
-
-def _rewrite(package, example: bytes) -> None:
-    """Gives a package other example rows, as `amend` would."""
-    (package.folder / "examples.json").write_bytes(example)
-    facts = json.loads((package.folder / manifest.NAME).read_text())
-    del facts["files"]
-    manifest.write(package.folder, facts)
-
-
-@pytest.mark.parametrize("content", [b"[", b"\xff", b"3"])
-def test_example_rows_that_cannot_be_read_fail_the_version(tmp_path, content):
-    _rewrite(models.total(tmp_path), content)
-    assert load(tmp_path).all() == [("total", 1, FAILED)]
+for machine in (World, Policies):
+    machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestWorld, TestPolicies = World.TestCase, Policies.TestCase

@@ -20,8 +20,9 @@ from fairlead.core.errors import (
 )
 from fairlead.serving import path as paths
 from fairlead.serving.batcher import Batcher, Plan
+from fairlead.serving.lifecycle import LOADING
 from fairlead.serving.path import PredictionPath
-from fairlead.serving.registry import LATEST, LOADING, Registry
+from fairlead.serving.registry import LATEST, Registry
 from fairlead.usage.journal import DECISION, STATUS, Journal, read, segments
 
 
@@ -34,7 +35,7 @@ class House:
         self.registry = Registry()
         self.path = PredictionPath(self.registry, admission(self.registry), rations(), self.journal)
         self.served = serve(model or Model())
-        self.registry.know("m", 1, None, LOADING)
+        self.registry.mark("m", 1, LOADING)
         bounds = {"max_queue": 100, "max_wait_s": 60.0} | bounds
         loop = asyncio.get_running_loop()
         plan = plan or Plan(inline=True, max_rows=256, slots=1)
@@ -220,7 +221,7 @@ def test_an_answer_that_cannot_be_written_costs_only_its_own_call(tmp_path, caps
 def test_a_model_is_admitted_by_its_name_before_any_body_is_read(tmp_path):
     async def test() -> None:
         house = House(tmp_path)
-        house.registry.know("loading", 1, None, LOADING)
+        house.registry.mark("loading", 1, LOADING)
         assert house.admit("m").account == "127.0.0.1"
         for name, error in (("absent", ModelNotFound), ("loading", ModelNotReady)):
             with pytest.raises(error):

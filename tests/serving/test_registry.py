@@ -9,9 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.serving.parts import DOUBLE, Model, call, serve
 
-from fairlead.core.errors import LabelUnassignable, LabelUnknown, ModelNotFound, ModelNotReady
+from fairlead.core.errors import (
+    LabelUnknown,
+    MemoryTooSmall,
+    ModelAsleep,
+    ModelNotFound,
+    ModelNotReady,
+)
 from fairlead.core.package import CardChoice, Limits, Package
-from fairlead.serving.registry import FAILED, LATEST, LOADING, READY, Registry, Served, release
+from fairlead.serving.lifecycle import FAILED, LOADING, READY
+from fairlead.serving.registry import LATEST, Registry, has_every_model
+from fairlead.serving.served import Served, release
 
 
 def served(version: int, name: str = "m") -> Served:
@@ -23,7 +31,7 @@ def registry(*versions: int) -> Registry:
     """A registry that knows these versions of m; none is loaded."""
     made = Registry()
     for version in versions:
-        made.know("m", version, None, LOADING)
+        made.mark("m", version, LOADING)
     return made
 
 
@@ -49,7 +57,7 @@ def test_how_long_a_body_may_be_is_known_of_the_versions_that_answer():
     assert bodies == {("m", place): 3 << 20 for place in places}
     known.publish(served(2))
     assert bodies == {("m", 1): 3 << 20}
-    known.withdraw("m", keep=[2])
+    known.withdraw("m", 1)
     assert bodies == {}
 
 
@@ -66,7 +74,7 @@ def test_what_a_card_lacks_is_known_of_the_versions_whose_owner_requires_more():
     assert gated["m", 1][0] == "users"
     known.publish(served(2))
     assert {*gated} == {("m", 1)}
-    known.withdraw("m", keep=[2])
+    known.withdraw("m", 1)
     assert gated == {}
 
 
@@ -103,9 +111,6 @@ def test_labels_point_to_versions_that_answer_and_stay_with_them():
     known.publish(served(3))
     assert (known.get("m", stable), known.get("m", canary)) == (first, second)
     assert known.lease("m", LATEST).package.version == 3
-    with pytest.raises(LabelUnassignable, match="version 7 of model m"):
-        known.label("m", {"canary": 3, "other": 7})
-    assert known.get("m", canary) is second
     with pytest.raises(LabelUnknown, match="Unrecognized servable version label: other"):
         known.labelled("other")
     assert sorted(s.package.version for s in known.served()) == [1, 2, 3]
@@ -113,19 +118,19 @@ def test_labels_point_to_versions_that_answer_and_stay_with_them():
 
 def test_a_label_whose_version_has_ended_says_so_and_one_that_is_taken_away_is_unknown():
     known = registry(1, 2)
-    known.know("n", 1, None, READY)
+    known.mark("n", 1, READY)
     known.publish(served(1))
     known.publish(served(2))
     known.label("m", {"canary": 1})
     canary, stable = known.labelled("canary"), known.labelled("stable")
-    known.withdraw("m", keep=[2])
+    known.withdraw("m", 1)
     assert isinstance(known.absence("m", canary), ModelNotReady)
     assert "draining" in known.absence("m", canary).what
     known.label("m", {})
     for model in ("m", "n"):
         assert isinstance(known.absence(model, canary), LabelUnknown)
     assert known.lease("m", stable).package.version == 2
-    known.withdraw("m")
+    known.withdraw("m", 2)
     assert isinstance(known.absence("m", stable), ModelNotReady)
     assert isinstance(known.absence("nobody", canary), ModelNotFound)
 
@@ -141,10 +146,74 @@ def test_what_answers_for_the_model_is_its_newest_version_after_any_changes(chan
             known.publish(served(number))
             answering.add(number)
         else:
+            for ended in [n for n in answering if n > number]:
+                known.withdraw("m", ended)
             answering = {n for n in answering if n <= number}
-            known.withdraw("m", keep=range(number + 1))
         assert known.newest("m", LATEST) == max(answering, default=0)
         assert known.newest("m", known.labelled("stable")) == max(answering, default=0)
+
+
+def test_the_version_that_operators_chose_answers_and_no_other_in_its_place():
+    known = registry(1, 2, 3)
+    for number in (1, 3):
+        known.publish(served(number))
+    known.label("m", {"candidate": 3}, default=1)
+    stable = known.labelled("stable")
+    assert [known.newest("m", place) for place in (LATEST, stable)] == [1, 1]
+    known.withdraw("m", 1)
+    for place in (LATEST, stable):
+        assert known.get("m", place) is None
+        assert "is draining" in known.absence("m", place).what
+    assert known.newest("m", known.labelled("candidate")) == 3
+    known.label("m", {})
+    assert known.newest("m", LATEST) == 3
+
+
+def test_a_model_that_sleeps_is_woken_by_who_asks_and_told_of_once_it_answers():
+    known = registry(1, 2)
+    woken: list[str] = []
+    known.waking.wake = woken.append
+    known.sleep("m", {2})
+    assert known.answers("m", LATEST)
+    assert known.answers("m", 2)
+    assert not known.answers("m", 1)
+    known.check("m", LATEST)
+    with pytest.raises(ModelAsleep) as caught:
+        known.lease("m", 2)
+    heard: list[int] = []
+    caught.value.wait(lambda: heard.append(known.newest("m", LATEST)))
+    assert woken == ["m", "m"]
+    known.publish(served(2))
+    assert heard == [2]
+    known.sleep("m", ())
+    assert isinstance(known.absence("m", 1), ModelNotReady)
+    assert type(known.absence("m", 1)) is ModelNotReady
+
+
+def test_a_model_for_which_there_will_never_be_memory_says_so():
+    known = registry(1)
+    fault = MemoryTooSmall("it takes 9 MiB")
+    known.mark("m", 1, FAILED, "it takes 9 MiB")
+    known.blame("m", 1, fault)
+    assert known.absence("m", LATEST) is fault
+    known.publish(served(1))
+    known.withdraw("m", 1)
+    assert type(known.absence("m", LATEST)) is ModelNotReady
+
+
+def test_only_what_was_promised_is_missed():
+    known = registry(1)
+    known.promise()
+    known.mark("n", 1, FAILED)
+    promised = {key: known.versions[key][1].promised for key in "mn"}
+    assert promised == {"m": True, "n": False}
+    states = {
+        "m/1": {"state": READY, "promised": True},
+        "n/1": {"state": FAILED, "promised": False},
+    }
+    assert has_every_model(states)
+    states["n/1"]["promised"] = True
+    assert not has_every_model(states)
 
 
 def test_a_lease_is_counted_until_it_is_given_back():

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests import models
 
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 from fairlead.wires.native_examples import example_row, example_tensors
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.access.sessions import Sessions
@@ -20,13 +21,14 @@ from fairlead.pages.admin import AdminPages
 from fairlead.pages.administered import Administered
 from fairlead.serving.admission import Admission, Policy
 from fairlead.serving.check_reports import read_report
-from fairlead.serving.control import Controlling
+from fairlead.serving.clerk import Outcome
 from fairlead.serving.exchange import Within
 from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
 from fairlead.serving.kept_cards import KeptCards
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.status import StatusPages
+from fairlead.serving.steering import Done, Steering
 from fairlead.serving.trends import Trends
 from fairlead.wires.admin import Admin
 from fairlead.wires.problem import error_reply
@@ -83,7 +85,7 @@ class Administration:
         keeping: Keeping,
         reckoning: Reckoning,
         judging: Judging,
-        controlling: Controlling,
+        steering: Steering,
         tell: Callable[[Callable[[], None]], object],
     ) -> None:
         sessions = Sessions(lambda: read_pepper(state))
@@ -94,10 +96,16 @@ class Administration:
         def control(
             act: str, model: str, by: By, told: Callable[[FairleadError | None], None]
         ) -> None:
-            keeping.note(by, f"models.{act}", model)
-            controlling.ask(act, model, told)
+            def done(outcome: Outcome) -> None:
+                told(outcome if isinstance(outcome, FairleadError) else None)
 
-        wire = Admin(keeping.ask, reckoning.ask, keeping.facts)
+            steering.ask(f"models.{act}", {"model": model}, by, done)
+
+        def acts(kind: str, given: Mapping[str, Any], by: By, done: Done) -> None:
+            room = steering if kind in steering.kinds else keeping
+            room.ask(kind, given, by, done)
+
+        wire = Admin(acts, reckoning.ask, keeping.facts)
         pages = AdminPages(
             Administered(
                 sessions,

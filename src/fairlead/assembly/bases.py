@@ -27,7 +27,7 @@ from fairlead.core.errors import BadUsage, FairleadError, LoadFailed, ModelNotFo
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found, committed, is_package
 from fairlead.serving.exchange import error_of, error_to_json
-from fairlead.serving.lifecycle import Held, packages
+from fairlead.serving.shelf import Held, packages
 
 _PATIENCE_S = 1800.0
 
@@ -110,6 +110,11 @@ def _packed(saved: SavedVersion, settings: Settings, state: Path) -> Found:
     if "error" in told:
         raise error_of(told["error"])
     return Found(saved.name, saved.version, Path(told["folder"]))
+
+
+def packing(settings: Settings, state: Path) -> Callable[[Found], Found]:
+    """What packs a SavedModel that has appeared in a repository."""
+    return lambda one: _packed(SavedVersion(one.name, one.version, one.folder), settings, state)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -20,6 +20,7 @@ from fairlead.assembly.places import database_of
 from fairlead.assembly.rooms import open_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import ServerSpec, read_spec
+from fairlead.assembly.stocking import looking_of
 from fairlead.core.errors import TlsInvalid
 from fairlead.edge.cors import OwnNames
 from fairlead.edge.front import http1
@@ -27,6 +28,7 @@ from fairlead.edge.service import HttpService
 from fairlead.serving.bookkeeper import KEPT_SEGMENTS, Following
 from fairlead.serving.bookkeeper import Bookkeeper as Follower
 from fairlead.serving.control import Controlling
+from fairlead.serving.finding import Finding
 from fairlead.serving.issuing import Issuing
 from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
@@ -34,6 +36,8 @@ from fairlead.serving.lending import Lender
 from fairlead.serving.log import configure, log
 from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
+from fairlead.serving.status import StatusPages
+from fairlead.serving.steering import Steering
 from fairlead.usage.ledger import open_ledger
 from fairlead.usage.stores.meters import open_meters
 
@@ -59,9 +63,18 @@ class Bookkeeper:
         issuing = Issuing(rules, tell)
         lender = Lender(partial(_meters, state, spec.settings), tell)
         self._judging, self._controlling = judging, Controlling(state)
+        pages = StatusPages(spec.status)
+        self._steering = Steering(self._keeping, self._controlling, pages.fresh)
+        self._keeping.of_models = self._steering.learn
         desks: list[Desk] = [
             lender, self._keeping, judging, self._reckoning, issuing, self._controlling,
+            self._steering,
         ]  # fmt: skip
+        looking = looking_of(spec)
+        if looking is not None:
+            finding = Finding(looking, tell)
+            finding.start()
+            desks.append(finding)
         self.office = Office(state, desks)
 
     async def administer(self) -> asyncio.AbstractServer | None:
@@ -76,7 +89,7 @@ class Bookkeeper:
             self._keeping,
             self._reckoning,
             self._judging,
-            self._controlling,
+            self._steering,
             self._loop.call_soon_threadsafe,
         )
         self._keeping.joined(admin.path.line)

@@ -27,7 +27,7 @@ from fairlead.packages.repository import Found, committed, is_package
 from fairlead.readiness.facts import FAIL, Exposure, Facts, Finding, Measured
 from fairlead.readiness.report import broken, report
 from fairlead.serving.check_reports import keep_report
-from fairlead.serving.lifecycle import wanted
+from fairlead.serving.choosing import parse_policy
 
 _MEASURED = "measured.json"
 _USUAL = ("models", ".")
@@ -56,16 +56,21 @@ def check(
     state = Path(settings.server.state)
     _make(state)
     place, versions = _versions(given, settings, say)
-    chosen = wanted(versions, settings.models.versions)
-    each = [
-        _try(found, settings, say) for found in versions if (found.name, found.version) in chosen
-    ]
+    each = [_try(found, settings, say) for found in _wanted(versions, settings)]
     when = datetime.fromtimestamp(wall_ns() / 1e9, UTC).isoformat(timespec="seconds")
     held = sum(one.measured.model for one in each if one.measured is not None)
     reports = [_report(one, place, settings, exposure, when, held) for one in each]
     for told in reports:
         keep_report(state, told)
     return reports
+
+
+def _wanted(versions: Sequence[Found], settings: Settings) -> list[Found]:
+    """Those that would be served."""
+    choice = parse_policy(settings.models.versions)
+    names = {found.name for found in versions}
+    chosen = {n: choice.of([f.version for f in versions if f.name == n]) for n in names}
+    return [found for found in versions if found.version in chosen[found.name]]
 
 
 def _make(state: Path) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from fairlead.serving.choosing import POLICY as VERSIONS_WANTED
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -97,6 +99,13 @@ TRUTH = Kind(
     lambda given: {"true": True, "false": False}.get(given, given),
     lambda v: type(v) is bool,
     bool,
+)
+POLICY = text('"latest", "latest:N", "all" or versions such as "3,5"', VERSIONS_WANTED)
+MEMORY = Kind(
+    '"auto" or an amount of memory such as "4GiB" or "800MiB"',
+    str,
+    lambda v: isinstance(v, str) and bool(re.fullmatch(r"auto|[1-9][0-9]{0,6} ?[MG]iB", v)),
+    str,
 )
 MODELS = list_of("model names", r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 LIMITS = list_of("limits such as requests=1000/second", r"[a-z_]+=[0-9a-z/:]+")

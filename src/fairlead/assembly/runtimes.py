@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from fairlead.core.promises import Runtime
-from fairlead.serving.lifecycle import APART
+from fairlead.serving.loading import APART
 from fairlead.serving.log import log
 from fairlead.serving.machine import usable_memory
 

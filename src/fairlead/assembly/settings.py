@@ -7,8 +7,8 @@ One frozen dataclass per section of `fairlead.toml`. The reference page and the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from fairlead.assembly.kinds import (
     ADMIN,
@@ -16,7 +16,6 @@ from fairlead.assembly.kinds import (
     GRPC_PORT,
     HOST,
     LIMITS,
-    MODELS,
     NAME,
     NETWORKS,
     OBJECTS,
@@ -31,12 +30,8 @@ from fairlead.assembly.kinds import (
     text,
     whole,
 )
-
-_T = TypeVar("_T")
-
-
-def _setting(default: _T, kind: Kind, meaning: str, flag: str = "") -> _T:
-    return field(default=default, metadata={"kind": kind, "meaning": meaning, "flag": flag})
+from fairlead.assembly.model_settings import Models
+from fairlead.assembly.setting import setting as _setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,24 +210,6 @@ class Pages:
         TRUTH,
         "Sessions travel over TLS alone. Where the server speaks TLS, or tls_elsewhere is said, "
         "they do so anyway.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """Which versions are served, and how."""
-
-    versions: str = _setting(
-        "latest", one_of("latest", "all"), "Which versions of each model are served."
-    )
-    default: str = _setting(
-        "", NAME, "The model that is asked where an address names none, such as /invocations."
-    )
-    isolate: tuple[str, ...] = _setting(
-        (), MODELS, "Models that run in a runner process of their own although they need not."
-    )
-    kserve_inputs: tuple[str, ...] = _setting(
-        (), MODELS, "Models for which `inputs` below /v1 means `instances`, as KServe says."
     )
 
 

@@ -17,42 +17,47 @@ from fairlead.access.identities import Identities
 from fairlead.access.leases import Leases
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.access.sessions import Sessions
-from fairlead.assembly.bases import bases_of
 from fairlead.assembly.doors import Door, identity_rules, server_tls, trusted_proxies
 from fairlead.assembly.edges import body_limits, http_limits, policy
 from fairlead.assembly.pages import pages_of
 from fairlead.assembly.platform import platform_of
 from fairlead.assembly.protocols import Knowledge, Protocols
-from fairlead.assembly.runtimes import runtimes
-from fairlead.assembly.spec import RUNNERS, ServerSpec, read_spec
+from fairlead.assembly.spec import ServerSpec, read_spec
+from fairlead.assembly.stocking import budget_of, loader_of, stock_of
 from fairlead.core.allowance import parse_limits
 from fairlead.core.clock import monotonic_ns, now
 from fairlead.core.errors import TlsInvalid
 from fairlead.core.limits import BodyLimits
+from fairlead.core.model_record import ModelRecord
 from fairlead.edge.front import http2
 from fairlead.edge.service import HttpService
-from fairlead.packages.repository import Found
 from fairlead.pages.wire import Pages
 from fairlead.serving.admission import Admission
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.book_messages import KIND as BOOK
 from fairlead.serving.bookkeeper import JOURNAL
+from fairlead.serving.choosing import choices_of
 from fairlead.serving.control import WorkerControl
+from fairlead.serving.exchange import Message
+from fairlead.serving.finding import FOUND, Sighting
 from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
-from fairlead.serving.lifecycle import Manager
 from fairlead.serving.log import configure, log
+from fairlead.serving.manager import Manager
 from fairlead.serving.memory import Memory
 from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.payloads import payloads_of
 from fairlead.serving.rationing import Rationing
 from fairlead.serving.record import open_stream
-from fairlead.serving.registry import Registry, Served
+from fairlead.serving.registry import Registry
 from fairlead.serving.reporting import Reporting
+from fairlead.serving.served import Served
 from fairlead.serving.status import StatusPages
+from fairlead.serving.steering import CHOSEN
 from fairlead.serving.streaming import Streamer
 from fairlead.serving.vitals import Vitals
+from fairlead.serving.waking import Waking
 from fairlead.usage.feedback import FeedbackLog
 from fairlead.usage.journal import Journal, new_writer
 from fairlead.wires.native import Native
@@ -70,7 +75,7 @@ class Worker:
         self._spec = spec
         self._index = index
         self._pipe = pipe
-        self._registry = Registry()
+        self._registry = Registry(Waking(spec.settings.models.load_wait_s))
         self._state = Path(spec.state)
         self._writer = new_writer(index)
         power = spec.settings.usage.durability == "power"
@@ -127,7 +132,7 @@ class Worker:
         self._tls = server_tls(spec.settings)
         self._door = Door(self._tls, self._service)
         self._over = asyncio.Event()
-        self._frozen = False
+        self._frozen = self._recorded = False
         self._ticks = 0
         self._memory = Memory()
 
@@ -139,16 +144,18 @@ class Worker:
         loop.add_reader(self._pipe, self._orphaned)
         self._manager = Manager(
             self._registry,
-            runtimes(Path(self._spec.state) / RUNNERS / str(self._index)),
+            loader_of(self._spec, self._index),
+            stock_of(self._spec),
             loop,
             self._batcher,
             log,
-            self._spec.settings.models.isolate,
-            self._forget,
-            bases_of(self._spec.bases, self._spec.settings, self._state),
+            forget=self._forget,
+            budget=budget_of(self._spec),
         )
-        versions = [Found(name, version, Path(f)) for name, version, f in self._spec.versions]
-        self._manager.start(versions, self._spec.settings.models.versions)
+        self._manager.start()
+        self._registry.promise()
+        self._reporting.listen((FOUND,), self._restock, lambda: None)
+        self._reporting.listen((CHOSEN,), self._record, lambda: None)
         self._beat(loop)
         self._renew(loop)
         await self._others_answer()
@@ -249,6 +256,17 @@ class Worker:
             alone=lambda: service.alone,
         )
 
+    def _restock(self, message: Message) -> None:
+        """The repositories hold something else."""
+        sightings = [Sighting.from_json(told) for told in message["versions"]]
+        self._manager.change(lambda stock: stock.restock(sightings))
+
+    def _record(self, message: Message) -> None:
+        """Operators want something else of models."""
+        self._recorded = True
+        records = [ModelRecord.from_json(told) for told in message["records"]]
+        self._manager.record(choices_of(records, self._spec.settings.models.versions))
+
     def _forget(self, served: Served) -> None:
         """A version has ended here."""
         self._reporting.forget(served.key)
@@ -263,6 +281,7 @@ class Worker:
         self._reporting.beat()
         self._issuers.beat()
         self._protocols.beat()
+        self._registry.waking.beat()
         for batcher in self._manager.batchers:
             batcher.tick()
             if batcher.stuck:
@@ -298,9 +317,11 @@ class Worker:
             await asyncio.sleep(_LOOK_S)
 
     async def _callers_known(self) -> None:
-        """Waits for the book of keys, for a while: without it every caller is sent away."""
+        """Waits for the book of keys, for a while: without it every caller is sent away; and for
+        what is on record of models: another version might answer."""
         end = now() + _BOOK_S
-        while self._admission.book is None and now() < end and not self._over.is_set():
+        heard = lambda: self._admission.book is not None and self._recorded  # noqa: E731
+        while not heard() and now() < end and not self._over.is_set():
             self._reporting.beat()
             await asyncio.sleep(_LOOK_S)
 

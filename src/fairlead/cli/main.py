@@ -32,6 +32,7 @@ COMMANDS = {
     "drift": "Report whether the rows have moved since training, and by how much",
     "keys": "Make, list, show, rotate and revoke keys",
     "tenants": "Make and list tenants, and give them plans",
+    "models": "Say which versions of models are served; promote, roll back, label, load",
     "plans": "Keep and show plans: bundles of scopes, limits, disclosure and prices",
     "audit": "Show who did what to keys, tenants and plans, and verify that the trail is whole",
     "usage": "Show who used how much of which model, and verify it against the journal",

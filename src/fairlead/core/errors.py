@@ -23,7 +23,7 @@ in the log, on the command line and in `docs/reference/errors.md`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fairlead.core.access_errors import CallerSuspended as CallerSuspended
 from fairlead.core.access_errors import CardIncomplete as CardIncomplete
@@ -192,6 +192,18 @@ class ModelNotReady(Unavailable):
     id, name = "FRL-1501", "MODEL_NOT_READY"
 
 
+class ModelAsleep(ModelNotReady):
+    """The model is loaded once somebody asks for it, which begins now: who can wait does.
+
+    wait: takes what is to be called once it is loaded, or known why not. Raises Overloaded when too
+    many wait.
+    """
+
+    def __init__(self, what: str, wait: Callable[[Callable[[], None]], None]) -> None:
+        super().__init__(what, fix="Ask again in a second")
+        self.wait = wait
+
+
 class Overloaded(Unavailable):
     """The model's queue is full."""
 
@@ -208,6 +220,13 @@ class NoRoom(Unavailable):
     """The memory that is left is not enough for one more model."""
 
     id, name = "FRL-1509", "NO_ROOM"
+
+
+class MemoryTooSmall(Unavailable):
+    """A model takes more memory than all models of a worker may."""
+
+    id, name = "FRL-1510", "MEMORY_TOO_SMALL"
+    retry_after = None
 
 
 class JournalUnavailable(Unavailable):

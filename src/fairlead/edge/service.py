@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from fairlead.core.access import NOBODY, Caller
 from fairlead.core.call import PUBLIC, Call, Head, Peer, Reply, Route, known_by
 from fairlead.core.clock import now
-from fairlead.core.errors import BadParameter, BodyTooLarge, FairleadError, Internal
+from fairlead.core.errors import BadParameter, BodyTooLarge, FairleadError, Internal, ModelAsleep
 from fairlead.edge.coding import decoded
 from fairlead.edge.cors import OwnNames, is_preflight, preflight
 from fairlead.edge.forwarded import TrustedProxies
@@ -287,12 +287,35 @@ class HttpService:
                 return None
             assert route.answer is not None
             reply = route.answer(head, body, caller)
+        except ModelAsleep as asleep:
+            return self._once_awake(asleep, head, body, peer, later)
         except FairleadError as error:
             reply = route.error(error)
         except Exception as error:
             self._log("route_failed", address=head.path, error=repr(error), **known_by(head.echo))
             reply = route.error(Internal("the server failed on this request"))
         return for_page(for_reader(reply, head), head, caller)
+
+    def _once_awake(
+        self,
+        asleep: ModelAsleep,
+        head: Head,
+        body: bytes,
+        peer: Peer,
+        later: Callable[[Reply], None],
+    ) -> Reply | None:
+        """The answer of a route once the model is loaded of which it tells."""
+
+        def again() -> None:
+            reply = self.plain(head, body, peer, later)
+            if reply is not None:
+                later(reply)
+
+        try:
+            asleep.wait(again)
+        except FairleadError as error:
+            return for_page(for_reader(head.route.error(error), head), head, NOBODY)
+        return None
 
     def refusal(self, head: Head, error: FairleadError, grpc: bool = False) -> Reply:
         """The answer to a request that is refused by its head."""

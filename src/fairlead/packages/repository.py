@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from fairlead.core.errors import FileUnreadable
@@ -43,6 +44,22 @@ def committed(repository: Path) -> list[Found]:
             f"the repository cannot be read: {error.strerror}", where=str(repository)
         ) from error
     return sorted(found, key=lambda f: (f.name, f.version))
+
+
+def stamp(folder: Path) -> str:
+    """What changes when any file of a version does: names, sizes and times, not what they hold.
+
+    "" when the folder cannot be read.
+    """
+    told: list[str] = []
+    try:
+        for base, _, names in os.walk(folder):
+            for name in sorted(names):
+                facts = os.stat(Path(base, name))
+                told.append(f"{base}/{name} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}")
+    except OSError:
+        return ""
+    return sha256("\n".join(sorted(told)).encode()).hexdigest()[:16]
 
 
 def next_version(repository: Path, name: str) -> int:

@@ -10,7 +10,7 @@ from fairlead.core.preparation import PICTURE, TEXT
 from fairlead.core.signature import Signature, TensorSpec
 from fairlead.guards.contract import REFUSE, Rule
 from fairlead.pages.control import Control
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 
 _MOST_CHOICES = 100
 MOST_CONTROLS = 200

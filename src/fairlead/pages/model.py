@@ -16,7 +16,8 @@ from fairlead.pages.frame import page
 from fairlead.pages.home import task_of
 from fairlead.pages.snippets import snippets
 from fairlead.pages.visit import Known, Visitor, base_of, may_see_rows, visitor
-from fairlead.serving.registry import LATEST, Served
+from fairlead.serving.registry import LATEST
+from fairlead.serving.served import Served
 
 _SAID = (
     ("licence", "Licence"),

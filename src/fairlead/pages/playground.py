@@ -24,7 +24,8 @@ from fairlead.pages.frame import HTML, PAGE_LINES, page
 from fairlead.pages.snippets import snippets
 from fairlead.pages.visit import Known, base_of, may_see_rows, visitor
 from fairlead.serving.log import log
-from fairlead.serving.registry import LATEST, Served
+from fairlead.serving.registry import LATEST
+from fairlead.serving.served import Served
 from fairlead.usage.rating import Used, listed
 
 _TEMPLATE = "playground.html"

@@ -15,7 +15,8 @@ from fairlead.core.errors import FairleadError
 from fairlead.core.plans import Plan
 
 if TYPE_CHECKING:
-    from fairlead.serving.registry import Registry, Served
+    from fairlead.serving.registry import Registry
+    from fairlead.serving.served import Served
 
 Outcome = Mapping[str, Any] | FairleadError
 Done = Callable[[Outcome], None]

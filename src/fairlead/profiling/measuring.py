@@ -27,7 +27,7 @@ from fairlead.guards.contract import REFUSE
 from fairlead.packages.read import read_verified
 from fairlead.readiness.facts import Measured
 from fairlead.serving.guarding import Guarding
-from fairlead.serving.lifecycle import APART, read_example, read_guards
+from fairlead.serving.loading import APART, read_example, read_guards
 from fairlead.serving.memory import resident
 from fairlead.serving.preparing import Preparing, preparing_of
 from fairlead.serving.warmup import example_inputs, warm

@@ -56,6 +56,10 @@ class OnnxRuntime:
 
     name = "onnx"
 
+    def ready(self) -> None:
+        """Loads what every graph needs, so that the first is not taken for so large."""
+        library()
+
     def load(self, package: Package, read: Callable[[str], bytes]) -> OnnxModel:
         """A session over the verified bytes of the graph. Raises LoadFailed, MissingExtra."""
         onnxruntime = library()

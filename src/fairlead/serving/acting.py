@@ -18,12 +18,14 @@ from fairlead.serving.log import log
 from fairlead.usage.stores.audit import AuditStore, Noted
 from fairlead.usage.stores.database import Database
 from fairlead.usage.stores.keys import KeyStore
+from fairlead.usage.stores.models import ModelStore
 from fairlead.usage.stores.plans import PlanStore
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The stores of keys, tenants, plans and their audit trail: all in one database.
+    """The stores of keys, tenants, plans, what is said of models, and their audit trail: all in one
+    database.
 
     noted: where the newest record is noted beside. digester: gives its digest for a new secret.
     """
@@ -32,13 +34,15 @@ class Room:
     keys: KeyStore
     plans: PlanStore
     audit: AuditStore
+    models: ModelStore
     noted: Noted
     digester: Callable[[], Digester]
 
     @classmethod
     def of(cls, database: Database, folder: Path, digester: Callable[[], Digester]) -> Room:
         """The stores in a database; folder: of the state, for the note of the newest record."""
-        stores = KeyStore(database), PlanStore(database), AuditStore(database)
+        keys, plans = KeyStore(database), PlanStore(database)
+        stores = keys, plans, AuditStore(database), ModelStore(database)
         return cls(database, *stores, Noted(folder), digester)
 
     def close(self) -> None:

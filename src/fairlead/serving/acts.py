@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fairlead.core.audit import By, Record
-from fairlead.serving import key_acts, plan_acts
+from fairlead.serving import key_acts, model_acts, plan_acts
 from fairlead.serving.act_fields import Fields
 from fairlead.serving.acting import Acting, Room, acting
 from fairlead.usage.stores.audit import MOST
@@ -66,6 +66,11 @@ ACTS: Mapping[str, Callable[[Acting, Mapping[str, Any]], dict[str, Any]]] = {
     "plans.put": plan_acts.put_plan,
     "plans.list": plan_acts.list_plans,
     "plans.show": plan_acts.show_plan,
+    "models.list": model_acts.listed,
+    "models.choose": model_acts.choose,
+    "models.label": model_acts.label,
+    "models.promote": model_acts.promote,
+    "models.rollback": model_acts.roll_back,
     "audit.list": trail,
     "audit.noted": noted,
     "state.backup": backed_up,
@@ -80,6 +85,7 @@ READING = frozenset(
         "tenants.show",
         "plans.list",
         "plans.show",
+        "models.list",
         "audit.list",
         "audit.noted",
     }

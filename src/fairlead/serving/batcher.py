@@ -20,7 +20,7 @@ from fairlead.core.errors import Internal, Overloaded
 from fairlead.serving.answered import Answered
 from fairlead.serving.execute import drop_late, execute
 from fairlead.serving.log import log
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 
 INLINE_LIMIT_S = 0.005
 """No execution on the loop may take longer."""

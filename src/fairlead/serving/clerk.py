@@ -17,6 +17,7 @@ from fairlead.core.access import StoredKey
 from fairlead.core.audit import Act, By
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, Internal, KeyNotFound, StateUnavailable
+from fairlead.core.model_record import ModelRecord
 from fairlead.serving.acting import Acting, Room
 from fairlead.serving.acts import READING, do
 from fairlead.serving.key_acts import revocations
@@ -54,6 +55,7 @@ class News(NamedTuple):
     keys: list[StoredKey]
     tenants: Mapping[str, Any]
     plans: Mapping[str, Any]
+    models: Mapping[str, ModelRecord]
 
 
 class Clerk(Thread):
@@ -174,8 +176,9 @@ class Clerk(Thread):
             full = known < 0 or revision < known
             keys = room.keys.snapshot()[1] if full else room.keys.changes(known)[1]
             tenants, plans = room.plans.told()
+            models = room.models.records()
         self._revision, self._had_keys = revision, self._had_keys or bool(keys)
-        return News(full, revision, keys, tenants, plans)
+        return News(full, revision, keys, tenants, plans, models)
 
     def _opened(self) -> Room:
         if self._room is None:

@@ -20,7 +20,7 @@ from fairlead.serving.choosing import NEWEST, Choice
 from fairlead.serving.exchange import Line, Message, Within, error_of, error_to_json
 
 if TYPE_CHECKING:
-    from fairlead.serving.lifecycle import Manager
+    from fairlead.serving.manager import Manager
     from fairlead.serving.reporting import Reporting
 
 ASKED, TOLD, DONE = "control.ask", "control.tell", "control.done"

@@ -34,8 +34,8 @@ from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, join
 from fairlead.guards.contract import REFUSE, Breach
 from fairlead.serving.answered import Answered
-from fairlead.serving.registry import Served
 from fairlead.serving.sequences import Sequences, said_of
+from fairlead.serving.served import Served
 
 _rows = attrgetter("rows")
 

@@ -18,6 +18,7 @@ from fairlead.core.access import Key, StoredKey, is_key_id
 from fairlead.core.audit import Act, By
 from fairlead.core.clock import now, wall_ns
 from fairlead.core.errors import FairleadError, KeyNotFound, StateUnavailable
+from fairlead.core.model_record import ModelRecord
 from fairlead.serving.act_fields import Fields
 from fairlead.serving.acting import Room
 from fairlead.serving.acts import ACTS
@@ -50,11 +51,13 @@ class _Revoking:
 class Keeping:
     """Keys, tenants, plans and the audit trail of one state folder.
 
+    of_models: is told what is on record of models, whenever something has changed.
+
     open_room: opens their stores; called in a thread. tell: hands a callable from that thread to
     the loop that everything else here runs in (call_soon_threadsafe).
     """
 
-    kinds: frozenset[str] = frozenset(ACTS)
+    kinds: frozenset[str] = frozenset(act for act in ACTS if not act.startswith("models."))
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Keeping:
         self._fault = ""
         self._revoking: list[_Revoking] = []
         self._refusals = Refusals(self.note)
+        self.of_models: Callable[[Mapping[str, ModelRecord]], None] = lambda records: None
         self._clerk = Clerk(open_room, self._postponed, tell, self._heard)
         self._clerk.start()
 
@@ -85,11 +89,7 @@ class Keeping:
             failed = isinstance(outcome, FairleadError)
             line.send(told | ({"error": error_to_json(outcome)} if failed else {"done": outcome}))
 
-        by = By(f"uid {line.uid}", _COMMAND_LINE)
-        if message.get("by"):
-            key, address = message["by"]
-            by = By(str(key), f"{address} through a page, uid {line.uid}")
-        self.ask(str(message["kind"]), message.get("given") or {}, by, done)
+        self.ask(str(message["kind"]), message.get("given") or {}, by_of(line, message), done)
 
     def ask(
         self, kind: str, given: Mapping[str, Any], by: By, done: Callable[[Outcome], None]
@@ -218,6 +218,7 @@ class Keeping:
             self._known = {}
         self._known |= {stored.key.id: stored for stored in news.keys}
         self._tenants, self._plans, self._revision = news.tenants, news.plans, news.revision
+        self.of_models(news.models)
         if news.full:
             self._telling.anew()
         else:
@@ -275,6 +276,14 @@ class Keeping:
         """Finishes what was asked."""
         self._refusals.flush(all_of_them=True)
         self._clerk.end()
+
+
+def by_of(line: Line, message: Message) -> By:
+    """Who asks over a line: somebody at the command line, or a page for whoever has signed in."""
+    if message.get("by"):
+        key, address = message["by"]
+        return By(str(key), f"{address} through a page, uid {line.uid}")
+    return By(f"uid {line.uid}", _COMMAND_LINE)
 
 
 def _fits(key: Key, pattern: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_FACTS = "/proc/{}/statm"
+_FACTS, _STATUS = "/proc/{}/statm", "/proc/{}/status"
 _SLACK = 1 << 20
 
 
@@ -22,6 +22,25 @@ def resident(process: int | str = "self") -> int:
         return int(Path(_FACTS.format(process)).read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
+
+
+def peak(process: int | str = "self") -> int:
+    """The most bytes of memory that a process has held; 0 where nothing is said."""
+    try:
+        lines = Path(_STATUS.format(process)).read_text().splitlines()
+        told = next(line for line in lines if line.startswith("VmHWM:"))
+        return int(told.split()[1]) << 10
+    except (OSError, StopIteration, ValueError, IndexError):
+        return 0
+
+
+def reset_peak() -> bool:
+    """Begins to look anew for the most that this process holds; False where that cannot be."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
 
 
 def _trimmer() -> Callable[[int], Any] | None:

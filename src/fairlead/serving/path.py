@@ -1,8 +1,7 @@
 """The life of a prediction, from top to bottom.
 
 Admission comes before the body is read; then body to tensors, limits, the model, the journal, the
-answer. Every check is on what is in memory; `settle` is called when the rows have been answered.
-"""
+answer. Every check is on what is in memory. A call whose model sleeps comes by once more."""
 
 from __future__ import annotations
 
@@ -15,7 +14,8 @@ from fairlead.serving.admission import Admission
 from fairlead.serving.answered import Answered
 from fairlead.serving.rationing import Rationing
 from fairlead.serving.record import encode, finish, note, refuse, too_many_rows, write_down
-from fairlead.serving.registry import Registry, Served
+from fairlead.serving.registry import Registry
+from fairlead.serving.served import Served
 from fairlead.usage.journal import Journal
 
 
@@ -48,7 +48,7 @@ class PredictionPath:
                 raise too_many_rows(call, call.lease)
             self._rations.charge(call, call.lease.submit)
         except Exception as error:
-            refuse(call, error)
+            refuse(call, error, lambda: self.predict(call, head, body, peer))
 
     def settle(self, served: Served, calls: Sequence[Call], answers: Sequence[Answered]) -> None:
         """Answers executed calls: encoded, counted, written down, and only then sent."""

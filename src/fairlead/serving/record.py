@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from fairlead.core.call import Call, Encoder, known_by
@@ -13,6 +13,7 @@ from fairlead.core.errors import (
     FairleadError,
     Internal,
     JournalUnavailable,
+    ModelAsleep,
     TooManyRows,
 )
 from fairlead.core.tensor import Array
@@ -20,7 +21,7 @@ from fairlead.serving.answered import Answered
 from fairlead.serving.deciding import concerns, decide
 from fairlead.serving.disclosing import disclose
 from fairlead.serving.log import log
-from fairlead.serving.registry import Served, release
+from fairlead.serving.served import Served, release
 from fairlead.usage.journal import Columns, Journal
 from fairlead.usage.records import Settled
 
@@ -33,8 +34,18 @@ _decision, _withheld = attrgetter("decision"), attrgetter("withheld")
 _who = attrgetter("caller.who")
 
 
-def refuse(call: Call, error: Exception) -> None:
-    """Answers a call that never reached the model; what is no error of ours is our fault."""
+def refuse(call: Call, error: Exception, again: Callable[[], None] | None = None) -> None:
+    """Answers a call that never reached the model; what is no error of ours is our fault.
+
+    again: sends it on its way once more. One whose model sleeps is not refused but waits for it.
+    """
+    if again is not None and isinstance(error, ModelAsleep):
+        try:
+            error.wait(again)
+        except FairleadError as late:
+            error = late
+        else:
+            return
     if not isinstance(error, FairleadError):
         log("call_failed", model=call.route.model, error=repr(error), **known_by(call.echo))
         error = Internal("the server failed on this request")

@@ -5,156 +5,45 @@ The registry is read on every call and changed only from the event loop, by the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
-from fairlead.core.call import Call
 from fairlead.core.errors import (
     FairleadError,
     LabelUnassignable,
     LabelUnknown,
+    MemoryTooSmall,
+    ModelAsleep,
     ModelNotFound,
     ModelNotReady,
 )
+from fairlead.core.model_record import STABLE
 from fairlead.core.package import Package
-from fairlead.core.promises import LoadedModel
 from fairlead.documents.card_words import completeness
-from fairlead.serving.choosing import STABLE
-from fairlead.serving.guarding import Guarding
-from fairlead.serving.observe import Stats
-from fairlead.serving.outcomes import Outcomes
-from fairlead.serving.payloads import Payloads
-from fairlead.serving.preparing import Preparing
-from fairlead.serving.watching import Watch
-
-WAITING, LOADING, WARMING, READY = "waiting", "loading", "warming", "ready"
-DRAINING, UNLOADED, FAILED = "draining", "unloaded", "failed"
+from fairlead.serving.lifecycle import DRAINING, READY, UNLOADED, WAITING
+from fairlead.serving.served import Served
+from fairlead.serving.waking import Again, Waking
 
 LATEST = -1
 """Stands for the version that answers when a caller names none."""
 
-_T = TypeVar("_T")
-
-
-class Served:
-    """A loaded version: its package, model, counts and what each wire derived from it.
-
-    leases: calls that hold it; it is unloaded only at zero.
-    submit: hands a decoded call to the version's batcher.
-    example: the package's examples.json as read, {} when it has none. facts: the files of which
-    its card is made, as read.
-    positions: of all inputs; finite: of those that take finite numbers only.
-    guarding: its guards, None when it has learnt none; watch: of what goes through it;
-    outcomes: what it predicts, kept for true labels; payloads: a sample of what it is sent; each
-    None unless the owner wants it. preparing: makes its inputs of pictures and texts, None where
-    they are tensors only.
-    further: its other signatures by name; `main` is, of such a one, the version that it belongs to,
-    which knows who may be told what.
-    """
-
-    __slots__ = (
-        "_derived",
-        "example",
-        "facts",
-        "finite",
-        "further",
-        "guarding",
-        "key",
-        "leases",
-        "main",
-        "model",
-        "outcomes",
-        "package",
-        "payloads",
-        "positions",
-        "preparing",
-        "stats",
-        "submit",
-        "watch",
-    )
-
-    def __init__(
-        self,
-        package: Package,
-        model: LoadedModel,
-        example: dict[str, Any],
-        guarding: Guarding | None = None,
-    ) -> None:
-        self.package = package
-        self.guarding = guarding
-        self.model = model
-        self.example = example
-        self.facts: Mapping[str, bytes] = {}
-        self.key = f"{package.name}/{package.version}"
-        inputs = package.signature.inputs
-        self.positions = range(len(inputs))
-        self.finite = [i for i, s in enumerate(inputs) if s.dtype.is_float and not s.missing]
-        self.stats = Stats()
-        self.leases = 0
-        self.watch: Watch | None = None
-        self.outcomes: Outcomes | None = None
-        self.payloads: Payloads | None = None
-        self.preparing: Preparing | None = None
-        self.further: dict[str, Served] = {}
-        self.main: Served | None = None
-        self.submit: Callable[[Any], None] = _not_ready
-        self._derived: dict[str, Any] = {}
-
-    def wanted(self, outputs: tuple[int, ...]) -> tuple[int, ...]:
-        """The outputs to compute: those asked for, those that guards look at, the outcome."""
-        if self.guarding is not None:
-            outputs = self.guarding.wanted(outputs)
-        source = self.outcomes.source if self.outcomes is not None else None
-        return outputs if source is None or source in outputs else (*outputs, source)
-
-    @property
-    def suspects(self) -> Mapping[str, Any]:
-        """The callers that are suspected of misuse."""
-        watch = self.watch if self.main is None else self.main.watch
-        return watch.suspects if watch is not None else {}
-
-    @property
-    def private(self) -> Collection[str]:
-        """Columns whose values are told to nobody."""
-        guarding = self.guarding if self.main is None else self.main.guarding
-        return guarding.private if guarding is not None else ()
-
-    @property
-    def held(self) -> bool:
-        """Whether a call holds it, or one of its further signatures."""
-        return self.leases > 0 or any(one.leases for one in self.further.values())
-
-    def add(self, name: str, further: Served) -> None:
-        """Adds a further signature, which is counted with this one."""
-        further.main, further.stats = self, self.stats
-        self.further[name] = further
-
-    def close(self) -> None:
-        """Gives the memory of the model and of its further signatures back."""
-        for one in (self, *self.further.values()):
-            one.model.close()
-
-    def derived(self, name: str, make: Callable[[Served], _T]) -> _T:
-        """What a wire computed once from this version, made at first use."""
-        found = self._derived.get(name)
-        if found is None:
-            found = self._derived[name] = make(self)
-        return found
-
-
-def _not_ready(call: Any) -> None:
-    raise ModelNotReady("the version is not ready yet", fix="Try again shortly")
-
 
 class Version:
-    """What is known of one version in the repository, loaded or not."""
+    """What is known of one version in the repository, loaded or not.
 
-    __slots__ = ("package", "reason", "state")
+    fault: why it could not be loaded. promised: it is missed when it does not answer, since it was
+    there when the server started, or has answered before.
+    """
+
+    __slots__ = ("fault", "package", "promised", "reason", "state")
 
     def __init__(self, package: Package | None, state: str = WAITING, reason: str = "") -> None:
         self.package = package
         self.state = state
         self.reason = reason
+        self.fault: Exception | None = None
+        self.promised = False
 
 
 class Source(NamedTuple):
@@ -165,12 +54,19 @@ class Source(NamedTuple):
 
 
 class Registry:
-    """Every known version with its state, and the loaded ones by name."""
+    """Every known version with its state, and the loaded ones by name.
 
-    def __init__(self) -> None:
+    waking: the calls that wait for models that sleep.
+    """
+
+    def __init__(self, waking: Waking | None = None) -> None:
+        self.waking = waking or Waking()
         self.versions: dict[str, dict[int, Version]] = {}
         self._ready: dict[tuple[str, int], Served] = {}
         self._labels: dict[str, dict[str, int]] = {}
+        self._defaults: dict[str, int] = {}
+        self._before: dict[str, int] = {}
+        self._asleep: dict[str, Collection[int]] = {}
         self._places: dict[str, int] = {STABLE: LATEST - 1}
         self.bodies: dict[tuple[str, int], int] = {}
         """Bytes that a request may have, of the loaded versions whose owner has said so."""
@@ -193,9 +89,16 @@ class Registry:
         return self._ready.get((model, version))
 
     def check(self, model: str, version: int) -> None:
-        """Raises ModelNotFound or ModelNotReady unless a version answers now."""
+        """Raises ModelNotFound or ModelNotReady unless a version answers now or once it is awake;
+        one that sleeps is loaded from now on."""
         if (model, version) not in self._ready:
-            raise self.absence(model, version)
+            if not self._sleeps(model, version):
+                raise self.absence(model, version)
+            self.waking.wake(model)
+
+    def answers(self, model: str, version: int) -> bool:
+        """Whether calls for a version are taken: it is ready, or is loaded when they come."""
+        return (model, version) in self._ready or self._sleeps(model, version)
 
     def newest(self, model: str, version: int) -> int:
         """The number of the version that answers, 0 when none does."""
@@ -208,17 +111,21 @@ class Registry:
         self._ready[package.name, package.version] = served
         self._point(package.name)
         self.mark(package.name, package.version, READY)
+        self.versions[package.name][package.version].package = package
+        self._awake(package.name, package.version)
 
-    def label(self, model: str, labels: Mapping[str, int]) -> None:
-        """Gives the labels of a model to versions that answer, and takes all others away.
+    def label(self, model: str, labels: Mapping[str, int], default: int = 0) -> None:
+        """Gives the labels of a model to versions, and takes all others away.
 
-        What stands for a label stays the same whatever it points to.
-        Raises LabelUnassignable; then nothing is changed.
+        What stands for a label stays the same whatever it points to. Who asks for a version that
+        does not answer is told so. default: the version that answers when none is named, 0 for the
+        newest; until it can, the one that did before goes on.
         """
-        for label, version in labels.items():
-            if (model, version) not in self._ready:
-                raise label_unassignable(model, label, version)
+        before = self._ready.get((model, LATEST))
+        if before is not None and default != self._defaults.get(model, 0):
+            self._before[model] = before.package.version
         self._labels[model] = dict(labels)
+        self._defaults[model] = default
         for label in labels:
             self._places.setdefault(label, LATEST - 1 - len(self._places))
         self._point(model)
@@ -236,9 +143,12 @@ class Registry:
         for place in (LATEST, *self._places.values()):
             self._ready.pop((model, place), None)
         if answering:
-            newest = max(answering)
-            wanted = {STABLE: newest, **self._labels.get(model, {})}
-            self._ready[model, LATEST] = answering[newest]
+            default = self._defaults.get(model, 0) or max(answering)
+            if default not in answering:
+                default = self._before.get(model, default)
+            wanted = {STABLE: default, **self._labels.get(model, {})}
+            if default in answering:
+                self._ready[model, LATEST] = answering[default]
             for label, number in wanted.items():
                 if number in answering:
                     self._ready[model, self._places[label]] = answering[number]
@@ -249,16 +159,29 @@ class Registry:
         """The only model that is known, "" when there are several or none."""
         return next(iter(self.versions)) if len(self.versions) == 1 else ""
 
-    def withdraw(self, model: str, keep: Collection[int] = ()) -> list[Served]:
-        """Makes the versions of a model answer no more, but for those that are kept; they drain."""
-        ending = [
-            s for s in self.served() if s.package.name == model and s.package.version not in keep
-        ]
-        for served in ending:
-            del self._ready[model, served.package.version]
-            self.mark(model, served.package.version, DRAINING)
+    def withdraw(self, model: str, version: int) -> Served:
+        """Makes a version answer no more; it drains."""
+        served = self._ready.pop((model, version))
+        self.mark(model, version, DRAINING)
         self._point(model)
-        return ending
+        return served
+
+    def sleep(self, model: str, versions: Collection[int]) -> None:
+        """These versions of a model are loaded when somebody asks for them; none of the others.
+
+        Whoever asks waits, until a version answers or it is known why it cannot.
+        """
+        self._asleep[model] = {v for v in versions if (model, v) not in self._ready}
+        if not self._asleep[model]:
+            del self._asleep[model]
+
+    def _awake(self, model: str, version: int) -> None:
+        self.sleep(model, set(self._asleep.get(model, ())) - {version})
+        self.waking.woken(model)
+
+    def _sleeps(self, model: str, version: int) -> bool:
+        asleep = self._asleep.get(model, ())
+        return bool(asleep) and (version < 0 or version in asleep)
 
     def _note_owners(self) -> None:
         """Brings `bodies` and `gated` up to what is loaded now; who reads them keeps the same
@@ -270,10 +193,6 @@ class Registry:
         self.gated.clear()
         self.gated.update({key: missing for key, missing in lacking.items() if missing})
 
-    def know(self, name: str, version: int, package: Package | None, state: str) -> None:
-        """Notes a version found in the repository."""
-        self.versions.setdefault(name, {})[version] = Version(package, state)
-
     def note_source(self, model: str, source: Source) -> None:
         """Notes where a model lies that a platform has loaded from a place of its own."""
         self.sources[model] = source
@@ -283,10 +202,32 @@ class Registry:
         self.sources.pop(model, None)
         self.versions.pop(model, None)
 
+    def forget_version(self, model: str, version: int) -> None:
+        """The repository holds a version no more."""
+        known = self.versions.get(model, {})
+        known.pop(version, None)
+        if not known:
+            self.versions.pop(model, None)
+            self.sleep(model, ())
+            self.waking.woken(model)
+
     def mark(self, name: str, version: int, state: str, reason: str = "") -> None:
-        """Sets the state of a known version."""
-        known = self.versions[name][version]
+        """Sets the state of a version, which is known from then on."""
+        known = self.versions.setdefault(name, {}).setdefault(version, Version(None))
         known.state, known.reason = state, reason
+        if state == READY:
+            known.promised, known.fault = True, None
+
+    def blame(self, name: str, version: int, fault: Exception) -> None:
+        """Why a version could not be loaded."""
+        self.versions[name][version].fault = fault
+        self._awake(name, version)
+
+    def promise(self) -> None:
+        """What is known now is missed when it does not answer."""
+        for versions in self.versions.values():
+            for version in versions.values():
+                version.promised = True
 
     def served(self) -> list[Served]:
         """Every loaded version once."""
@@ -308,11 +249,19 @@ class Registry:
                 f"model {model!r} has no version {version}",
                 fix=f"Known: {', '.join(str(v) for v in sorted(known))}",
             )
-        found = known[version if version != LATEST else max(known)]
+        if self._sleeps(model, version):
+            return ModelAsleep(f"model {model!r} is being loaded", partial(self._wait, model))
+        default = self._defaults.get(model, 0)
+        found = known.get(version if version != LATEST else default) or known[max(known)]
+        if isinstance(found.fault, MemoryTooSmall):
+            return found.fault
         reason = f": {found.reason}" if found.reason else ""
         return ModelNotReady(
             f"model {model!r} is {found.state}{reason}", fix="GET /models shows its state"
         )
+
+    def _wait(self, model: str, again: Again) -> None:
+        self.waking.wait(model, again)
 
 
 def _lacking(package: Package) -> tuple[str, ...]:
@@ -338,24 +287,17 @@ def label_unassignable(model: str, label: str, version: int) -> FairleadError:
     )
 
 
-def release(served: Served) -> None:
-    """Gives a lease back."""
-    served.leases -= 1
-
-
-def exchange(call: Call, further: Served) -> None:
-    """Gives a call the lease of a further signature of its version for the one that it has."""
-    release(call.lease)
-    further.leases += 1
-    call.lease = further
-
-
-def has_every_model(models: Mapping[str, Mapping[str, str]]) -> bool:
+def has_every_model(models: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether each model has a version that is ready, by the states of all versions.
 
-    One of which every version was ended is not missed.
+    One of which every version was ended is not missed, nor one that came while the server ran and
+    has not answered yet.
     """
-    ready = {key.partition("/")[0] for key, model in models.items() if model["state"] == READY}
+    ready = {key.rpartition("/")[0] for key, model in models.items() if model["state"] == READY}
     ended = (UNLOADED, DRAINING)
-    missed = {key.partition("/")[0] for key, model in models.items() if model["state"] not in ended}
+    missed = {
+        key.rpartition("/")[0]
+        for key, model in models.items()
+        if model["state"] not in ended and model.get("promised", True)
+    }
     return bool(models) and missed <= ready

@@ -16,7 +16,7 @@ from typing import Any, cast
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, Overloaded, StateUnavailable
 from fairlead.serving.exchange import Line, Message, connect, error_of
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 from fairlead.serving.watching import Watch
 
 _LOOK_S, _NEXT_S = 0.05, 0.002

@@ -11,7 +11,7 @@ from typing import Any
 from fairlead.core.call import Call
 from fairlead.core.clock import now
 from fairlead.core.errors import Overloaded, SequenceUnknown
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 
 _MOST = 10_000
 """Sequences of one version that are under way at most."""

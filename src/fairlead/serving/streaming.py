@@ -31,8 +31,8 @@ from fairlead.serving.deciding import concerns, decide
 from fairlead.serving.disclosing import disclose
 from fairlead.serving.execute import check_answer, checked
 from fairlead.serving.log import log
-from fairlead.serving.registry import Served
 from fairlead.serving.sequences import said_of
+from fairlead.serving.served import Served
 
 _MOST_OPEN = 256
 """Calls of one version that may be under way: each holds a place in the model's process."""

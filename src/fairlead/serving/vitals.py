@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from fairlead.access.leases import Leases
 from fairlead.serving.admission import Admission
+from fairlead.serving.lifecycle import FAILED, READY, UNLOADED
 from fairlead.serving.memory import resident
 from fairlead.serving.observe import exposition
-from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, has_every_model
+from fairlead.serving.registry import Registry, has_every_model
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.status import StatusPages
 
@@ -109,6 +110,7 @@ class Vitals:
             f"{name}/{number}": {
                 "state": version.state,
                 "reason": version.reason,
+                "promised": version.promised,
                 "folder": str(version.package.folder) if version.package is not None else "",
             }
             for name, versions in self._registry.versions.items()

@@ -27,7 +27,7 @@ STATUS: dict[Code, int] = {
 }
 """Every error code as HTTP status."""
 
-_EXACT = {"FRL-1104": 431, "FRL-1106": 414, "FRL-1602": 408}
+_EXACT = {"FRL-1104": 431, "FRL-1106": 414, "FRL-1510": 507, "FRL-1602": 408}
 """Errors for which HTTP has a status of its own."""
 
 RETRIED = (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)

@@ -11,7 +11,7 @@ from fairlead.core.decision import Verdicts
 from fairlead.core.errors import BadParameter
 from fairlead.core.tensor import Array
 from fairlead.inputs.arrays import npy_of, npz_of
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 from fairlead.wires.oip_binary import raw_bytes
 from fairlead.wires.predictions import row_objects
 

@@ -14,7 +14,8 @@ from fairlead.documents.card_html import html_page
 from fairlead.documents.card_markdown import markdown
 from fairlead.documents.page import POLICY
 from fairlead.serving.observe import quantile
-from fairlead.serving.registry import Registry, Served
+from fairlead.serving.registry import Registry
+from fairlead.serving.served import Served
 from fairlead.wires.native_facts import standing_of
 from fairlead.wires.problem import error_reply
 

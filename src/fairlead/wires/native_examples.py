@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from fairlead.core.tensor import Array
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 from fairlead.serving.warmup import example_inputs
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairlead.serving.disclosing import discreet_alarms
-from fairlead.serving.registry import LATEST, Registry, Served
+from fairlead.serving.registry import LATEST, Registry
+from fairlead.serving.served import Served
 from fairlead.wires.native_examples import example_row, example_tensors
 
 

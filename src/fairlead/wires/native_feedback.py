@@ -29,7 +29,8 @@ from fairlead.core.limits import BodyLimits
 from fairlead.inputs.rows import listed
 from fairlead.inputs.strict_json import loads
 from fairlead.serving.outcomes import word
-from fairlead.serving.registry import LATEST, Registry, Served
+from fairlead.serving.registry import LATEST, Registry
+from fairlead.serving.served import Served
 from fairlead.usage.feedback import Label, Labelled, is_usage_id
 from fairlead.usage.outcomes import CLASSES, owner_of
 

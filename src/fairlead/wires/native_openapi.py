@@ -16,7 +16,8 @@ from fairlead.documents.openapi import document
 from fairlead.documents.openapi_facts import ModelFacts
 from fairlead.protos.pool import source, sources
 from fairlead.serving.admission import known_models
-from fairlead.serving.registry import LATEST, Registry, Served
+from fairlead.serving.registry import LATEST, Registry
+from fairlead.serving.served import Served
 from fairlead.wires.native_examples import example_row, example_tensors
 from fairlead.wires.oip_decisions import added_by
 

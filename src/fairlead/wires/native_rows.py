@@ -28,7 +28,7 @@ from fairlead.inputs.strict_json import loads
 from fairlead.serving.array_json import flat, most_rows, nested, too_large
 from fairlead.serving.array_json import rows as text_rows
 from fairlead.serving.disclosing import discreet
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 from fairlead.wires.native_tails import Tails
 
 _ENCODERS_KEPT = 64

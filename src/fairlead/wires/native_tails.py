@@ -10,7 +10,7 @@ import orjson
 from fairlead.core.decision import ABSTAINED, OUTCOMES, SERVED, Verdicts
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 
 _DECISIONS = [f'"decision":"{name}","reasons":'.encode() for name in OUTCOMES]
 _SERVED = _DECISIONS[SERVED] + b"[]}"

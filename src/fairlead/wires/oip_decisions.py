@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import DTYPES
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 
 ADDED = {
     "decision": TensorSpec("decision", DTYPES["BYTES"], (-1,)),

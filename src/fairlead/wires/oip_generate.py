@@ -30,7 +30,7 @@ from fairlead.inputs.rows import listed
 from fairlead.inputs.strict_json import check_unique, parse
 from fairlead.serving.array_json import most_rows, too_large
 from fairlead.serving.disclosing import discreet
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 from fairlead.wires.oip_model import OipModel, Wanted, check_parameters
 
 Errors = Callable[[FairleadError], Reply]

@@ -137,7 +137,7 @@ class OipGrpc(GrpcService):
         known = self._registry.versions.get(name, {})
         if not known or version not in (LATEST, *known):
             raise self._registry.absence(name, version)
-        return {"ready": self._registry.get(name, version) is not None}
+        return {"ready": self._registry.answers(name, version)}
 
     def _metadata(self, name: str, version: int) -> Mapping[str, Any]:
         """The protocol's own facts, and ours as JSON for clients of ours."""

@@ -22,7 +22,7 @@ from fairlead.inputs.strict_json import check_unique, parse
 from fairlead.serving.array_json import flat, too_large
 from fairlead.serving.array_json import rows as text_rows
 from fairlead.serving.disclosing import discreet
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 from fairlead.wires import oip_binary
 from fairlead.wires.oip_known import KnownForms
 from fairlead.wires.oip_known_bytes import KnownBytes

@@ -24,7 +24,7 @@ from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Tensor, element_count
 from fairlead.inputs.rows import listed
 from fairlead.serving import sequences
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 from fairlead.wires.oip_decisions import added_by
 
 _MAX_DIMS = 16

@@ -33,7 +33,7 @@ from fairlead.protos.weight import check_weight
 from fairlead.protos.wire import field, fields, varint
 from fairlead.serving.array_json import too_large
 from fairlead.serving.disclosing import discreet
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 from fairlead.wires.oip_binary import cutter, raw_bytes
 from fairlead.wires.oip_known_bytes import KnownBytes
 from fairlead.wires.oip_model import Asked, OipModel, Wanted, check_parameters

@@ -20,7 +20,7 @@ from fairlead.core.tensor import Array, Tensor
 from fairlead.inputs.loose_json import spelt
 from fairlead.serving.array_json import most_rows, nested, too_large
 from fairlead.serving.array_json import rows as text_rows
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 
 Form = Literal["rows", "columns", "records"]
 

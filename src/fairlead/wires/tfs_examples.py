@@ -16,7 +16,7 @@ from fairlead.inputs.instances import text_of
 from fairlead.inputs.loose_json import spelt
 from fairlead.inputs.rows import tensors_of
 from fairlead.serving.array_json import rows as text_rows
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 
 _MOST = 64 << 20
 SCORES, VALUE = "scores", "value"

@@ -27,7 +27,8 @@ from fairlead.protos.pool import message, methods
 from fairlead.serving.array_json import most_rows
 from fairlead.serving.control import Control
 from fairlead.serving.disclosing import discreet
-from fairlead.serving.registry import LATEST, Registry, Served
+from fairlead.serving.registry import LATEST, Registry
+from fairlead.serving.served import Served
 from fairlead.wires.grpc_service import GrpcService, parsed, question
 from fairlead.wires.grpc_status import error_reply, ok
 from fairlead.wires.predictions import PredictionsModel, predictions_model

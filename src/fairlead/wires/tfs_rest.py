@@ -27,7 +27,8 @@ from fairlead.inputs.instances import of_columns, of_instances
 from fairlead.inputs.loose_json import loads
 from fairlead.serving.admission import known_models
 from fairlead.serving.disclosing import discreet
-from fairlead.serving.registry import LATEST, Registry, Served
+from fairlead.serving.registry import LATEST, Registry
+from fairlead.serving.served import Served
 from fairlead.wires.cloudevents import EventEncoder, Mode, opened
 from fairlead.wires.http_errors import headers_of, status_of, words_of
 from fairlead.wires.predictions import Form, PredictionsModel, predictions_model
@@ -142,7 +143,7 @@ class TfsRest:
 
     def _status(self, name: str, version: int) -> tuple[Any, FairleadError | None]:
         states = status_of_model(self._registry, name, version)
-        ready = self._registry.get(name, version) is not None
+        ready = self._registry.answers(name, version)
         told: dict[str, Any] = {"model_version_status": states, "name": name, "ready": ready}
         if ready:
             return told, None

@@ -8,7 +8,7 @@ from typing import Any
 from fairlead.core.call import Call
 from fairlead.core.errors import FairleadError, SignatureUnknown
 from fairlead.inputs.rows import listed
-from fairlead.serving.registry import Served, exchange
+from fairlead.serving.served import Served, exchange
 from fairlead.wires.tfs_facts import signature_def
 
 SIGNATURE = "serving_default"

@@ -22,7 +22,7 @@ from fairlead.core.errors import (
 )
 from fairlead.runtimes.runner import frame, parent
 from fairlead.serving.execute import execute
-from fairlead.serving.registry import Served
+from fairlead.serving.served import Served
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 

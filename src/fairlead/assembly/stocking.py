@@ -1,0 +1,78 @@
+"""What a worker has to serve, put together from its orders: its stock, its loader, its memory; and
+what the bookkeeper looks for in the repositories."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from fairlead.assembly.bases import bases_of, packing
+from fairlead.assembly.runtimes import runtimes
+from fairlead.assembly.spec import RUNNERS, ServerSpec
+from fairlead.assembly.versions import saved_versions
+from fairlead.packages.repository import Found
+from fairlead.serving.budget import Budget
+from fairlead.serving.choosing import parse_policy
+from fairlead.serving.finding import Looking
+from fairlead.serving.loading import Loader
+from fairlead.serving.memory import resident
+from fairlead.serving.status import StatusPages
+from fairlead.serving.stock import Stock
+
+_UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def stock_of(spec: ServerSpec) -> Stock:
+    """What the command line names, and what is wanted of it."""
+    models, state = spec.settings.models, Path(spec.state)
+    stock = Stock(
+        parse_policy(models.versions),
+        lazy=models.load == "lazy",
+        pinned=models.pinned,
+        roots=[Path(root) for root in spec.bases],
+        pack=packing(spec.settings, state),
+        held=bases_of(spec.bases, spec.settings, state),
+    )
+    stock.begin([Found(name, version, Path(folder)) for name, version, folder in spec.versions])
+    return stock
+
+
+def loader_of(spec: ServerSpec, index: int) -> Loader:
+    """What loads the versions of one worker."""
+    homes = Path(spec.state) / RUNNERS / str(index)
+    return Loader(runtimes(homes), spec.settings.models.isolate)
+
+
+def looking_of(spec: ServerSpec) -> Looking | None:
+    """What is looked for in the repositories while the server runs; None for nothing."""
+    models = spec.settings.models
+    if not (models.watch and spec.bases):
+        return None
+    return Looking([Path(root) for root in spec.bases], _plain if models.plain else None)
+
+
+def _plain(folder: Path) -> Sequence[Found]:
+    return [Found(one.name, one.version, one.folder) for one in saved_versions(folder)]
+
+
+def budget_of(spec: ServerSpec) -> Budget:
+    """What memory the models of one worker may take.
+
+    The processes need some without any model: this worker as much as it has now, the supervisor
+    what it has, and the bookkeeper as much as a worker.
+    """
+    told = spec.settings.models.memory
+    if told == "auto":
+        return Budget()
+    workers = StatusPages(spec.status).count
+    own = resident()
+    others = resident(os.getppid()) + own
+    share = (bytes_of(told) - others) // workers - own
+    return Budget(max(share, 1))
+
+
+def bytes_of(amount: str) -> int:
+    """Bytes of an amount such as "4GiB"."""
+    number, unit = amount[:-3], amount[-3:]
+    return int(number) * _UNITS[unit]

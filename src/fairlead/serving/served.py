@@ -1,0 +1,152 @@
+"""A loaded version, and the right to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+from fairlead.core.call import Call
+from fairlead.core.errors import ModelNotReady
+from fairlead.core.package import Package
+from fairlead.core.promises import LoadedModel
+from fairlead.serving.guarding import Guarding
+from fairlead.serving.observe import Stats
+from fairlead.serving.outcomes import Outcomes
+from fairlead.serving.payloads import Payloads
+from fairlead.serving.preparing import Preparing
+from fairlead.serving.watching import Watch
+
+_T = TypeVar("_T")
+
+
+class Served:
+    """A loaded version: its package, model, counts and what each wire derived from it.
+
+    leases: calls that hold it; it is unloaded only at zero.
+    submit: hands a decoded call to the version's batcher.
+    example: the package's examples.json as read, {} when it has none. facts: the files of which
+    its card is made, as read.
+    positions: of all inputs; finite: of those that take finite numbers only.
+    guarding: its guards, None when it has learnt none; watch: of what goes through it;
+    outcomes: what it predicts, kept for true labels; payloads: a sample of what it is sent; each
+    None unless the owner wants it. preparing: makes its inputs of pictures and texts, None where
+    they are tensors only.
+    further: its other signatures by name; `main` is, of such a one, the version that it belongs to,
+    which knows who may be told what.
+    """
+
+    __slots__ = (
+        "_derived",
+        "_used",
+        "example",
+        "facts",
+        "finite",
+        "further",
+        "guarding",
+        "key",
+        "leases",
+        "main",
+        "model",
+        "outcomes",
+        "package",
+        "payloads",
+        "positions",
+        "preparing",
+        "stats",
+        "submit",
+        "watch",
+    )
+
+    def __init__(
+        self,
+        package: Package,
+        model: LoadedModel,
+        example: dict[str, Any],
+        guarding: Guarding | None = None,
+    ) -> None:
+        self.package = package
+        self.guarding = guarding
+        self.model = model
+        self.example = example
+        self.facts: Mapping[str, bytes] = {}
+        self.key = f"{package.name}/{package.version}"
+        inputs = package.signature.inputs
+        self.positions = range(len(inputs))
+        self.finite = [i for i, s in enumerate(inputs) if s.dtype.is_float and not s.missing]
+        self.stats = Stats()
+        self.leases = 0
+        self._used = 0.0
+        self.watch: Watch | None = None
+        self.outcomes: Outcomes | None = None
+        self.payloads: Payloads | None = None
+        self.preparing: Preparing | None = None
+        self.further: dict[str, Served] = {}
+        self.main: Served | None = None
+        self.submit: Callable[[Any], None] = _not_ready
+        self._derived: dict[str, Any] = {}
+
+    def wanted(self, outputs: tuple[int, ...]) -> tuple[int, ...]:
+        """The outputs to compute: those asked for, those that guards look at, the outcome."""
+        if self.guarding is not None:
+            outputs = self.guarding.wanted(outputs)
+        source = self.outcomes.source if self.outcomes is not None else None
+        return outputs if source is None or source in outputs else (*outputs, source)
+
+    @property
+    def suspects(self) -> Mapping[str, Any]:
+        """The callers that are suspected of misuse."""
+        watch = self.watch if self.main is None else self.main.watch
+        return watch.suspects if watch is not None else {}
+
+    @property
+    def private(self) -> Collection[str]:
+        """Columns whose values are told to nobody."""
+        guarding = self.guarding if self.main is None else self.main.guarding
+        return guarding.private if guarding is not None else ()
+
+    @property
+    def used(self) -> float:
+        """`clock.now` at which it last became ready or answered."""
+        return max(self._used, self.stats.last)
+
+    @used.setter
+    def used(self, moment: float) -> None:
+        self._used = moment
+
+    @property
+    def held(self) -> bool:
+        """Whether a call holds it, or one of its further signatures."""
+        return self.leases > 0 or any(one.leases for one in self.further.values())
+
+    def add(self, name: str, further: Served) -> None:
+        """Adds a further signature, which is counted with this one."""
+        further.main, further.stats = self, self.stats
+        self.further[name] = further
+
+    def close(self) -> None:
+        """Gives the memory of the model and of its further signatures back."""
+        for one in (self, *self.further.values()):
+            one.model.close()
+
+    def derived(self, name: str, make: Callable[[Served], _T]) -> _T:
+        """What a wire computed once from this version, made at first use."""
+        found = self._derived.get(name)
+        if found is None:
+            found = self._derived[name] = make(self)
+        return found
+
+
+def _not_ready(call: Any) -> None:
+    raise ModelNotReady("the version is not ready yet", fix="Try again shortly")
+
+
+def release(served: Served) -> None:
+    """Gives a lease back."""
+    served.leases -= 1
+
+
+def exchange(call: Call, further: Served) -> None:
+    """Gives a call the lease of a further signature of its version for the one that it has."""
+    release(call.lease)
+    further.leases += 1
+    call.lease = further

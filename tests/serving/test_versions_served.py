@@ -1,0 +1,169 @@
+"""Versions that come, go, fail and are chosen, while a server of two workers answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import pytest
+from tests import models
+from tests.processes import Running, server, until
+
+from fairlead.cli.main import main as command
+
+ROW = {"a": 1, "b": 2, "c": 3}
+
+
+@pytest.fixture
+def repository(tmp_path) -> Path:
+    models.total(tmp_path / "models")
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def running(repository, tmp_path):
+    with server(repository, state=tmp_path / "state", workers=2) as made:
+        until(made.ready)
+        yield made
+
+
+def answering(running: Running) -> set[int]:
+    """Which versions answer, over connections of their own; 0 for a refusal, -404 for not found."""
+    told = [running.asked("/predict/total", body=ROW) for _ in range(12)]
+    return {body["version"] if status == 200 else -status for status, body, _ in told}
+
+
+def states(running: Running) -> dict[int, str]:
+    about = running.asked("/models/total")[1]
+    return {one["version"]: one["state"] for one in about.get("versions", [])}
+
+
+def steer(running: Running, state: Path, *words: str) -> int:
+    return command(["models", *words, "--state", str(state)])
+
+
+def test_a_version_that_appears_is_served_and_the_one_before_gives_its_memory_back(
+    running, repository
+):
+    models.total(repository)
+    until(lambda: answering(running) == {2})
+    until(lambda: states(running) == {1: "unloaded", 2: "ready"})
+
+
+def test_a_model_that_appears_is_served_and_one_that_goes_is_not_found(running, repository):
+    models.logs(repository)
+    until(lambda: running.asked("/predict/logs", body={"x": 1.0})[0] == 200)
+    shutil.move(repository / "total", repository.parent / "away")
+    until(lambda: answering(running) == {-404})
+    assert running.asked("/models/total")[0] == 404
+    shutil.move(repository.parent / "away", repository / "total")
+    until(lambda: answering(running) == {1})
+
+
+def test_a_bad_version_displaces_nothing_says_why_and_is_tried_at_once_when_it_is_mended(
+    running, repository
+):
+    package = models.total(repository)
+    graph = package.folder / package.graph
+    good = graph.read_bytes()
+    shutil.rmtree(package.folder)
+    until(lambda: states(running) in ({1: "ready"}, {1: "ready", 2: "failed"}))
+    package = models.total(repository, version=3)
+    (package.folder / package.graph).write_bytes(b"torn")
+    until(lambda: states(running).get(3) == "failed")
+    assert answering(running) == {1}
+    assert running.ready()
+    told = running.asked("/models/total")[1]["versions"]
+    assert "edited or damaged" in next(one["reason"] for one in told if one["version"] == 3)
+    index = running.asked("/v2/repository/index", body={})[1]
+    assert "edited or damaged" in next(one["reason"] for one in index if one["version"] == "3")
+    (package.folder / package.graph).write_bytes(good)
+    until(lambda: answering(running) == {3})
+
+
+def test_a_new_model_that_cannot_be_loaded_does_not_make_the_server_unready(running, repository):
+    models.broken(repository, "newcomer")
+    until(lambda: running.asked("/predict/newcomer", body=ROW)[0] == 503)
+    assert running.ready()
+
+
+def test_operators_roll_back_promote_and_label_and_it_outlives_the_server(
+    repository, tmp_path, capsys
+):
+    state = tmp_path / "state"
+    models.total(repository)
+    with server(repository, state=state, workers=2) as running:
+        until(running.ready)
+        assert answering(running) == {2}
+        assert steer(running, state, "rollback", "total") == 0
+        assert answering(running) == {1}
+        assert steer(running, state, "label", "total", "candidate", "2") == 0
+        assert steer(running, state, "rollback", "total", "--to", "7") != 0
+        assert answering(running) == {1}
+    with server(repository, state=state, workers=2) as running:
+        until(running.ready)
+        assert answering(running) == {1}
+        assert states(running) == {1: "ready", 2: "ready"}
+        assert steer(running, state, "promote", "total") == 0
+        assert answering(running) == {2}
+        capsys.readouterr()
+        assert steer(running, state, "list", "--json") == 0
+        (told,) = json.loads(capsys.readouterr().out)["models"]
+        assert (told["answers"], told["previous"]) == (2, 1)
+        models.total(repository)
+        until(lambda: states(running).get(3) == "ready")
+        assert answering(running) == {2}
+    assert command(["audit", "--state", str(state), "--json"]) == 0
+    acts = [record["act"] for record in json.loads(capsys.readouterr().out)["records"]]
+    assert [act for act in acts if act.startswith("models.")] == [
+        "models.rollback", "models.label", "models.promote",
+    ]  # fmt: skip
+
+
+def test_which_versions_are_wanted_is_changed_while_the_server_runs(running, repository, tmp_path):
+    state = tmp_path / "state"
+    for _ in range(2):
+        models.total(repository)
+    until(lambda: states(running) == {1: "unloaded", 2: "unloaded", 3: "ready"})
+    assert steer(running, state, "versions", "total", "latest:2") == 0
+    until(lambda: states(running) == {1: "unloaded", 2: "ready", 3: "ready"})
+    assert steer(running, state, "versions", "total", "1") == 0
+    until(lambda: answering(running) == {1})
+    assert steer(running, state, "versions", "total", "default") == 0
+    until(lambda: states(running) == {1: "unloaded", 2: "unloaded", 3: "ready"})
+
+
+def test_no_call_is_lost_while_versions_appear(running, repository):
+    over, statuses = Event(), []
+
+    def calls() -> None:
+        while not over.is_set():
+            statuses.append(running.asked("/predict/total", body=ROW)[0])
+
+    with ThreadPoolExecutor(2) as callers:
+        for _ in range(2):
+            callers.submit(calls)
+        for number in (2, 3):
+            models.total(repository)
+            until(lambda number=number: answering(running) == {number})
+        over.set()
+    assert {*statuses} == {200}
+    assert len(statuses) > 20
+
+
+def test_a_model_that_is_loaded_on_request_is_loaded_by_the_first_call(repository, tmp_path):
+    environ = {"FAIRLEAD_MODELS__LOAD": "lazy"}
+    with server(repository, state=tmp_path / "state", workers=2, environ=environ) as running:
+        until(running.ready)
+        assert states_without_loading(running) == "unloaded"
+        assert answering(running) == {1}
+        assert running.asked("/v2/models/total/ready")[0] == 200
+
+
+def states_without_loading(running: Running) -> str:
+    (one,) = running.asked("/v2/repository/index", body={})[1]
+    assert one["reason"] == "loaded when somebody asks for it"
+    return {"UNAVAILABLE": "unloaded"}.get(one["state"], one["state"])

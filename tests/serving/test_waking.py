@@ -1,0 +1,76 @@
+"""Calls that wait for their model: many begin one load, none waits without end."""
+
+from __future__ import annotations
+
+import pytest
+
+from fairlead.core.errors import NoRoom, Overloaded
+from fairlead.serving import waking as module
+from fairlead.serving.waking import WAITING, Waking
+
+
+def test_many_calls_begin_one_load_and_go_on_in_their_order():
+    woken: list[str] = []
+    heard: list[int] = []
+    waking = Waking()
+    waking.wake = woken.append
+    for number in range(5):
+        waking.wait("m", lambda number=number: heard.append(number))
+    waking.wait("n", lambda: heard.append(99))
+    assert woken == ["m", "n"]
+    waking.woken("m")
+    assert heard == [0, 1, 2, 3, 4]
+    assert len(waking) == 1
+    waking.woken("m")
+    assert len(heard) == 5
+
+
+def test_who_has_waited_long_enough_is_told_so_and_the_others_wait_on(monkeypatch):
+    moment = 100.0
+    monkeypatch.setattr(module, "now", lambda: moment)
+    waking = Waking(patience_s=3.0)
+    said: list[str] = []
+
+    def asks(name: str) -> None:
+        try:
+            waking.wait("m", lambda: asks(name))
+        except NoRoom as error:
+            said.append(f"{name}: {error.what}")
+
+    asks("early")
+    moment = 102.0
+    asks("late")
+    moment = 103.0
+    waking.beat()
+    assert said == ["early: model 'm' was not loaded within 3 s"]
+    assert len(waking) == 1
+    moment = 105.0
+    waking.beat()
+    assert [words.partition(":")[0] for words in said] == ["early", "late"]
+    assert len(waking) == 0
+
+
+def test_only_so_many_calls_wait_for_all_models_together():
+    waking = Waking()
+    for number in range(WAITING):
+        waking.wait(f"m{number % 7}", lambda: None)
+    with pytest.raises(Overloaded):
+        waking.wait("other", lambda: None)
+    waking.woken("m0")
+    waking.wait("other", lambda: None)
+
+
+def test_a_call_whose_model_sleeps_again_waits_again():
+    waking = Waking()
+    rounds: list[int] = []
+
+    def asks() -> None:
+        rounds.append(1)
+        if len(rounds) < 3:
+            waking.wait("m", asks)
+
+    asks()
+    waking.woken("m")
+    waking.woken("m")
+    assert len(rounds) == 3
+    assert len(waking) == 0
