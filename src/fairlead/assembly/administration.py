@@ -94,12 +94,15 @@ class Administration:
         self._trends = Trends()
 
         def control(
-            act: str, model: str, by: By, told: Callable[[FairleadError | None], None]
+            act: str,
+            given: Mapping[str, Any],
+            by: By,
+            told: Callable[[FairleadError | None], None],
         ) -> None:
             def done(outcome: Outcome) -> None:
                 told(outcome if isinstance(outcome, FairleadError) else None)
 
-            steering.ask(f"models.{act}", {"model": model}, by, done)
+            steering.ask(f"models.{act}", given, by, done)
 
         def acts(kind: str, given: Mapping[str, Any], by: By, done: Done) -> None:
             room = steering if kind in steering.kinds else keeping
@@ -118,6 +121,7 @@ class Administration:
                 judging.told,
                 partial(read_report, state),
                 control,
+                steering.labels,
                 KeptCards(self._status.fresh, tell).ask,
                 over_tls_alone(settings),
             ),

@@ -29,6 +29,8 @@ class AdminPages:
         "GET /admin/models/{model}/card",
         "POST /admin/models/{model}/load",
         "POST /admin/models/{model}/unload",
+        "POST /admin/models/{model}/promote",
+        "POST /admin/models/{model}/rollback",
         "GET /admin/keys",
         "POST /admin/keys",
         "POST /admin/keys/{id}/rotate",
@@ -77,7 +79,7 @@ class AdminPages:
                 found = {"GET": _answers("metrics:read", error, self._models.of(unquote(name)))}
             case ["admin", "models", name, "card"]:
                 found = {"GET": _asks("metrics:read", error, self._models.card(unquote(name)))}
-            case ["admin", "models", name, ("load" | "unload") as act]:
+            case ["admin", "models", name, ("load" | "unload" | "promote" | "rollback") as act]:
                 change = self._models.change(unquote(name), act)
                 found = {"POST": _asks("admin:models", error, change)}
             case ["admin", "keys"]:

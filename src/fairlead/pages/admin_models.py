@@ -10,6 +10,7 @@ from fairlead.core.access import Caller
 from fairlead.core.call import Answer, Ask, Head, Reply
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, ModelNotFound
+from fairlead.core.names import parse_version
 from fairlead.documents import check_page
 from fairlead.documents.card_html import sections
 from fairlead.documents.charts import columns, mix
@@ -100,6 +101,7 @@ class AdminModels:
             "allowed": _allowed(caller),
             "model": name,
             "versions": versions,
+            "labels": known.labels(name),
             "latency": latency,
             "ends": ends,
             "outcomes": _outcomes(mine),
@@ -147,10 +149,14 @@ class AdminModels:
         return ask
 
     def change(self, name: str, act: str) -> Ask:
-        """Loads the newest version of a model, or ends it, on every worker."""
+        """Loads or ends a model, or has another version answer, on every worker."""
 
         def ask(head: Head, body: bytes, caller: Caller, peer: Any, later: Any) -> None:
-            form_of(head, body, self._known.sessions)
+            form = form_of(head, body, self._known.sessions)
+            version = form.texts.get("version", "")
+            given: dict[str, Any] = {"model": name}
+            if version:
+                given["version"] = parse_version(version)
 
             def told(error: FairleadError | None) -> None:
                 if error is None:
@@ -158,7 +164,7 @@ class AdminModels:
                 else:
                     later(head.route.error(error))
 
-            self._known.control(act, name, by(caller, peer), told)
+            self._known.control(act, given, by(caller, peer), told)
 
         return ask
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,8 @@ class Administered:
     acts:     does an act on keys, by its name; usage: asks the ledger.
     pages:    what each worker says of now. counts: what all have counted. trends: minute by minute.
     standing: how the guards of each version stand. checked: the last deployment check of a version,
-              None without one. control: loads or ends a model, then tells.
+              None without one. control: does an act on a model, then
+              tells. labels: those of each version, "answers" among them.
     card:     asks for the card of a model's newest version; may raise.
     secure:   sessions travel over TLS alone.
     """
@@ -40,7 +41,8 @@ class Administered:
     trends: Trends
     standing: Callable[[], Mapping[str, Mapping[str, Any]]]
     checked: Callable[[str, int], Mapping[str, Any] | None]
-    control: Callable[[str, str, By, Callable[[FairleadError | None], None]], None]
+    control: Callable[[str, Mapping[str, Any], By, Callable[[FairleadError | None], None]], None]
+    labels: Callable[[str], Mapping[int, Sequence[str]]]
     card: Callable[[str, Done], None]
     secure: bool = False
 

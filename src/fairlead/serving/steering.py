@@ -175,6 +175,14 @@ class Steering:
         ready = [v for v, told in self._every().get(model, {}).items() if told["state"] == READY]
         return max(ready, default=0)
 
+    def labels(self, model: str) -> dict[int, list[str]]:
+        """The labels of each version of a model, "answers" among them for the one that does."""
+        told = self._told(model, self._every().get(model, {}))
+        return {
+            one["version"]: ["answers"] * (one["version"] == told["answers"]) + one["labels"]
+            for one in told["versions"]
+        }
+
     def _listed(self, model: str) -> dict[str, Any]:
         every = {model: self._known(model)} if model else self._every()
         return {"models": [self._told(name, versions) for name, versions in sorted(every.items())]}

@@ -1,4 +1,4 @@
-"""Administration over HTTP: keys, tenants, plans, the audit trail and usage. Served on `--admin`.
+"""Administration over HTTP on `--admin`: keys, tenants, plans, models, the audit trail and usage.
 
 Every address but the health probes needs a key with the scope that stands at its route, on loopback
 too. A tenant that a caller may not know of is answered like one that does not exist.
@@ -31,7 +31,7 @@ Usage = Callable[[Mapping[str, str], Done], None]
 _Later = Callable[[Reply], None]
 _Given = Callable[[Head, bytes], Mapping[str, Any]]
 
-_KEYS, _AUDIT, _USAGE = "admin:keys", "admin:audit", "usage:read"
+_KEYS, _AUDIT, _USAGE, _MODELS = "admin:keys", "admin:audit", "usage:read", "admin:models"
 _PUBLIC_FACTS = ("database", "age_s", "postponed")
 _NO_STORE = (("cache-control", "no-store"),)
 _USAGE_WORDS = ("by", "zone", "since", "until", "tenant", "model", "key", "plan")
@@ -57,6 +57,15 @@ class Admin:
         "GET /plans",
         "GET /plans/{plan}",
         "PUT /plans/{plan}",
+        "GET /models",
+        "GET /models/{model}",
+        "PUT /models/{model}/versions",
+        "PUT /models/{model}/labels/{label}",
+        "DELETE /models/{model}/labels/{label}",
+        "POST /models/{model}/load",
+        "POST /models/{model}/unload",
+        "POST /models/{model}/promote",
+        "POST /models/{model}/rollback",
         "GET /audit",
         "GET /usage",
         "GET /livez",
@@ -95,6 +104,8 @@ class Admin:
             return self._of_tenants(rest)
         if room == "plans":
             return self._of_plans(rest)
+        if room == "models":
+            return self._of_models(rest)
         if rest:
             return {}
         if room == "audit":
@@ -152,6 +163,23 @@ class Admin:
             "GET": self._route(_KEYS, "plans.show", _named("plan", rest[0])),
             "PUT": self._route(_KEYS, "plans.put", given),
         }
+
+    def _of_models(self, rest: list[str]) -> dict[str, Route]:
+        if len(rest) < 2:
+            given = _named("model", rest[0]) if rest else _nothing
+            return {"GET": self._route(_MODELS, "models.list", given)}
+        given = _with_body("model", rest[0])
+        if rest[1:] == ["versions"]:
+            return {"PUT": self._route(_MODELS, "models.choose", given)}
+        if len(rest) == 2 and rest[1] in ("load", "unload", "promote", "rollback"):
+            return {"POST": self._route(_MODELS, f"models.{rest[1]}", given)}
+        if len(rest) == 3 and rest[1] == "labels":
+            put, gone = _pointing(rest[0], rest[2]), _pointing(rest[0], rest[2], nowhere=True)
+            return {
+                "PUT": self._route(_MODELS, "models.label", put),
+                "DELETE": self._route(_MODELS, "models.label", gone),
+            }
+        return {}
 
     def _route(
         self,
@@ -235,6 +263,22 @@ def _with_body(field: str, name: str) -> _Given:
     def given(head: Head, body: bytes) -> Mapping[str, Any]:
         words(head)
         return json_object(head, body) | {field: name}
+
+    return given
+
+
+def _nothing(head: Head, body: bytes) -> Mapping[str, Any]:
+    words(head)
+    return {}
+
+
+def _pointing(model: str, label: str, *, nowhere: bool = False) -> _Given:
+    """A label that points to the version in the body, or is taken away."""
+
+    def given(head: Head, body: bytes) -> Mapping[str, Any]:
+        words(head)
+        told = {} if nowhere else json_object(head, body)
+        return {**told, "model": model, "label": label}
 
     return given
 
