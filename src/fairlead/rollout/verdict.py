@@ -152,9 +152,10 @@ class Judge:
             return self._told(ROLL_BACK, reasons, sure)
         if elapsed_s < self.rule.minutes * 60:
             return self._going_on(elapsed_s)
-        if due and self._last() <= FALSE_ALARMS * LAST_PART:
-            last = differs("errors", self.stable, self.candidate, -log(self._last()))
-            return self._told(ROLL_BACK, [last], sure)
+        last = self._last() if due else 1.0
+        if last <= FALSE_ALARMS * LAST_PART:
+            said = differs("errors", self.stable, self.candidate, -log(last))
+            return self._told(ROLL_BACK, [said], sure)
         if self._all_within():
             return self._told(PROMOTE, self._summaries("nothing is beyond its margin"), sure)
         if due:
