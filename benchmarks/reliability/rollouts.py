@@ -10,7 +10,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from math import sqrt
 from statistics import NormalDist, median
 from typing import Any
@@ -27,7 +26,9 @@ from fairlead.rollout.verdict import GOING_ON, ROLL_BACK, Judge
 REQUESTS = 5000
 SHARES = (0.5, 0.1)
 WORKERS = 4
-_CALLS_A_SECOND = 100
+_CANDIDATES = 50
+"""Calls of the candidate in a second: a look every second is one after so many."""
+_LONGEST_S = 10 * REQUESTS // _CANDIDATES
 _WRONG, _CAUGHT = 0.05, 0.95
 
 
@@ -54,7 +55,8 @@ def rollout(world: World, share: float, seed: int) -> Run:
     judge = Judge(rule, bins)
     workers = [Worker(world, callers, share, seed, number) for number in range(WORKERS)]
     peeked = False
-    for second in count(1):
+    # Where none of the callers is drawn for the candidate there is never a verdict.
+    for second in range(1, _LONGEST_S):
         both = [worker.second(second) for worker in workers]
         for seen in both[1:]:
             both[0][0].merge(seen[0])
@@ -72,10 +74,10 @@ class Callers:
 
     def __init__(self, callers: int, share: float, seed: int) -> None:
         random = np.random.default_rng(seed)
-        kept = Kept(f"rollout {seed}", share)
+        places = Kept(f"rollout {seed}", share)
         names = [f"caller {number}" for number in range(callers)]
-        self.candidate = np.array([kept.candidate(name) for name in names])
-        self.group = np.array([kept.group(name) for name in names])
+        self.candidate = np.array([places.candidate(name) for name in names])
+        self.group = np.array([places.group(name) for name in names])
         often = 1.0 / np.arange(1, callers + 1) ** 0.7
         self.often = often / often.sum()
         self.worse = random.gamma(1.0, 1.0, callers)
@@ -90,6 +92,7 @@ class Worker:
     ) -> None:
         self._world, self._callers = world, callers
         self._random = np.random.default_rng((seed, number))
+        self._calls = _CANDIDATES / share / WORKERS
         self._drawn = Drawn(f"rollout {seed}", str(number), share)
         bins, grouped = world.stable.bins(), callers is not None
         self._seen = Evidence(bins, grouped=grouped), Evidence(bins, grouped=grouped)
@@ -97,7 +100,7 @@ class Worker:
     def second(self, second: int) -> tuple[Evidence, Evidence]:
         """What was seen of the stable version and the candidate in this second."""
         random, callers = self._random, self._callers
-        calls = int(random.poisson(_CALLS_A_SECOND / WORKERS))
+        calls = int(random.poisson(self._calls))
         trouble = self._world.spells and second % 30 < 5
         worse, longer = np.full(calls, 10.0 if trouble else 1.0), np.full(calls, 1 + 2.0 * trouble)
         if callers is None:
@@ -209,7 +212,7 @@ def caught(world: World, rollouts: int, share: float, seed: int) -> list[Line]:
     runs = [rollout(world, share, seed + i) for i in range(rollouts)]
     back = [run for run in runs if run.outcome == ROLL_BACK]
     soon = sum(run.requests <= REQUESTS for run in back)
-    late = sum(run.candidate < REQUESTS + _CALLS_A_SECOND for run in back)
+    late = sum(run.candidate < REQUESTS + 2 * _CANDIDATES for run in back)
     needed, least = _needed(back), _CAUGHT * rollouts
     possible = share == max(SHARES) and best(world, REQUESTS / 2) > _CAUGHT
     return [
@@ -253,7 +256,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the calls and of who gets them")
     parser.add_argument("--share", type=float, nargs="+", default=SHARES, help="of the candidate")
     options = parser.parse_args()
-    print(f"seed {options.seed}, {WORKERS} workers, a look every second; 95 % intervals;")
+    print(
+        f"seed {options.seed}, {WORKERS} workers, a look every second, {_CANDIDATES} calls of the"
+    )
+    print("candidate in each; 95 % intervals;")
     print("requests: the median until the verdict, of both versions / of the candidate")
     broken = 0
     for share in options.share:

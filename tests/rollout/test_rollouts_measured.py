@@ -47,10 +47,10 @@ def test_no_test_finds_two_points_beside_five_in_five_thousand_requests_often_en
 
 def test_callers_who_keep_their_version_are_not_taken_for_the_versions(monkeypatch):
     """The negative control counts their calls as if they were independent."""
-    tempered = kept_callers(60, 12, 0.5, 1)
+    tempered = kept_callers(30, 10, 0.5, 1)
     monkeypatch.setattr(verdict, "design_effect", lambda *_: 1.0)
-    counted_whole = kept_callers(60, 12, 0.5, 1)
-    assert tempered.happened <= 2 < counted_whole.happened
+    counted_whole = kept_callers(30, 10, 0.5, 1)
+    assert tempered.happened <= 1 < 3 <= counted_whole.happened
 
 
 def test_a_broken_promise_is_said():

@@ -79,6 +79,14 @@ def test_nobody_is_promoted_before_the_least_time():
     assert judge.look(Evidence(CLASSES), Evidence(CLASSES), 600).outcome == PROMOTE
 
 
+def test_of_a_candidate_that_is_never_called_nothing_is_said():
+    judge = Judge(RULE, CLASSES)
+    for _ in range(50):
+        judge.look(seen(200), Evidence(CLASSES), 1e6)
+    assert judge.verdict.outcome == GOING_ON
+    assert judge.verdict.reasons[0] == "0 of at most 5000 calls of the candidate were seen"
+
+
 @pytest.mark.parametrize(("otherwise", "outcome"), [("promote", PROMOTE), ("rollback", ROLL_BACK)])
 def test_it_is_decided_at_the_latest_after_the_calls_of_the_rule(otherwise, outcome):
     judge = Judge(replace(RULE, requests=150, otherwise=otherwise), CLASSES)

@@ -16,6 +16,8 @@ from fairlead.rollout.exact import Floats
 
 _LEAST_GROUPS = 8
 """Fewer groups say nothing of how much callers differ."""
+_LEAST_UNEQUAL = 3.0
+"""Of as many groups as would tell as much if all called equally often."""
 _LEAST_MARKED = 10
 _SLOW = (0.003, 0.25)
 """Shares of slow calls that are looked at: about those that are bet on."""
@@ -55,9 +57,12 @@ def _variances(calls: Floats, marked: Floats) -> tuple[Floats, Floats]:
     """The variance of each share of marked calls: by groups, and as if calls were independent."""
     total = float(calls.sum())
     share = marked.sum(axis=0) / total
-    count = np.count_nonzero(calls)
+    count = total**2 / float((calls * calls).sum())
     apart = marked - np.outer(calls, share)
-    real = (apart * apart).sum(axis=0) * count / (count - 1) / total**2
+    # What few groups say of their variance is itself uncertain, as Student's distribution is wider
+    # than the normal one: its variance is n / (n - 2).
+    wider = count / (count - 2) if count > _LEAST_UNEQUAL else _LEAST_UNEQUAL
+    real = (apart * apart).sum(axis=0) * wider / total**2
     return real, share * (1 - share) / total
 
 
