@@ -1,4 +1,4 @@
-"""[rollout] in model.toml: how a new version comes, checked, with the nearest key for a wrong one."""
+"""[rollout] in model.toml: checked, with the nearest key for a wrong one."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import DTYPES
 from fairlead.documents.card_words import KNOWN
 from fairlead.packages.expect import KEYS
-from fairlead.packages.rollout import KEYS as ROLLOUT
 from fairlead.packages.read import guards_of, read_words
+from fairlead.packages.rollout import KEYS as ROLLOUT
 from fairlead.packing.words import first_words, slips_of
 
 NAMES = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=5, unique=True)
