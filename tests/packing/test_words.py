@@ -14,6 +14,7 @@ from fairlead.core.tensor import DTYPES
 from fairlead.documents.card_words import KNOWN
 from fairlead.packages.expect import KEYS
 from fairlead.packages.read import guards_of, read_words
+from fairlead.packages.rollout import KEYS as ROLLOUT
 from fairlead.packing.words import first_words, slips_of
 
 NAMES = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=5, unique=True)
@@ -55,6 +56,7 @@ def test_its_examples_are_valid_whatever_columns_and_labels_are_called(columns, 
     assert told["limits"] == numbers | {"usage": ["rows=100000/minute"]}
     assert list(told["payloads"]["fields"]) == (columns[:2] or ["column"])
     assert tuple(told["expect"]) == KEYS
+    assert tuple(told["rollout"]) == ROLLOUT
     read_words("\n".join(line.removeprefix("# ") for line in lines).encode(), "here")
     assert tomllib.loads(text)["limits"] == {}
 

@@ -143,6 +143,38 @@ class CardChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutChoice:
+    """How a new version takes the place of the one before (`[rollout]` in model.toml).
+
+    mode:       "canary": it answers a share of the calls until there is a verdict; "shadow": it is
+                asked beside the version before and its answers are only compared; "none": it
+                replaces the version before as soon as it is ready.
+    share:      of the calls that it answers or is asked beside, above 0 and at most 0.5.
+    assignment: "random" draws for every call; "caller" keeps a caller at one version.
+    automatic:  the verdict is carried out; otherwise somebody must promote or roll back.
+    error_points: so many more calls of a hundred that fail are too much.
+    latency_factor: so many times the 99th percentile of latency is too much.
+    decision_points, prediction_points: a share of calls whose decision, or answer, has become
+                another one; so many of a hundred are too much. 100 asks nothing.
+    requests:   calls of the new version after which it is decided at the latest.
+    otherwise:  what is decided then: "promote" or "rollback".
+    minutes:    the least time before it is promoted; it is rolled back at any time.
+    """
+
+    mode: str = "none"
+    share: float = 0.1
+    assignment: str = "random"
+    automatic: bool = True
+    error_points: float = 2.0
+    latency_factor: float = 1.5
+    decision_points: float = 10.0
+    prediction_points: float = 10.0
+    requests: int = 5000
+    otherwise: str = "promote"
+    minutes: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Package:
     """An immutable version: what its manifest, signature and model.toml say.
 
@@ -177,6 +209,7 @@ class Package:
     payloads: Payloads = Payloads()
     card: CardChoice = CardChoice()
     expect: Expectation = Expectation()
+    rollout: RolloutChoice = RolloutChoice()
     preparations: tuple[Preparation, ...] = ()
     signatures: Mapping[str, Package | None] = field(default_factory=dict[str, "Package | None"])
 

@@ -38,12 +38,13 @@ from fairlead.packages.preparations import (
     poolings_of,
     preparations_of,
 )
+from fairlead.packages.rollout import rollout_of
 from fairlead.packages.signatures import graph_of, with_signatures
 
 _AMEND = "A version never changes: use `fairlead amend` to make the next one"
 WORDS = (
     "words", "card", "labels", "units", "limits", "guards", "feedback", "payloads", "expect",
-    "inputs", "outputs",
+    "rollout", "inputs", "outputs",
 )  # fmt: skip
 """The sections of a model.toml."""
 
@@ -87,6 +88,7 @@ def open_package(folder: Path) -> Package:
             payloads=payloads_of(words, signature, where),
             card=card_choice_of(words, where),
             expect=expectation_of(words, where),
+            rollout=rollout_of(words, where),
             preparations=preparations,
         )
         return with_signatures(package, data.get("signatures", {}))
@@ -203,6 +205,7 @@ def read_words(raw: bytes, where: str) -> tuple[dict[str, Any], Limits]:
     payloads_of(words, None, where)
     card_choice_of(words, where)
     expectation_of(words, where)
+    rollout_of(words, where)
     preparations_of(words, where)
     poolings_of(words, where)
     meanings_of(words, where)

@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fairlead.core.package import Expectation, Feedback, GuardChoice, Limits, Payloads
+from fairlead.core.package import (
+    Expectation,
+    Feedback,
+    GuardChoice,
+    Limits,
+    Payloads,
+    RolloutChoice,
+)
 from fairlead.core.signature import Signature
 from fairlead.documents.card_words import KNOWN, slips
 
@@ -68,6 +75,10 @@ def first_words(name: str, signature: Signature, chosen: Mapping[str, Any] | Non
             f"# callers_mbit = {Expectation().callers_mbit:g}         # of a caller",
             '# cost = "free"             # who pays, in one sentence',
             "",
+            "[rollout]      # how a new version takes the place of the one before",
+            '# mode = "canary"           # or shadow; at once without it',
+            *_rollout(),
+            "",
         ]
     )
 
@@ -101,6 +112,27 @@ def _guards(chosen: Mapping[str, Any]) -> list[str]:
         line = f"{key} = {json.dumps(chosen.get(key, usual[key]))}"
         lines.append(f"{'' if key in chosen else '# '}{line:<28} # {note}")
     return lines
+
+
+_STEPS = {
+    "share": "of calls that the new version answers",
+    "assignment": "or caller: each keeps its version",
+    "automatic": "false: you promote or roll back",
+    "error_points": "more failures of 100 are too much",
+    "latency_factor": "times the 99th percentile is too much",
+    "decision_points": "other decisions of 100 are too much",
+    "prediction_points": "other answers of 100 are too much",
+    "requests": "of the new version: decided by then",
+    "otherwise": "or rollback: what is decided then",
+    "minutes": "before it is promoted, at the least",
+}
+"""The keys of [rollout] behind `mode`, each with what it means."""
+
+
+def _rollout() -> list[str]:
+    usual = asdict(RolloutChoice())
+    said = [(f"# {key} = {json.dumps(usual[key])}", note) for key, note in _STEPS.items()]
+    return [f"{line:<28} # {note}" for line, note in said]
 
 
 def _examples(keys: Sequence[str], what: str) -> list[str]:
