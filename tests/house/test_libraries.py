@@ -21,7 +21,7 @@ PLACES = {
         "client/answer.py", "core/tensor.py", "guards/*", "inputs/*", "packing/*", "rollout/*",
         "runtimes/*", "serving/deciding.py", "serving/disclosing.py", "serving/embedding.py",
         "serving/execute.py", "serving/guarding.py", "profiling/measuring.py",
-        "serving/standing.py", "serving/warmup.py", "serving/watching.py",
+        "serving/standing.py", "serving/trial.py", "serving/warmup.py", "serving/watching.py",
         "usage/tables.py",
     ],
     "onnxruntime": ["packing/lighten.py", "packing/pack_onnx.py", "runtimes/onnx.py"],

@@ -36,6 +36,7 @@ from fairlead.serving.lending import Lender
 from fairlead.serving.log import configure, log
 from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
+from fairlead.serving.rollouts import Rollouts
 from fairlead.serving.status import StatusPages
 from fairlead.serving.steering import Steering
 from fairlead.usage.ledger import open_ledger
@@ -64,17 +65,21 @@ class Bookkeeper:
         lender = Lender(partial(_meters, state, spec.settings), tell)
         self._judging, self._controlling = judging, Controlling(state)
         pages = StatusPages(spec.status)
-        self._steering = Steering(self._keeping, self._controlling, pages.fresh)
+        looking = looking_of(spec)
+        held = looking is not None
+        self._steering = Steering(self._keeping, self._controlling, pages.fresh, held=held)
         self._keeping.of_models = self._steering.learn
         desks: list[Desk] = [
             lender, self._keeping, judging, self._reckoning, issuing, self._controlling,
             self._steering,
         ]  # fmt: skip
-        looking = looking_of(spec)
         if looking is not None:
-            finding = Finding(looking, tell)
+            rollouts = Rollouts(state, self._steering)
+            self._steering.rollouts = rollouts.told
+            finding = Finding(looking, tell, rollouts.admits)
             finding.start()
             desks.append(finding)
+            desks.append(rollouts)
         self.office = Office(state, desks)
 
     async def administer(self) -> asyncio.AbstractServer | None:

@@ -56,6 +56,8 @@ from fairlead.serving.served import Served
 from fairlead.serving.status import StatusPages
 from fairlead.serving.steering import CHOSEN
 from fairlead.serving.streaming import Streamer
+from fairlead.serving.trial import settling
+from fairlead.serving.trials import Trials
 from fairlead.serving.vitals import Vitals
 from fairlead.serving.waking import Waking
 from fairlead.usage.feedback import FeedbackLog
@@ -82,6 +84,7 @@ class Worker:
         self._journal = Journal(self._state / JOURNAL, self._writer, power)
         self._feedback = FeedbackLog(self._state, self._writer)
         self._reporting = Reporting(self._state, asyncio.get_running_loop())
+        self._trials = Trials(self._registry, self._reporting.send, self._writer)
         leases = self._leases = Leases(self._reporting.send)
         self._rations = Rationing(leases, parse_limits(spec.settings.limits.usage))
         self._reporting.listen(("lent", "recall"), leases.heard, leases.lost)
@@ -246,11 +249,12 @@ class Worker:
         served.payloads = payloads_of(served.package, served.private, self._state, self._writer)
         if served.package.decoupled:
             return Streamer(served, loop, self._path.settle, partial(open_stream, self._journal))
+        settle = settling(self._path.settle)
         return Batcher(
             served,
             plan,
             loop,
-            self._path.settle,
+            settle,
             max_queue=limits.queue_calls,
             max_wait_s=limits.queue_wait_s,
             alone=lambda: service.alone,
@@ -266,6 +270,7 @@ class Worker:
         self._recorded = True
         records = [ModelRecord.from_json(told) for told in message["records"]]
         self._manager.record(choices_of(records, self._spec.settings.models.versions))
+        self._trials.adopt(records)
 
     def _forget(self, served: Served) -> None:
         """A version has ended here."""
@@ -282,6 +287,7 @@ class Worker:
         self._issuers.beat()
         self._protocols.beat()
         self._registry.waking.beat()
+        self._trials.beat()
         for batcher in self._manager.batchers:
             batcher.tick()
             if batcher.stuck:
@@ -291,6 +297,7 @@ class Worker:
             self._service.tick()
             self._door.tick()
             self._feedback.rest()
+            self._trials.report()
             for served in self._registry.served():
                 for kept in (served.outcomes, served.payloads):
                     if kept is not None:

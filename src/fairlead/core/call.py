@@ -232,6 +232,8 @@ class Call:
     told:     header lines about what is left of them.
     usage:    its number in this worker's journal, the second half of its usage id; -1 without one.
     echo:     by what its caller knows it, for the log (`Head.echo`).
+    trial:    the rollout for which it was assigned to a version; None for none.
+    beside:   of a call for which nobody waits, takes what was answered; None for all others.
     """
 
     # Defaults stand on the class: a call is made for every request, and most stay as they are.
@@ -261,6 +263,8 @@ class Call:
     told: bytes = b""
     usage: int = -1
     echo: Lines = ()
+    trial: Any = None
+    beside: Any = None
 
     def __init__(
         self,

@@ -17,6 +17,9 @@ class ModelRecord:
     stable:   the version that answers when none is named, 0 for the newest.
     previous: the one that did before, 0 for none.
     labels:   the versions that further labels point to.
+    rollout:  the id of the rollout of its candidate that is under way, "" for none.
+    follows:  before that the newest version answered, and does again if the candidate is promoted.
+    tried:    the highest version of which a rollout was begun.
     """
 
     name: str
@@ -24,6 +27,9 @@ class ModelRecord:
     stable: int = 0
     previous: int = 0
     labels: Mapping[str, int] = field(default_factory=dict[str, int])
+    rollout: str = ""
+    follows: bool = False
+    tried: int = 0
 
     @property
     def every_label(self) -> dict[str, int]:

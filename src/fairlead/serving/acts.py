@@ -69,6 +69,7 @@ ACTS: Mapping[str, Callable[[Acting, Mapping[str, Any]], dict[str, Any]]] = {
     "models.list": model_acts.listed,
     "models.choose": model_acts.choose,
     "models.label": model_acts.label,
+    "models.rollout": model_acts.begin,
     "models.promote": model_acts.promote,
     "models.rollback": model_acts.roll_back,
     "audit.list": trail,

@@ -138,10 +138,11 @@ def _share_out(calls: Sequence[Call], spent_ns: int) -> None:
 def _told_apart(
     served: Served, asked: tuple[int, ...], wanted: tuple[int, ...], outputs: list[Array]
 ) -> tuple[list[Array], Array | None]:
-    """The outputs for callers and guards, and the one that the outcome log keeps, if any."""
-    if served.outcomes is None or len(outputs) != len(wanted):
+    """The outputs for callers and guards, and the one that is kept whole, if any."""
+    source = served.source
+    if source not in wanted or len(outputs) != len(wanted):
         return outputs, None
-    kept = outputs[wanted.index(served.outcomes.source)]
+    kept = outputs[wanted.index(source)]
     return (outputs if served.guarding is not None else outputs[: len(asked)]), kept
 
 

@@ -57,9 +57,9 @@ def label(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
 def promote(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
     """Makes a version the stable one: the candidate, where none is named.
 
-    answering: the version that answers now, as far as whoever asks knows.
+    answering: the version that answers now, as far as whoever asks knows. why: for the trail.
     """
-    fields = Fields(given, "model", "version", "answering")
+    fields = Fields(given, "model", "version", "answering", "why")
     version = fields.whole("version", 0, 0, _HIGHEST)
     answering = fields.whole("answering", 0, 0, _HIGHEST)
 
@@ -77,14 +77,18 @@ def promote(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
 def roll_back(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
     """Makes the version stable again that was before, or the one that is named.
 
-    answering: the version that answers now. below: the next lower one that there is.
+    answering: the version that answers now. below: the next lower one that there is. why: for the
+    trail. Where a rollout is under way, its candidate is one no more, and the stable version stays.
     """
-    fields = Fields(given, "model", "version", "answering", "below")
+    fields = Fields(given, "model", "version", "answering", "below", "why")
     version, answering, below = (
         fields.whole(name, 0, 0, _HIGHEST) for name in ("version", "answering", "below")
     )
 
     def put(record: ModelRecord) -> ModelRecord:
+        if record.rollout and not version:
+            labels = {k: v for k, v in record.labels.items() if k != CANDIDATE}
+            return replace(record, labels=labels, rollout="", follows=False)
         back = version or (record.previous if record.stable else 0) or below
         if not back:
             raise ModelNotFound(
@@ -97,6 +101,25 @@ def roll_back(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
     return _change(acting, "models.rollback", fields, put)
 
 
+def begin(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Begins the rollout of a version: it is the candidate, and the one that answers stays."""
+    fields = Fields(given, "model", "version", "answering")
+    version = fields.whole("version", 0, 1, _HIGHEST)
+    answering = fields.whole("answering", 0, 1, _HIGHEST)
+
+    def put(record: ModelRecord) -> ModelRecord:
+        return replace(
+            record,
+            stable=answering,
+            labels={**record.labels, CANDIDATE: version},
+            rollout=f"{answering}-{version}-{acting.now_ns:x}",
+            follows=record.follows if record.rollout else not record.stable,
+            tried=version,
+        )
+
+    return _change(acting, "models.rollout", fields, put)
+
+
 def listed(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
     """What was said of every model."""
     Fields(given)
@@ -106,7 +129,11 @@ def listed(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
 def _promoted(record: ModelRecord, version: int, before: int) -> ModelRecord:
     labels = {k: v for k, v in record.labels.items() if (k, v) != (CANDIDATE, version)}
     previous = before if before != version else record.previous
-    return replace(record, stable=version, previous=previous, labels=labels)
+    follows = record.follows and version == record.tried
+    stable = 0 if follows else version
+    return replace(
+        record, stable=stable, previous=previous, labels=labels, rollout="", follows=False
+    )
 
 
 def _pinned(record: ModelRecord, version: int) -> ModelRecord:
@@ -126,5 +153,6 @@ def _change(
         after = change(before)
         if after != before:
             store.put(after, acting.now_ns)
-            acts.append(acting.act(act, name, before.to_json(), after.to_json()))
+            why = {"why": fields.texts("why")} if "why" in fields else {}
+            acts.append(acting.act(act, name, before.to_json(), after.to_json() | why))
     return after.to_json()

@@ -40,7 +40,7 @@ class PredictionPath:
         """Takes a call whose body has arrived; `call.done` is called once, now or later."""
         try:
             call.caller = self.admit(head, peer)
-            served = call.lease = self._registry.lease(call.route.model, call.route.version)
+            served = self._registry.take(call)
             if served.watch is not None and served.watch.suspects:
                 served.watch.restrain(call.caller.account)
             call.route.decode(call, head, body)  # type: ignore[misc] - prediction routes decode
@@ -55,6 +55,6 @@ class PredictionPath:
         encode(answers)
         write_down(self._journal, served, calls)
         served.stats.answered(calls, now())
-        note(served, answers)
+        note(served, calls, answers)
         served.leases -= len(calls)
         finish(calls)

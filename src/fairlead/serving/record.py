@@ -181,8 +181,10 @@ def _settle(journal: Journal, served: Served, call: Call, status: int) -> None:
         log("stream_not_settled", model=served.key, error=error.what)
 
 
-def note(served: Served, answers: Sequence[Answered]) -> None:
+def note(served: Served, calls: Sequence[Call], answers: Sequence[Answered]) -> None:
     """Counts what the guards decided, and keeps the rows for a look at many of them."""
+    if served.trial is not None:
+        _compare(served, calls, answers)
     for answer in answers:
         if answer.verdicts is not None and answer.verdicts.worst:
             served.stats.decided(answer.verdicts.counts())
@@ -196,6 +198,15 @@ def note(served: Served, answers: Sequence[Answered]) -> None:
         served.outcomes.note(answers)
     if served.payloads is not None:
         served.payloads.note(answers)
+
+
+def _compare(served: Served, calls: Sequence[Call], answers: Sequence[Answered]) -> None:
+    """What a rollout sees of its versions."""
+    try:
+        served.trial.note(served, calls, answers)
+    except Exception as error:
+        # The answers are written down already, and nobody may wait for them in vain.
+        log("guard_failed", model=served.key, error=repr(error))
 
 
 def finish(calls: Sequence[Call]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from fairlead.core.call import Call
 from fairlead.core.errors import (
     FairleadError,
     LabelUnassignable,
@@ -27,6 +28,8 @@ from fairlead.serving.waking import Again, Waking
 
 LATEST = -1
 """Stands for the version that answers when a caller names none."""
+_STABLE = LATEST - 1
+"""Stands for the label of that name."""
 
 
 class Version:
@@ -67,7 +70,7 @@ class Registry:
         self._defaults: dict[str, int] = {}
         self._before: dict[str, int] = {}
         self._asleep: dict[str, Collection[int]] = {}
-        self._places: dict[str, int] = {STABLE: LATEST - 1}
+        self._places: dict[str, int] = {STABLE: _STABLE}
         self.bodies: dict[tuple[str, int], int] = {}
         """Bytes that a request may have, of the loaded versions whose owner has said so."""
         self.gated: dict[tuple[str, int], tuple[str, ...]] = {}
@@ -82,6 +85,20 @@ class Registry:
         if served is None:
             raise self.absence(model, version)
         served.leases += 1
+        return served
+
+    def take(self, call: Call) -> Served:
+        """The version that answers a call, held until `release`. Raises as `lease`.
+
+        Where a rollout is under way that may be its candidate, if the call names no version.
+        """
+        version = call.route.version
+        served = self.lease(call.route.model, version)
+        if served.trial is not None and (version in (LATEST, _STABLE)):
+            served.leases -= 1
+            served = served.trial.of(call)
+            served.leases += 1
+        call.lease = served
         return served
 
     def get(self, model: str, version: int) -> Served | None:

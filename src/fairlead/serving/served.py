@@ -31,6 +31,7 @@ class Served:
     outcomes: what it predicts, kept for true labels; payloads: a sample of what it is sent; each
     None unless the owner wants it. preparing: makes its inputs of pictures and texts, None where
     they are tensors only.
+    trial: the rollout in which it takes part (trial.py), None for none.
     further: its other signatures by name; `main` is, of such a one, the version that it belongs to,
     which knows who may be told what.
     """
@@ -54,6 +55,7 @@ class Served:
         "preparing",
         "stats",
         "submit",
+        "trial",
         "watch",
     )
 
@@ -83,14 +85,22 @@ class Served:
         self.further: dict[str, Served] = {}
         self.main: Served | None = None
         self.submit: Callable[[Any], None] = _not_ready
+        self.trial: Any = None
         self._derived: dict[str, Any] = {}
 
     def wanted(self, outputs: tuple[int, ...]) -> tuple[int, ...]:
         """The outputs to compute: those asked for, those that guards look at, the outcome."""
         if self.guarding is not None:
             outputs = self.guarding.wanted(outputs)
-        source = self.outcomes.source if self.outcomes is not None else None
+        source = self.source
         return outputs if source is None or source in outputs else (*outputs, source)
+
+    @property
+    def source(self) -> int | None:
+        """Position of the output that is kept whole, for the outcome log or for a rollout."""
+        if self.outcomes is not None:
+            return self.outcomes.source
+        return self.trial.source if self.trial is not None else None
 
     @property
     def suspects(self) -> Mapping[str, Any]:

@@ -43,20 +43,29 @@ class _Promotion:
 
 
 class Steering:
-    """Acts on models, for the command line and the administration."""
+    """Acts on models, for the command line and the administration.
+
+    rollouts: says how the rollout of a model stands.
+    """
 
     kinds = frozenset(
         f"models.{act}"
         for act in ("list", "load", "unload", "choose", "label", "promote", "rollback")
     )
 
-    def __init__(self, keeping: Keeping, controlling: Controlling, pages: Pages) -> None:
+    def __init__(
+        self, keeping: Keeping, controlling: Controlling, pages: Pages, *, held: bool = False
+    ) -> None:
+        """held: workers are told what is on record only once `release` was called: something else
+        may have to be put on record first."""
         self._keeping = keeping
         self._controlling = controlling
         self._pages = pages
         self._lines: set[Line] = set()
         self._records: Mapping[str, ModelRecord] | None = None
         self._promotions: list[_Promotion] = []
+        self._held = held
+        self.rollouts: Callable[[str], Mapping[str, Any] | None] = lambda model: None
 
     # --- what is asked ----------------------------------------------------------------------
 
@@ -112,9 +121,17 @@ class Steering:
 
         self._keeping.ask(kind, full, by, moved)
 
+    def begin(self, given: Mapping[str, Any], by: By, done: Done) -> None:
+        """Puts the rollout of a version on record."""
+        self._keeping.ask("models.rollout", given, by, done)
+
+    def decide(self, kind: str, given: Mapping[str, Any], by: By, done: Done) -> None:
+        """Promotes or rolls back the candidate of a rollout."""
+        self._keeping.ask(kind, given, by, done)
+
     def _to_promote(self, model: str, known: Mapping[int, Mapping[str, Any]], than: int) -> int:
         """The candidate (0: whatever the record says), or else the newest version that is ready."""
-        record = (self._records or {}).get(model, ModelRecord(model))
+        record = self.recorded(model)
         if CANDIDATE in record.labels:
             return 0
         newer = [v for v, told in known.items() if v > than and told["state"] == READY]
@@ -167,10 +184,14 @@ class Steering:
                 one["reason"] = one["reason"] or told.get("reason", "")
         return found
 
+    def recorded(self, model: str) -> ModelRecord:
+        """What is on record of a model."""
+        return (self._records or {}).get(model) or ModelRecord(model)
+
     def answering(self, model: str) -> int:
         """The version that answers when none is named, 0 when none does."""
-        record = (self._records or {}).get(model)
-        if record is not None and record.stable:
+        record = self.recorded(model)
+        if record.stable:
             return record.stable
         ready = [v for v, told in self._every().get(model, {}).items() if told["state"] == READY]
         return max(ready, default=0)
@@ -188,13 +209,16 @@ class Steering:
         return {"models": [self._told(name, versions) for name, versions in sorted(every.items())]}
 
     def _told(self, name: str, versions: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-        record = (self._records or {}).get(name, ModelRecord(name))
+        record = self.recorded(name)
         labels = record.every_label
         listed: list[dict[str, Any]] = []
         for number, told in sorted(versions.items(), reverse=True):
             own = sorted(label for label, at in labels.items() if at == number)
             listed.append({"version": number, **told, "labels": own})
-        about = {"wanted": record.versions, "stable": record.stable, "previous": record.previous}
+        about: dict[str, Any] = {
+            "wanted": record.versions, "stable": record.stable, "previous": record.previous,
+            "rollout": self.rollouts(name) if record.rollout else None,
+        }  # fmt: skip
         return {"name": name, "answers": self.answering(name), "versions": listed, **about}
 
     # --- the record -------------------------------------------------------------------------
@@ -203,6 +227,16 @@ class Steering:
         """What is on record, all of it; workers are told."""
         if records != self._records:
             self._records = records
+            self._tell()
+
+    def release(self) -> None:
+        """What had to be put on record first was, or is on its way."""
+        if self._held:
+            self._held = False
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._records is not None and not self._held:
             for line in self._lines:
                 line.press(self._message())
 
@@ -215,7 +249,7 @@ class Steering:
     def joined(self, line: Line) -> None:
         """A worker that starts is told what is on record."""
         self._lines.add(line)
-        if self._records is not None:
+        if self._records is not None and not self._held:
             line.press(self._message())
 
     def lost(self, line: Line) -> None:

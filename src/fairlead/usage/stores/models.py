@@ -18,12 +18,17 @@ PART = Part(
         stable INTEGER NOT NULL,
         previous INTEGER NOT NULL,
         labels TEXT NOT NULL,
+        rollout TEXT NOT NULL,
+        follows INTEGER NOT NULL,
+        tried INTEGER NOT NULL,
         changed_ns INTEGER NOT NULL
     ) STRICT;
     """,
 )
 
-_SELECT = "SELECT name, versions, stable, previous, labels FROM model_record"
+_SELECT = (
+    "SELECT name, versions, stable, previous, labels, rollout, follows, tried FROM model_record"
+)
 
 
 class ModelStore:
@@ -49,16 +54,29 @@ class ModelStore:
     def put(self, record: ModelRecord, now_ns: int) -> None:
         """Keeps what is said of a model in place of what was. now_ns: wall clock."""
         labels = json.dumps(dict(record.labels), sort_keys=True)
-        values = record.name, record.versions, record.stable, record.previous, labels, now_ns
+        rollout = record.rollout, int(record.follows), record.tried
+        about = record.name, record.versions, record.stable, record.previous
         with self._database.writing():
             self._database.rows("DELETE FROM model_record WHERE name = ?", (record.name,))
-            self._database.rows("INSERT INTO model_record VALUES (?, ?, ?, ?, ?, ?)", values)
+            values = *about, labels, *rollout, now_ns
+            self._database.rows(
+                "INSERT INTO model_record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values
+            )
             revision.raise_revision(self._database)
 
 
-def _record(name: str, versions: str, stable: int, previous: int, labels: str) -> ModelRecord:
+def _record(
+    name: str,
+    versions: str,
+    stable: int,
+    previous: int,
+    labels: str,
+    rollout: str,
+    follows: int,
+    tried: int,
+) -> ModelRecord:
     try:
         found = {str(label): int(number) for label, number in json.loads(labels).items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise StateInvalid(f"the labels of model {name!r} cannot be read: {error}") from None
-    return ModelRecord(name, versions, stable, previous, found)
+    return ModelRecord(name, versions, stable, previous, found, rollout, bool(follows), tried)
