@@ -303,6 +303,12 @@ class Log:
     format: str = _setting(
         "json", one_of("json", "text"), "One JSON object or one line of text per event."
     )
+    requests: str = _setting(
+        "sampled",
+        one_of("off", "sampled", "all"),
+        "Which requests get a line: none, every failed one and one in a hundred good ones (at most "
+        "50 of either in a second and worker), or all. They are of the level info.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from fairlead.assembly.edges import body_limits, http_limits, policy
 from fairlead.assembly.pages import pages_of
 from fairlead.assembly.platform import platform_of
 from fairlead.assembly.protocols import Knowledge, Protocols
+from fairlead.assembly.requests import requests_of
 from fairlead.assembly.runtimes import runtimes
 from fairlead.assembly.spec import RUNNERS, ServerSpec, read_spec
 from fairlead.core.allowance import parse_limits
@@ -41,7 +42,7 @@ from fairlead.serving.control import WorkerControl
 from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.lifecycle import Manager
-from fairlead.serving.log import configure, log
+from fairlead.serving.log import configure, flush, log, tell_lost, write_apart
 from fairlead.serving.memory import Memory
 from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
@@ -98,6 +99,8 @@ class Worker:
         self._issuers = IssuerNews(identities, self._reporting.send)
         self._reporting.listen((ISSUERS,), self._issuers.hear, lambda: None)
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
+        self._requests = requests_of(spec.settings, self._writer, lambda: self._protocols.templates)
+        self._path.requests = self._requests
         bodies = body_limits(spec.settings)
         own = self._native(bodies)
         shown = self._shown(own, sessions, identities.signs_in)
@@ -112,6 +115,7 @@ class Worker:
             listed=self._admission.lists_origin,
             grpc=self._protocols.grpc,
             bodies=self._registry.bodies,
+            requests=self._requests,
         )
         self._vitals = Vitals(
             StatusPages(spec.status),
@@ -267,10 +271,13 @@ class Worker:
             batcher.tick()
             if batcher.stuck:
                 log("model_stuck", model=batcher.model)
+                flush()
                 os._exit(1)
         if self._ticks % 4 == 0:
             self._service.tick()
             self._door.tick()
+            self._requests.tick()
+            tell_lost()
             self._feedback.rest()
             for served in self._registry.served():
                 for kept in (served.outcomes, served.payloads):
@@ -322,6 +329,7 @@ def main(arguments: list[str]) -> int:
     handle, index, pipe = (int(a) for a in arguments)
     spec = read_spec(handle)
     configure(spec.settings.log.level, spec.settings.log.format)
+    write_apart()
     try:
         uvloop.run(_run(spec, index, pipe))
     except TlsInvalid as error:

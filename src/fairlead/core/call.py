@@ -203,6 +203,14 @@ class Encoder(Protocol):
         ...
 
 
+class Batch(NamedTuple):
+    """One execution. started: `clock.now`. spent_ns: time in the model. rows: those joined."""
+
+    started: float
+    spent_ns: int
+    rows: int
+
+
 class Call:
     """One prediction: who asks for what, the tensors, and the answer.
 
@@ -232,6 +240,8 @@ class Call:
     told:     header lines about what is left of them.
     usage:    its number in this worker's journal, the second half of its usage id; -1 without one.
     echo:     by what its caller knows it, for the log (`Head.echo`).
+    head:     of the request that asked, for the log; None for one that no request asked for.
+    batch:    the execution that it was part of, None for a call that was not executed.
     """
 
     # Defaults stand on the class: a call is made for every request, and most stay as they are.
@@ -261,6 +271,8 @@ class Call:
     told: bytes = b""
     usage: int = -1
     echo: Lines = ()
+    head: Head | None = None
+    batch: Batch | None = None
 
     def __init__(
         self,

@@ -66,7 +66,9 @@ class Chunked:
             wire.ended()
         except FairleadError as error:
             self._service.count_refusal(error)
-            self.end(self.head.route.error(error))
+            reply = self.head.route.error(error)
+            self._service.requests.plain(self.head, reply, error, self.caller, len(body))
+            self.end(reply)
         except Exception:
             self.end(self.head.route.error(Internal("the server failed on this request")))
             raise

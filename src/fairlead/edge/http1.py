@@ -243,6 +243,7 @@ class Http1(asyncio.Protocol):
             self._begin_plain(head, body)
             return
         call = Call(route, moment, moment + head.patience, len(body), head.keep_alive, self.done)
+        call.head = head
         if head.echo or head.accepts or ORIGIN in head.headers:
             call.done, call.echo = partial(self._done_dressed, head), head.echo
         self._owe(call)
@@ -364,6 +365,7 @@ class Http1(asyncio.Protocol):
         path = self._parts.path if self._parts is not None else ""
         reply = self._service.router.error(path, error)
         self._service.count_refusal(error)
+        self._service.requests.plain(self._head, reply, error)
         echo = echo_of_broken(self._parts) if self._head is None else self._head.echo
         self._finish(Plain(echoing(reply, echo), keep_alive=False, bare=False))
 

@@ -46,6 +46,8 @@ class Stats:
 
     outcomes: answers by "ok" or the error's name.
     seconds:  answers per latency bucket, from the last byte read to the answer's bytes.
+    waits:    executed calls per bucket of the time before their execution began.
+    total, waited: sums of both in seconds.
     last:     `clock.now` of the last answer, 0 before the first; of this worker alone.
     outcomes_lost: served rows that the outcome log could not take.
     """
@@ -62,6 +64,8 @@ class Stats:
         "rows",
         "seconds",
         "total",
+        "waited",
+        "waits",
     )
 
     def __init__(self) -> None:
@@ -69,6 +73,8 @@ class Stats:
         self.decisions: dict[str, int] = {}
         self.seconds = [0] * (len(BUCKETS) + 1)
         self.total = 0.0
+        self.waits = [0] * (len(BUCKETS) + 1)
+        self.waited = 0.0
         self.rows = 0
         self.batches = 0
         self.bytes_in = 0
@@ -102,19 +108,27 @@ class Stats:
                 self.decisions[SERVE] -= rows
                 self.decisions[name] = self.decisions.get(name, 0) + rows
 
-    def answered(self, calls: Sequence[Call], moment: float) -> None:
-        """Counts the calls of one execution by outcome and latency, answered at `moment`."""
-        seconds, good = self.seconds, 0
+    def answered(self, calls: Sequence[Call], moment: float) -> int:
+        """Counts the calls of one execution by outcome and times, answered at `moment`.
+
+        Returns how many of them have no error.
+        """
+        seconds, waits, good = self.seconds, self.waits, 0
         self.last = moment
         for call in calls:
             spent = moment - call.received
             seconds[bisect_left(BUCKETS, spent)] += 1
             self.total += spent
+            if call.batch is not None:
+                waited = call.batch.started - call.received
+                waits[bisect_left(BUCKETS, waited)] += 1
+                self.waited += waited
             if call.error is None:
                 good += 1
             else:
                 self.refuse(call.error.name)
         self.outcomes[OK] = self.outcomes.get(OK, 0) + good
+        return good
 
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__ if name != "last"}

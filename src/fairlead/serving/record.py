@@ -46,12 +46,14 @@ def refuse(call: Call, error: Exception) -> None:
     call.done(call)
 
 
-def too_many_rows(call: Call, served: Served) -> FairleadError:
-    """Why a call has more rows than its encoder takes."""
-    limit = served.package.limits.max_rows
+def check_rows(call: Call) -> None:
+    """Raises TooManyRows or AnswerTooLarge for a call with more rows than its encoder takes."""
+    if call.rows <= call.encoder.most_rows:
+        return
+    limit = call.lease.package.limits.max_rows
     if call.rows > limit:
-        return TooManyRows(f"{call.rows} rows in one request; {limit} is the limit")
-    return AnswerTooLarge(
+        raise TooManyRows(f"{call.rows} rows in one request; {limit} is the limit")
+    raise AnswerTooLarge(
         f"the answer to {call.rows} rows would be too large; {call.encoder.most_rows} rows fit",
         fix="Send fewer rows per request, or ask for fewer outputs",
     )
@@ -187,8 +189,9 @@ def note(served: Served, answers: Sequence[Answered]) -> None:
         served.payloads.note(answers)
 
 
-def finish(calls: Sequence[Call]) -> None:
+def finish(served: Served, calls: Sequence[Call]) -> None:
     """Gives executed calls back to their connections, and what they did not use to their limits."""
+    served.leases -= len(calls)
     give_back(calls)
     for call in calls:
         call.done(call)
