@@ -16,6 +16,7 @@ from fairlead.assembly.administration import Administration
 from fairlead.assembly.doors import Door, admin_host, admin_tls, identity_rules
 from fairlead.assembly.edges import http_limits
 from fairlead.assembly.meters import meter_store
+from fairlead.assembly.oversight import overseeing_of
 from fairlead.assembly.places import database_of
 from fairlead.assembly.requests import requests_of
 from fairlead.assembly.rooms import open_room
@@ -62,6 +63,7 @@ class Bookkeeper:
         self._judging, self._controlling = judging, Controlling(state)
         desks: list[Desk] = [
             lender, self._keeping, judging, self._reckoning, issuing, self._controlling,
+            overseeing_of(spec, self._keeping.facts),
         ]  # fmt: skip
         self.office = Office(state, desks)
 

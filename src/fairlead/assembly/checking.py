@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -78,12 +77,6 @@ def _make(state: Path) -> None:
             where=str(state),
             fix="Name another with --state",
         ) from None
-
-
-def coloured(stream: TextIO) -> bool:
-    """Whether text may have colours: on a terminal, unless NO_COLOR says otherwise."""
-    environ = os.environ  # noqa: TID251 - this is assembly
-    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 # --- which versions ------------------------------------------------------------------------------

@@ -21,4 +21,4 @@ def requests_of(settings: Settings, writer: str, templates: Callable[[], Templat
         return templates().of(method, path)
 
     text = settings.log.format == "text"
-    return Requests(settings.log.requests, text, writer, lines.put, known)
+    return Requests(settings.log.requests, text, writer, lines.put, lambda: lines.lost, known)

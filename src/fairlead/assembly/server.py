@@ -169,6 +169,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
         also=prepared.also,
         bases=prepared.bases,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        address=prepared.address,
     )
     told = anonymous_file(json.dumps(spec.to_json()).encode())
     python = [sys.executable, "-P", "-m"]

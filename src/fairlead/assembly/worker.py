@@ -127,6 +127,7 @@ class Worker:
             leases,
             self._reporting,
             optional=cloud.many,
+            lines_lost=self._requests.lines_lost,
         )
         self._tls = server_tls(spec.settings)
         self._door = Door(self._tls, self._service)
@@ -203,6 +204,7 @@ class Worker:
             self._spec.settings.models.default,
             lambda: self._vitals.counts(),
             self._spec.started,
+            lambda: self._vitals,
         )
 
     def _shown(self, own: Native, sessions: Sessions, issuers: tuple[str, ...]) -> Pages | None:

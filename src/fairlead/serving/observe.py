@@ -14,6 +14,7 @@ from typing import Any
 
 from fairlead.core.call import Call
 from fairlead.core.decision import SERVE
+from fairlead.core.version import __version__
 from fairlead.usage.journal import Columns
 
 BUCKETS = (
@@ -149,12 +150,14 @@ def exposition(
     standing: Mapping[str, Mapping[str, Any]],
     *,
     openmetrics: bool,
+    bookkeeper: Mapping[str, Any] | None = None,
 ) -> str:
     """All metrics of all workers as Prometheus text 0.0.4 or OpenMetrics 1.0.
 
     pages:  of the workers with a fresh heartbeat: what is now.
     counts: the merged counts of every worker there ever was: what has been.
     standing: how the guards of each version stand, by "model/version".
+    bookkeeper: its page, None while it is not there.
     """
     merged: list[tuple[str, dict[str, Any]]] = sorted(counts["stats"].items())
     lines: list[str] = []
@@ -177,9 +180,12 @@ def exposition(
     _counter(lines, "fairlead_compute_seconds", "Seconds spent in models.", openmetrics)
     for key, stats in merged:
         lines.append(f"fairlead_compute_seconds_total{_labels(key)} {stats['compute_ns'] / 1e9!r}")
-    _histogram(lines, merged)
+    for name, meaning, buckets, total in _HISTOGRAMS:
+        _histogram(lines, merged, name, meaning, buckets, total)
     _standing(lines, sorted(standing.items()), openmetrics)
-    _processes(lines, pages)
+    _lines_lost(lines, counts["lines_lost"], openmetrics)
+    _now(lines, pages)
+    _processes(lines, [*pages, *([bookkeeper] if bookkeeper else [])])
     if openmetrics:
         lines.append("# EOF")
     return "\n".join(lines) + "\n"
@@ -192,17 +198,31 @@ def _counter(lines: list[str], family: str, meaning: str, openmetrics: bool) -> 
     lines.append(f"# TYPE {name} counter")
 
 
-def _histogram(lines: list[str], merged: list[tuple[str, dict[str, Any]]]) -> None:
-    name = "fairlead_latency_seconds"
-    lines.append(f"# HELP {name} From the last byte read to the answer written.")
+_HISTOGRAMS = (
+    ("fairlead_latency_seconds", "From the last byte read to the answer written.",
+     "seconds", "total"),
+    ("fairlead_queue_seconds", "From the last byte read to the beginning of the execution.",
+     "waits", "waited"),
+)  # fmt: skip
+
+
+def _histogram(
+    lines: list[str],
+    merged: list[tuple[str, dict[str, Any]]],
+    name: str,
+    meaning: str,
+    buckets: str,
+    total: str,
+) -> None:
+    lines.append(f"# HELP {name} {meaning}")
     lines.append(f"# TYPE {name} histogram")
     for key, stats in merged:
         seen = 0
-        for bound, count in zip((*BUCKETS, float("inf")), stats["seconds"], strict=True):
+        for bound, count in zip((*BUCKETS, float("inf")), stats[buckets], strict=True):
             seen += count
             shown = "+Inf" if bound == float("inf") else repr(bound)
             lines.append(f"{name}_bucket{_labels(key, le=shown)} {seen}")
-        lines.append(f"{name}_sum{_labels(key)} {stats['total']!r}")
+        lines.append(f"{name}_sum{_labels(key)} {stats[total]!r}")
         lines.append(f"{name}_count{_labels(key)} {seen}")
 
 
@@ -248,7 +268,31 @@ _NOW: tuple[tuple[str, str, Callable[[Sequence[Any]], Any]], ...] = (
 """Gauges of what is now, and what of the workers' figures is told."""
 
 
+def _lines_lost(lines: list[str], lost: Mapping[str, int], openmetrics: bool) -> None:
+    _counter(lines, "fairlead_lines_lost", "Lines that are not in the log.", openmetrics)
+    for why, count in sorted(lost.items()):
+        lines.append(f'fairlead_lines_lost_total{{why="{why}"}} {count}')
+
+
+_OF_A_PROCESS = (
+    ("fairlead_process_resident_memory_bytes", "Memory that a process holds.", "memory"),
+    ("fairlead_process_start_time_seconds", "When a process began, since 1970.", "began"),
+)
+
+
 def _processes(lines: list[str], pages: Sequence[Mapping[str, Any]]) -> None:
+    for name, meaning, field in _OF_A_PROCESS:
+        lines.append(f"# HELP {name} {meaning}")
+        lines.append(f"# TYPE {name} gauge")
+        for page in pages:
+            if "process" in page:
+                lines.append(f'{name}{{process="{page["process"]}"}} {page[field]}')
+    lines.append("# HELP fairlead_build_info The version of Fairlead, as a label.")
+    lines.append("# TYPE fairlead_build_info gauge")
+    lines.append(f'fairlead_build_info{{version="{__version__}"}} 1')
+
+
+def _now(lines: list[str], pages: Sequence[Mapping[str, Any]]) -> None:
     for name, meaning, over_all in _NOW:
         lines.append(f"# HELP fairlead_{name} {meaning}")
         lines.append(f"# TYPE fairlead_{name} gauge")

@@ -351,11 +351,14 @@ def exchange(call: Call, further: Served) -> None:
 
 
 def has_every_model(models: Mapping[str, Mapping[str, str]]) -> bool:
-    """Whether each model has a version that is ready, by the states of all versions.
+    """Whether each model has a version that is ready, by the states of all versions."""
+    return bool(models) and not lacking(models)
 
-    One of which every version was ended is not missed.
-    """
+
+def lacking(models: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """The models without a version that is ready; one of which every version was ended is not
+    missed."""
     ready = {key.partition("/")[0] for key, model in models.items() if model["state"] == READY}
     ended = (UNLOADED, DRAINING)
     missed = {key.partition("/")[0] for key, model in models.items() if model["state"] not in ended}
-    return bool(models) and missed <= ready
+    return missed - ready

@@ -68,17 +68,19 @@ class Requests:
         text: bool = False,
         writer: str = "",
         put: Callable[[bytes], None] = lambda lines: None,
+        unwritten: Callable[[], int] = int,
         known: Callable[[str, str], Known] = lambda method, path: ("", ""),
         spans: Spans | None = None,
     ) -> None:
         """way: one of WAYS. text: lines are for people. writer: the first half of usage ids.
 
-        put: takes lines. known: what a method and a path ask for.
+        put: takes lines. unwritten: how many of this process could not be written.
+        known: what a method and a path ask for.
         """
         self._way = way if is_written("info") else OFF
         self._text = text
         self._writer = writer
-        self._put = put
+        self._put, self._unwritten = put, unwritten
         self._known = known
         self._spans = spans
         self._left = {OFF: _NEVER, SAMPLED: ONE_IN, ALL: 0}[self._way]
@@ -142,6 +144,11 @@ class Requests:
                 }
             ]
         )
+
+    def lines_lost(self) -> dict[str, int]:
+        """Lines that are not in the log: of failed requests that were too many in a second, and
+        those that could not be written."""
+        return {"too_many": self.lost, "unwritten": self._unwritten()}
 
     def tick(self) -> None:
         """Now and then: says how many failed requests were left out since that was said last."""
