@@ -18,7 +18,7 @@ from fairlead.assembly.edges import http_limits
 from fairlead.assembly.meters import meter_store
 from fairlead.assembly.oversight import overseeing_of
 from fairlead.assembly.places import database_of
-from fairlead.assembly.requests import requests_of
+from fairlead.assembly.requests import Told
 from fairlead.assembly.rooms import open_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import ServerSpec, read_spec
@@ -84,7 +84,7 @@ class Bookkeeper:
         )
         self._keeping.joined(admin.path.line)
         names = OwnNames([admin_host(settings)])
-        requests = requests_of(settings, "admin", lambda: admin.templates)
+        requests = Told(settings, "admin", lambda: admin.templates, traced=False).requests
         limits = http_limits(settings)
         service = HttpService(
             admin.router, admin.path, limits, log, "admin", names=names, requests=requests

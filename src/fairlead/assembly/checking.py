@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
-from typing import Any, TextIO
+from typing import Any
 
 from fairlead.assembly.check_facts import bounds, callers, doors, machine, record
 from fairlead.assembly.settings import Settings

@@ -28,6 +28,7 @@ from fairlead.assembly.kinds import (
     Kind,
     one_of,
     seconds,
+    share,
     text,
     whole,
 )
@@ -312,6 +313,24 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """Whether requests become spans of OpenTelemetry, and where these go."""
+
+    endpoint: str = _setting(
+        "",
+        text("an address such as http://127.0.0.1:4318", r"|https?://[^\s?#]+"),
+        "The collector that takes spans by OTLP over HTTP, with or without /v1/traces; without one "
+        "there are no spans. Needs the extra otel.",
+    )
+    sample: float = _setting(
+        0.01,
+        share(),
+        "Which share of the requests become spans that their callers do not keep themselves. Of "
+        "those that they keep all do, up to 200 in a second and worker.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, read once and frozen.
 
@@ -328,6 +347,7 @@ class Settings:
     state: State
     usage: Usage
     log: Log
+    trace: Trace
     origins: Mapping[str, str]
 
 
@@ -341,6 +361,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "state": State,
     "usage": Usage,
     "log": Log,
+    "trace": Trace,
 }
 
 

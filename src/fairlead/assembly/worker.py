@@ -23,7 +23,7 @@ from fairlead.assembly.edges import body_limits, http_limits, policy
 from fairlead.assembly.pages import pages_of
 from fairlead.assembly.platform import platform_of
 from fairlead.assembly.protocols import Knowledge, Protocols
-from fairlead.assembly.requests import requests_of
+from fairlead.assembly.requests import Told
 from fairlead.assembly.runtimes import runtimes
 from fairlead.assembly.spec import RUNNERS, ServerSpec, read_spec
 from fairlead.core.allowance import parse_limits
@@ -99,8 +99,9 @@ class Worker:
         self._issuers = IssuerNews(identities, self._reporting.send)
         self._reporting.listen((ISSUERS,), self._issuers.hear, lambda: None)
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
-        self._requests = requests_of(spec.settings, self._writer, lambda: self._protocols.templates)
-        self._path.requests = self._requests
+        templates = lambda: self._protocols.templates  # noqa: E731
+        self._told = Told(spec.settings, self._writer, templates, traced=True)
+        self._path.requests = self._told.requests
         bodies = body_limits(spec.settings)
         own = self._native(bodies)
         shown = self._shown(own, sessions, identities.signs_in)
@@ -115,7 +116,7 @@ class Worker:
             listed=self._admission.lists_origin,
             grpc=self._protocols.grpc,
             bodies=self._registry.bodies,
-            requests=self._requests,
+            requests=self._told.requests,
         )
         self._vitals = Vitals(
             StatusPages(spec.status),
@@ -127,7 +128,7 @@ class Worker:
             leases,
             self._reporting,
             optional=cloud.many,
-            lines_lost=self._requests.lines_lost,
+            told=self._told.counts,
         )
         self._tls = server_tls(spec.settings)
         self._door = Door(self._tls, self._service)
@@ -168,6 +169,7 @@ class Worker:
             os.close(handle)
         await self._drain()
         self._leases.close()
+        self._told.requests.close()
         self._reporting.close()
         self._manager.unload()
         self._journal.close()
@@ -278,7 +280,7 @@ class Worker:
         if self._ticks % 4 == 0:
             self._service.tick()
             self._door.tick()
-            self._requests.tick()
+            self._told.requests.tick()
             tell_lost()
             self._feedback.rest()
             for served in self._registry.served():

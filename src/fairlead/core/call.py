@@ -27,6 +27,20 @@ def known_by(echo: Lines) -> dict[str, str]:
     return {name.removeprefix("x-").replace("-", "_"): value for name, value in echo}
 
 
+class Trace(NamedTuple):
+    """Where a request stands in a trace (W3C Trace Context), where we make spans.
+
+    id: of the trace. parent: of the caller's span, "" where it begins here. span: of ours.
+    sampled: whether the caller keeps it. state: what other systems have noted of it.
+    """
+
+    id: str
+    parent: str
+    span: str
+    sampled: bool
+    state: str = ""
+
+
 class Head:
     """A request line and its headers, already under limits.
 
@@ -40,6 +54,7 @@ class Head:
     patience:   seconds in which an answer is due.
     echo:       header lines of the answer by which the caller knows its request again: its own id
                 of it, and its trace.
+    trace:      where it stands in its caller's trace; None without one, or where we make no spans.
     old:        whether it is of HTTP/1.0, which knows no answers in chunks.
     coding:     how the body is compressed; "" for not at all. accepts: how the answer may be.
     """
@@ -57,6 +72,7 @@ class Head:
         "patience",
         "query",
         "route",
+        "trace",
     )
 
     def __init__(
@@ -73,6 +89,7 @@ class Head:
         coding: str = "",
         accepts: str = "",
         old: bool = False,
+        trace: Trace | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -86,6 +103,7 @@ class Head:
         self.coding = coding
         self.accepts = accepts
         self.old = old
+        self.trace = trace
 
     def on(self, route: Route) -> Head:
         """The same head with another route: the one that the body has named."""
@@ -102,6 +120,7 @@ class Head:
             self.coding,
             self.accepts,
             self.old,
+            self.trace,
         )
 
 

@@ -65,9 +65,8 @@ class Chunked:
             wire.message(body)
             wire.ended()
         except FairleadError as error:
-            self._service.count_refusal(error)
             reply = self.head.route.error(error)
-            self._service.requests.plain(self.head, reply, error, self.caller, len(body))
+            self._service.note_refusal(self.head, reply, error)
             self.end(reply)
         except Exception:
             self.end(self.head.route.error(Internal("the server failed on this request")))

@@ -362,10 +362,8 @@ class Http1(asyncio.Protocol):
         self._parser = None
         self._arrived = 0
         self.begun = self.seen
-        path = self._parts.path if self._parts is not None else ""
-        reply = self._service.router.error(path, error)
-        self._service.count_refusal(error)
-        self._service.requests.plain(self._head, reply, error)
+        reply = self._service.router.error(self._parts.path if self._parts else "", error)
+        self._service.note_refusal(self._head, reply, error)
         echo = echo_of_broken(self._parts) if self._head is None else self._head.echo
         self._finish(Plain(echoing(reply, echo), keep_alive=False, bare=False))
 

@@ -307,11 +307,15 @@ class HttpService:
 
     def refusal(self, head: Head, error: FairleadError, grpc: bool = False) -> Reply:
         """The answer to a request that is refused by its head."""
-        self.count_refusal(error)
         router = self._grpc if grpc else self.router
         reply = router.error(head.path, error, head.headers.get("accept", ""))
-        self.requests.plain(head, reply, error)
+        self.note_refusal(head, reply, error)
         return reply
+
+    def note_refusal(self, head: Head | None, reply: Reply, error: FairleadError) -> None:
+        """Counts and tells of a request that is refused. head: None for one that has no whole."""
+        self.count_refusal(error)
+        self.requests.plain(head, reply, error)
 
     @property
     def date(self) -> bytes:

@@ -53,6 +53,7 @@ EVENTS = {
     "payloads_lost": ERROR,
     "route_failed": ERROR,
     "runner_not_started": ERROR,
+    "spans_lost": WARNING,
     "start_failed": ERROR,
     "worker_silent": ERROR,
 }

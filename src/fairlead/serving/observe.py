@@ -183,7 +183,7 @@ def exposition(
     for name, meaning, buckets, total in _HISTOGRAMS:
         _histogram(lines, merged, name, meaning, buckets, total)
     _standing(lines, sorted(standing.items()), openmetrics)
-    _lines_lost(lines, counts["lines_lost"], openmetrics)
+    _told(lines, counts, openmetrics)
     _now(lines, pages)
     _processes(lines, [*pages, *([bookkeeper] if bookkeeper else [])])
     if openmetrics:
@@ -268,10 +268,17 @@ _NOW: tuple[tuple[str, str, Callable[[Sequence[Any]], Any]], ...] = (
 """Gauges of what is now, and what of the workers' figures is told."""
 
 
-def _lines_lost(lines: list[str], lost: Mapping[str, int], openmetrics: bool) -> None:
-    _counter(lines, "fairlead_lines_lost", "Lines that are not in the log.", openmetrics)
-    for why, count in sorted(lost.items()):
-        lines.append(f'fairlead_lines_lost_total{{why="{why}"}} {count}')
+_TOLD = (
+    ("fairlead_lines_lost", "Lines that are not in the log.", "why", "lines_lost"),
+    ("fairlead_spans", "Requests whose spans a collector was to get.", "outcome", "spans"),
+)
+
+
+def _told(lines: list[str], counts: Mapping[str, Any], openmetrics: bool) -> None:
+    for family, meaning, label, field in _TOLD:
+        _counter(lines, family, meaning, openmetrics)
+        for word, count in sorted(counts[field].items()):
+            lines.append(f'{family}_total{{{label}="{word}"}} {count}')
 
 
 _OF_A_PROCESS = (

@@ -55,6 +55,14 @@ class Spans(Protocol):
         """A request that needs no model."""
         ...
 
+    def tick(self) -> None:
+        """Now and then."""
+        ...
+
+    def close(self) -> None:
+        """What waits is sent, within a moment."""
+        ...
+
 
 class Requests:
     """Tells of the requests of one process.
@@ -157,6 +165,13 @@ class Requests:
             self._told_s = moment
             count, self._told = self.lost - self._told, self.lost
             log("requests_left_out", requests=count)
+        if self._spans is not None:
+            self._spans.tick()
+
+    def close(self) -> None:
+        """No request comes any more."""
+        if self._spans is not None:
+            self._spans.close()
 
     # --- which ----------------------------------------------------------------------------
 

@@ -31,8 +31,8 @@ def create(workers: int) -> int:
 
 def merge(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The sum of what several pages count: `stats` by "model/version", `refusals` by error, and
-    `lines_lost` by the reason."""
-    total: dict[str, Any] = {"stats": {}, "refusals": {}, "lines_lost": {}}
+    `lines_lost` and `spans` by what became of them."""
+    total: dict[str, Any] = {"stats": {}, "refusals": {}, "lines_lost": {}, "spans": {}}
     for page in pages:
         total = {name: _sum(total[name], page.get(name, {})) for name in total}
     return total

@@ -58,9 +58,9 @@ class Vitals:
         reporting: Reporting,
         *,
         optional: bool,
-        lines_lost: Callable[[], Mapping[str, int]] = dict,
+        told: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
     ) -> None:
-        """lines_lost: lines that are not in the log, by the reason."""
+        """told: counts of what is told of requests (assembly/requests.py)."""
         self._pages = pages
         self._index = index
         self._registry = registry
@@ -70,7 +70,7 @@ class Vitals:
         self._leases = leases
         self._reporting = reporting
         self._optional = optional
-        self._lines_lost = lines_lost
+        self._told = told
         self._process = about_process(f"worker {index}")
         self.accepting = self.over = False
 
@@ -156,7 +156,7 @@ class Vitals:
             "queued": sum(queue.waiting for queue in self._queues()),
             **self._process,
             "memory": resident(),
-            "lines_lost": self._lines_lost(),
+            **self._told(),
             # What this worker knows of those who call.
             "keys": len(book) if book is not None else 0,
             "keys_age_seconds": round(self._admission.stale_s, 3) if book is not None else 0.0,
