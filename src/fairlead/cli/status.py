@@ -11,11 +11,11 @@ from time import sleep
 from typing import Any
 
 from fairlead.cli.main import COMMANDS
-from fairlead.core.errors import BadUsage, FairleadError, FileUnreadable, ServerUnreachable
+from fairlead.core.errors import BadUsage, FairleadError
 
 SUMMARY = COMMANDS["status"]
 NOT_READY = 3
-_BETWEEN_S, _PATIENCE_S = 1.0, 5.0
+_BETWEEN_S = 1.0
 _HOME, _REST = "\x1b[H", "\x1b[J"
 """Where a view is painted over the one before, and what was below it is wiped out."""
 
@@ -45,24 +45,9 @@ def run(args: argparse.Namespace) -> int:
 
 def reading(folder: Path) -> Mapping[str, Any]:
     """What the bookkeeper of a state folder tells now. Raises FileUnreadable, ServerUnreachable."""
-    from fairlead.serving.exchange import ask
+    from fairlead.assembly.asking import told_by_server
 
-    if not folder.is_dir():
-        raise FileUnreadable(
-            "there is no such state folder",
-            where=str(folder),
-            fix="Name the one of the server with --state",
-        )
-    try:
-        return ask(folder, {"kind": "status", "id": 1}, _PATIENCE_S)["status"]
-    except PermissionError:
-        raise FileUnreadable("this state folder is not yours", where=str(folder)) from None
-    except OSError:
-        raise ServerUnreachable(
-            "no server with this state folder answers",
-            where=str(folder),
-            fix="Start one with `fairlead serve`, or name its folder with --state",
-        ) from None
+    return told_by_server(folder, {"kind": "status", "id": 1})["status"]
 
 
 def _figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

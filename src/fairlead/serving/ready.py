@@ -40,7 +40,7 @@ def of_model(pages: Sequence[Page], model: str) -> dict[str, Any]:
             number = int(key.rpartition("/")[2])
             told = versions.setdefault(number, {"version": number, "ready_workers": 0})
             told["ready_workers"] += state["state"] == READY
-            if state["state"] != READY or told["ready_workers"] == 1:
+            if state["state"] != READY or "state" not in told:
                 # Of workers that differ, the one that is behind is told of.
                 told["state"] = state["state"]
                 told.pop("reason", None)

@@ -181,7 +181,7 @@ class Requests:
             return calls
         more = 0
         if left <= 0:
-            more = 1 - left // ONE_IN
+            more = 1 + -left // ONE_IN
             left += more * ONE_IN
         self._left = left
         chosen: list[Call] = []
