@@ -143,11 +143,11 @@ def test_a_key_stands_in_the_log_by_its_id_and_its_secret_nowhere(tmp_path):
     key = json.loads(made.stdout)
     environ = {"FAIRLEAD_LOG__REQUESTS": "all"}
     with server(tmp_path / "models", state=tmp_path / "state", environ=environ) as running:
-        assert running.asked("/predict/total", key["secret"], json.loads(ROW))[0] == 200
-        assert running.asked("/predict/total", "flk_live_wrong", json.loads(ROW))[0] == 401
+        assert running.asked("/predict/total", key["key"], json.loads(ROW))[0] == 200
+        assert running.asked("/predict/total", "frl_live_wrong", json.loads(ROW))[0] == 401
         events = until(lambda: [*running.events("request")][1:])
         assert {e.get("key") for e in running.events("request") if e["status"] == 200} >= {
             key["id"]
         }
         assert any(event["status"] == 401 and "key" not in event for event in events)
-        assert not any(key["secret"][9:] in line or "wrong" in line for line in running.lines)
+        assert not any(key["key"][9:] in line or "wrong" in line for line in running.lines)

@@ -114,20 +114,21 @@ class Stats:
 
         Returns how many of them have no error.
         """
-        seconds, waits, good = self.seconds, self.waits, 0
+        seconds, waits, waited, good = self.seconds, self.waits, 0.0, 0
         self.last = moment
         for call in calls:
             spent = moment - call.received
             seconds[bisect_left(BUCKETS, spent)] += 1
             self.total += spent
-            if call.batch is not None:
-                waited = call.batch.started - call.received
-                waits[bisect_left(BUCKETS, waited)] += 1
-                self.waited += waited
+            if (batch := call.batch) is not None:
+                spent = batch[0] - call.received
+                waits[bisect_left(BUCKETS, spent)] += 1
+                waited += spent
             if call.error is None:
                 good += 1
             else:
                 self.refuse(call.error.name)
+        self.waited += waited
         self.outcomes[OK] = self.outcomes.get(OK, 0) + good
         return good
 

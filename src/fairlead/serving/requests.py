@@ -8,7 +8,7 @@ or a secret.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
@@ -18,7 +18,7 @@ from fairlead.core.call import Call, Head, Reply
 from fairlead.core.clock import now
 from fairlead.core.decision import OUTCOMES
 from fairlead.core.errors import FairleadError
-from fairlead.serving.log import as_text, cut, is_written, log
+from fairlead.serving.log import as_text, cut, is_written, log, stamp
 
 OFF, SAMPLED, ALL = "off", "sampled", "all"
 WAYS = (OFF, SAMPLED, ALL)
@@ -139,19 +139,17 @@ class Requests:
         failed = error is not None or reply.status >= 400
         if self._way == SAMPLED and not self._is_chosen(failed, moment):
             return
-        asked = {} if head is None else self._asked(head, head.echo)
-        self._write(
-            [
-                {
-                    **asked,
-                    **_came_to(reply.status, error),
-                    "bytes_in": size,
-                    "bytes_out": len(reply.body),
-                    "ms": round((moment - began) * 1e3, 3) if began else 0.0,
-                    **_whose(caller),
-                }
-            ]
-        )
+        said = self._first()
+        if head is not None:
+            self._ask(said, head, head.echo)
+        said["status"] = reply.status
+        if error is not None:
+            _say_error(said, error)
+        said["bytes_in"], said["bytes_out"] = size, len(reply.body)
+        said["ms"] = round((moment - began) * 1e3, 3) if began else 0.0
+        if caller.key:
+            said["key"] = _plain(caller.key)
+        self._write([said])
 
     def lines_lost(self) -> dict[str, int]:
         """Lines that are not in the log: of failed requests that were too many in a second, and
@@ -221,66 +219,70 @@ class Requests:
     def _tell(self, calls: Sequence[Call], key: str, moment: float) -> None:
         if calls:
             model, _, version = key.rpartition("/")
-            self._write([self._of_call(call, model, version, moment) for call in calls])
+            number = int(version or 0)
+            self._write([self._of_call(call, model, number, moment) for call in calls])
 
-    def _of_call(self, call: Call, model: str, version: str, moment: float) -> dict[str, Any]:
-        said = self._asked(call.head, call.echo) if call.head is not None else {}
+    def _of_call(self, call: Call, model: str, version: int, moment: float) -> dict[str, Any]:
+        # Of every call where all are told: no dictionary is made only to be joined to another.
+        said = self._first()
+        if call.head is not None:
+            self._ask(said, call.head, call.echo)
         if model:
-            said["model"], said["version"] = model, int(version)
+            said["model"], said["version"] = model, version
         if call.usage >= 0:
             said["usage_id"] = f"{self._writer}-{call.usage:x}"
-        said |= _came_to(200 if call.reply is None else call.reply.status, call.error)
-        said["rows"] = call.rows
-        said["bytes_in"] = call.bytes_in
-        said["bytes_out"] = call.sent or len(call.payload or b"") + sum(map(len, call.tail))
+        error, reply = call.error, call.reply
+        said["status"] = 200 if reply is None else reply.status
+        if error is not None:
+            _say_error(said, error)
+        said["rows"], said["bytes_in"] = call.rows, call.bytes_in
+        size = len(call.payload or b"")
+        said["bytes_out"] = call.sent or (size + sum(map(len, call.tail)) if call.tail else size)
         said["ms"] = round((moment - call.received) * 1e3, 3)
         said["model_ms"] = round(call.compute_ns / 1e6, 3)
-        if call.error is None or call.decision:
+        if error is None or call.decision:
             said["decision"] = OUTCOMES[call.decision]
         if call.caller.key:
-            said |= _whose(call.caller)
+            said["key"] = _plain(call.caller.key)
         return said
 
-    def _asked(self, head: Head, echo: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    def _first(self) -> dict[str, Any]:
+        """How a line begins; the time is filled in when it is written."""
+        return {"time": "", "level": "info", "event": "request"}
+
+    def _ask(self, said: dict[str, Any], head: Head, echo: Sequence[tuple[str, str]]) -> None:
         """What was asked for, and by which ids its caller knows it."""
         route, wire = self._known(head.method, head.path)
-        said: dict[str, Any]
         if route:
-            said = {"method": head.method, "route": route, "wire": wire}
+            said["method"], said["route"], said["wire"] = head.method, route, wire
         else:
-            said = {"method": _plain(head.method[:20]), "path": _plain(head.path[:256])}
+            said["method"], said["path"] = _plain(head.method[:20]), _plain(head.path[:256])
         for name, value in echo:
             if name == _ID:
                 said["request_id"] = value
             elif name == _PARENT:
                 said["trace_id"] = value[3:35]
-        return said
 
     def _write(self, told: Sequence[dict[str, Any]]) -> None:
-        time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        first = {"time": time, "level": "info", "event": "request"}
+        time = stamp()
+        for one in told:
+            one["time"] = time
         if self._text:
-            self._put("".join([as_text({**first, **one}) + "\n" for one in told]).encode())
+            self._put("".join([as_text(one) + "\n" for one in told]).encode())
         else:
             option = orjson.OPT_APPEND_NEWLINE
-            self._put(b"".join([orjson.dumps({**first, **one}, option=option) for one in told]))
+            self._put(b"".join([orjson.dumps(one, option=option) for one in told]))
 
 
 UNTOLD = Requests()
 """Tells nothing."""
 
 
-def _came_to(status: int, error: FairleadError | None) -> dict[str, Any]:
-    if error is None:
-        return {"status": status}
-    return {"status": status, "error": error.name, "error_id": error.id, "code": error.code.value}
+def _say_error(said: dict[str, Any], error: FairleadError) -> None:
+    said["error"], said["error_id"], said["code"] = error.name, error.id, error.code.value
 
 
-def _whose(caller: Caller) -> dict[str, str]:
-    """By its key's id: a name or an address says more of a person than a log should."""
-    return {"key": _plain(caller.key)} if caller.key else {}
-
-
+@lru_cache(1024)
 def _plain(text: str) -> str:
     """A caller's text in ASCII, cut, so that no reader of the log takes it for two lines."""
     return cut(text.encode("ascii", "backslashreplace").decode())
