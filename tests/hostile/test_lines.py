@@ -142,3 +142,17 @@ def test_a_hundred_thousand_unknown_names_make_no_new_series(usual):
     assert len(requests) < 10_000
     assert not any("frl_live_" in line for line in requests)
     usual.log_is_clean()
+
+
+@pytest.mark.parametrize("hostile", ["\r\nSet-Cookie: b=c", "\x1b[31m", "\u2028", "i" * 100_000])
+def test_the_id_of_a_body_comes_back_in_the_body_alone_beside_the_heads(usual, hostile):
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}
+    body = json.dumps({"id": hostile, "inputs": [tensor]}).encode()
+    with Raw(usual.port) as raw:
+        answer = raw.ask(post("/v2/models/total/infer", body, "X-Request-Id: of-the-head"))
+    assert answer.status == 200
+    assert answer.header("x-request-id") == "of-the-head"
+    assert answer.header("set-cookie") == ""
+    assert json.loads(answer.body)["id"] == hostile
+    assert b"\n" not in answer.body
+    assert b"\x1b" not in answer.body
