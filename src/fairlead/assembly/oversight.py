@@ -10,8 +10,7 @@ from fairlead.assembly.spec import ServerSpec
 from fairlead.core.version import __version__
 from fairlead.serving.memory import resident
 from fairlead.serving.overseeing import Overseeing
-from fairlead.serving.status import StatusPages
-from fairlead.serving.vitals import about_process
+from fairlead.serving.status import StatusPages, about_process
 
 
 def overseeing_of(spec: ServerSpec, stores: Callable[[], Mapping[str, Any]]) -> Overseeing:

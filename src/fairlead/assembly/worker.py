@@ -118,18 +118,7 @@ class Worker:
             bodies=self._registry.bodies,
             requests=self._told.requests,
         )
-        self._vitals = Vitals(
-            StatusPages(spec.status),
-            index,
-            self._registry,
-            self._service,
-            lambda: self._manager.batchers,
-            self._admission,
-            leases,
-            self._reporting,
-            optional=cloud.many,
-            told=self._told.counts,
-        )
+        self._vitals = self._vitals_of(spec.status)
         self._tls = server_tls(spec.settings)
         self._door = Door(self._tls, self._service)
         self._over = asyncio.Event()
@@ -191,6 +180,20 @@ class Worker:
             models.default,
             self._cloud,
             models.kserve_inputs,
+        )
+
+    def _vitals_of(self, pages: int) -> Vitals:
+        return Vitals(
+            StatusPages(pages),
+            self._index,
+            self._registry,
+            self._service,
+            lambda: self._manager.batchers,
+            self._admission,
+            self._leases,
+            self._reporting,
+            optional=self._cloud.many,
+            told=self._told.counts,
         )
 
     def _native(self, bodies: BodyLimits) -> Native:

@@ -56,6 +56,13 @@ def _errors() -> dict[str, Schema]:
     }
 
 
+def _ready_of_model() -> Schema:
+    version = {"version": _COUNT, "ready_workers": _COUNT, "state": _TEXT, "reason": _TEXT}
+    told = {"model": _TEXT, "ready": _FLAG, "workers": _COUNT, "why": _TEXT}
+    versions = listed(record(version, optional=("reason",)), 0)
+    return record({**told, "versions": versions}, optional=("why",))
+
+
 def _native() -> dict[str, Schema]:
     version = record({"version": _COUNT, "state": _TEXT, "reason": _TEXT}, optional=("reason",))
     left = record(
@@ -93,22 +100,12 @@ def _native() -> dict[str, Schema]:
     counted = ("requests", "rows", "bytes_in", "bytes_out", "withheld")
     more = {"compute_ms": {"type": "number", "minimum": 0}, "decisions": _ANY}
     used = {name: _COUNT for name in counted} | more
-    of_worker = {"version": _COUNT, "ready_workers": _COUNT, "state": _TEXT, "reason": _TEXT}
     listing = {"name": _TEXT, "versions": listed(version, 0), "address": _TEXT}
     return {
         "Alive": record({"status": {"const": "alive"}}),
         "Live": record({"live": {"const": True}}),
         "Ready": record({"ready": _FLAG, "why": _TEXT}, optional=("why",)),
-        "ReadyOfModel": record(
-            {
-                "model": _TEXT,
-                "ready": _FLAG,
-                "workers": _COUNT,
-                "why": _TEXT,
-                "versions": listed(record(of_worker, optional=("reason",)), 0),
-            },
-            optional=("why",),
-        ),
+        "ReadyOfModel": _ready_of_model(),
         "Limits": record(limits),
         "Usage": record({"usage": listed(record(used), 0)}),
         "Models": record({"models": listed(record(listing), 0)}),

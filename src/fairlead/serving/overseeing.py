@@ -11,8 +11,7 @@ from typing import Any
 from fairlead.core.clock import now
 from fairlead.serving.exchange import Line, Message
 from fairlead.serving.observe import OK, quantile
-from fairlead.serving.ready import why_not
-from fairlead.serving.registry import has_every_model
+from fairlead.serving.ready import has_every_model, why_not
 from fairlead.serving.status import StatusPages
 
 KIND = "status"

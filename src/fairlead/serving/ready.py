@@ -5,10 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fairlead.serving.registry import READY, lacking
+from fairlead.serving.states import DRAINING, READY, UNLOADED
 
 Page = Mapping[str, Any]
 ENDS, NOBODY_ANSWERS = "the server ends", "no worker takes calls"
+
+
+def has_every_model(models: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether each model has a version that is ready, by the states of all versions."""
+    return bool(models) and not lacking(models)
+
+
+def lacking(models: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """The models without a version that is ready; one of which every version was ended is not
+    missed."""
+    ready = {key.partition("/")[0] for key, model in models.items() if model["state"] == READY}
+    ended = (UNLOADED, DRAINING)
+    missed = {key.partition("/")[0] for key, model in models.items() if model["state"] not in ended}
+    return missed - ready
 
 
 def why_not(pages: Sequence[Page]) -> str:

@@ -25,10 +25,15 @@ from fairlead.serving.observe import Stats
 from fairlead.serving.outcomes import Outcomes
 from fairlead.serving.payloads import Payloads
 from fairlead.serving.preparing import Preparing
+from fairlead.serving.ready import has_every_model as has_every_model
+from fairlead.serving.states import DRAINING as DRAINING
+from fairlead.serving.states import FAILED as FAILED
+from fairlead.serving.states import LOADING as LOADING
+from fairlead.serving.states import READY as READY
+from fairlead.serving.states import UNLOADED as UNLOADED
+from fairlead.serving.states import WAITING as WAITING
+from fairlead.serving.states import WARMING as WARMING
 from fairlead.serving.watching import Watch
-
-WAITING, LOADING, WARMING, READY = "waiting", "loading", "warming", "ready"
-DRAINING, UNLOADED, FAILED = "draining", "unloaded", "failed"
 
 LATEST = -1
 """Stands for the version that answers when a caller names none."""
@@ -348,17 +353,3 @@ def exchange(call: Call, further: Served) -> None:
     release(call.lease)
     further.leases += 1
     call.lease = further
-
-
-def has_every_model(models: Mapping[str, Mapping[str, str]]) -> bool:
-    """Whether each model has a version that is ready, by the states of all versions."""
-    return bool(models) and not lacking(models)
-
-
-def lacking(models: Mapping[str, Mapping[str, str]]) -> set[str]:
-    """The models without a version that is ready; one of which every version was ended is not
-    missed."""
-    ready = {key.partition("/")[0] for key, model in models.items() if model["state"] == READY}
-    ended = (UNLOADED, DRAINING)
-    missed = {key.partition("/")[0] for key, model in models.items() if model["state"] not in ended}
-    return missed - ready

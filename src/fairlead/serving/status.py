@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fairlead.core.clock import monotonic_ns
+from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.serving.machine import anonymous_file
 
 PAGE = 1 << 20
@@ -27,6 +27,11 @@ FRESH_NS = 1_000_000_000
 def create(workers: int) -> int:
     """An anonymous shared file with a page per worker; its descriptor is inherited by them."""
     return anonymous_file(size=(workers + 2) * PAGE)
+
+
+def about_process(name: str) -> dict[str, Any]:
+    """What a process says of itself on its page: what it is, its number, when it began."""
+    return {"process": name, "pid": os.getpid(), "began": round(wall_ns() / 1e9, 3)}
 
 
 def merge(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

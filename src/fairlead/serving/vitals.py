@@ -3,19 +3,17 @@ readiness and metrics."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from fairlead.access.leases import Leases
-from fairlead.core.clock import wall_ns
 from fairlead.serving.admission import Admission
 from fairlead.serving.memory import resident
 from fairlead.serving.observe import exposition
 from fairlead.serving.ready import ENDS, of_model, why_not
 from fairlead.serving.registry import FAILED, READY, UNLOADED, Registry, has_every_model
 from fairlead.serving.reporting import Reporting
-from fairlead.serving.status import StatusPages
+from fairlead.serving.status import StatusPages, about_process
 
 
 class Front(Protocol):
@@ -32,11 +30,6 @@ class Queue(Protocol):
 
     @property
     def waiting(self) -> int: ...
-
-
-def about_process(name: str) -> dict[str, Any]:
-    """What a process says of itself on its page: what it is, its number, when it began."""
-    return {"process": name, "pid": os.getpid(), "began": round(wall_ns() / 1e9, 3)}
 
 
 class Vitals:
