@@ -77,12 +77,8 @@ def _native() -> dict[str, Schema]:
             "reset_s": {"type": ["number", "null"]},
         }
     )
-    allowed = {
-        "rows": _COUNT,
-        "compute_s": {"type": "number"},
-        "content_types": _TEXTS,
-        "limits": listed(left, 0),
-    }
+    allowed = {"rows": _COUNT, "compute_s": {"type": "number"}, "content_types": _TEXTS}
+    allowed["limits"] = listed(left, 0)
     limits = {
         "key": _MAYBE,
         "tenant": _MAYBE,
