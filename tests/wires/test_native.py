@@ -46,7 +46,7 @@ def test_readiness_is_refused_while_a_model_is_not_ready(failing):
     answer = failing.get("/readyz")
     assert answer.status_code == 503
     assert answer.json() == {
-        "ready": False, "why": "1 of 1 models has no version that is ready",
+        "ready": False, "why": "1 of 2 models has no version that is ready",
     }  # fmt: skip
     of_model = failing.get("/models/broken/readyz")
     assert of_model.status_code == 503
