@@ -11,9 +11,9 @@ import pytest
 from tests.certificates import Authority
 
 from fairlead.assembly.check_facts import bounds, doors, machine, record
-from fairlead.assembly.checking import coloured
 from fairlead.assembly.config import load
 from fairlead.assembly.settings import Settings
+from fairlead.assembly.terminal import coloured
 from fairlead.serving.machine import usable_cores
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from fairlead.assembly import config, edges
 from fairlead.serving import registry
-from fairlead.serving.lifecycle import FAILED, LOADING, READY, UNLOADED
+from fairlead.serving.states import FAILED, LOADING, READY, UNLOADED
 
 
 @pytest.mark.parametrize(

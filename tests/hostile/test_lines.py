@@ -1,6 +1,8 @@
 """Attacks by lines: what a caller says must start no header and no line of a log (A24 to A26)."""
 
 import json
+import socket
+from contextlib import closing
 
 import pytest
 from tests.hostile.parts import GOOD, attack, post, rows
@@ -95,7 +97,31 @@ def test_an_odd_agent_is_served_and_starts_no_line_in_the_log(usual, agent):
     usual.log_is_clean()
 
 
-def test_unknown_names_make_no_new_series(usual):
+_METHODS = (b"GET", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"PROPFIND", b"LOCK", b"POST")
+
+
+def _unknown(number: int) -> bytes:
+    """A request of which everything is new: method, model, address, ids, key."""
+    path = (b"/predict/unknown-%d", b"/v2/models/u%d/ready", b"/nowhere/%d", b"/models/u%d/card")
+    asked = b"%b " % _METHODS[number % 8] + path[number % 4] % number
+    return asked + (
+        b" HTTP/1.1\r\nhost: x\r\nx-request-id: %d\r\ntraceparent: 00-%032x-%016x-01\r\n"
+        b"authorization: Bearer frl_live_%d\r\nuser-agent: %d\r\ncontent-length: 0\r\n\r\n"
+    ) % (number, number + 1, number + 1, number, number)
+
+
+def _told(line: socket.socket, count: int) -> None:
+    """Reads the answers to so many requests."""
+    read = b""
+    while read.count(b"HTTP/1.1 ") < count or not read.endswith((b"}", b"\n")):
+        piece = line.recv(1 << 20)
+        assert piece
+        read += piece
+
+
+def test_a_hundred_thousand_unknown_names_make_no_new_series(usual):
+    """A26. Ten kinds of unknown names in each request, a hundred requests at once."""
+
     def series() -> set[str]:
         with Raw(usual.port) as raw:
             text = raw.ask(get("/metrics")).body.decode()
@@ -103,8 +129,30 @@ def test_unknown_names_make_no_new_series(usual):
 
     with Raw(usual.port) as raw:
         assert raw.ask(GOOD).status == 200
-        before = series()
-        for number in range(1000):
-            raw.ask(post(f"/predict/unknown-{number}", BODY))
-            raw.ask(get(f"/unknown/{number}", f"X-Request-Id: {number}", method="DELETE"))
+    before = series()
+    with closing(socket.create_connection(("127.0.0.1", usual.port), 60)) as line:
+        for start in range(0, 100_000, 100):
+            line.sendall(b"".join([_unknown(n) for n in range(start, start + 100)]))
+            _told(line, 100)
+    for number in range(100):
+        with Raw(usual.port) as raw:
+            raw.ask(get("/models", method=f"BREW{number}"))
     assert len(series() - before) <= 10
+    requests = [line for line in [*usual.running.lines] if '"event":"request"' in line]
+    assert len(requests) < 10_000
+    assert not any("frl_live_" in line for line in requests)
+    usual.log_is_clean()
+
+
+@pytest.mark.parametrize("hostile", ["\r\nSet-Cookie: b=c", "\x1b[31m", "\u2028", "i" * 100_000])
+def test_the_id_of_a_body_comes_back_in_the_body_alone_beside_the_heads(usual, hostile):
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}
+    body = json.dumps({"id": hostile, "inputs": [tensor]}).encode()
+    with Raw(usual.port) as raw:
+        answer = raw.ask(post("/v2/models/total/infer", body, "X-Request-Id: of-the-head"))
+    assert answer.status == 200
+    assert answer.header("x-request-id") == "of-the-head"
+    assert answer.header("set-cookie") == ""
+    assert json.loads(answer.body)["id"] == hostile
+    assert b"\n" not in answer.body
+    assert b"\x1b" not in answer.body

@@ -29,8 +29,11 @@ PLACES = {
     "tokenizers": ["inputs/text.py"],
     "jinja2": ["pages/frame.py"],
     "markupsafe": ["pages/frame.py"],
-    "orjson": ["inputs/*", "serving/array_json.py", "serving/exchange.py", "wires/*"],
+    "orjson": [
+        "inputs/*", "serving/array_json.py", "serving/exchange.py",
+        "serving/requests.py", "wires/*"],
     "uvloop": ["assembly/worker.py"],
+    "opentelemetry": ["assembly/requests.py", "serving/otlp.py"],
     "joserfc": ["access/tokens.py"],
     # what packs and converts, and the runners that know one framework each
     "catboost": ["packing/converters/catboost*.py", "runtimes/catboost.py"],

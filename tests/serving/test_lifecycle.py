@@ -10,19 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from fairlead.serving.lifecycle import (
-    DRAINING,
     END,
-    FAILED,
     FIRST_RETRY_S,
     FORGET,
     IN_MEMORY,
     LAST_RETRY_S,
     LOAD,
-    LOADING,
-    READY,
-    UNLOADED,
-    WAITING,
-    WARMING,
     Standing,
     Step,
     Wanted,
@@ -31,6 +24,7 @@ from fairlead.serving.lifecycle import (
     next_due,
     steps,
 )
+from fairlead.serving.states import DRAINING, FAILED, LOADING, READY, UNLOADED, WAITING, WARMING
 
 STATES = (WAITING, LOADING, WARMING, READY, DRAINING, UNLOADED, FAILED)
 VERSIONS = st.integers(1, 6)

@@ -16,11 +16,11 @@ from fairlead.packages.repository import committed
 from fairlead.runtimes.onnx import OnnxRuntime
 from fairlead.serving.batcher import Batcher
 from fairlead.serving.choosing import parse_policy
-from fairlead.serving.lifecycle import FAILED, READY, UNLOADED
 from fairlead.serving.loading import Loader, read_example
 from fairlead.serving.manager import Manager
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.serving.served import release
+from fairlead.serving.states import FAILED, READY, UNLOADED
 from fairlead.serving.stock import Stock
 
 

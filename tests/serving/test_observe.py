@@ -197,7 +197,7 @@ def test_the_labels_are_models_versions_and_words_of_ours_whatever_callers_send(
     outcomes = {dict(s[1:]).get("outcome", "ok") for s in before}
     assert outcomes <= names
     assert {key for s in before for key, _ in s[1:]} <= {
-        "model", "version", "outcome", "decision", "le",
+        "model", "version", "outcome", "decision", "le", "process", "why",
     }  # fmt: skip
 
 

@@ -20,9 +20,9 @@ from fairlead.core.errors import (
 )
 from fairlead.serving import path as paths
 from fairlead.serving.batcher import Batcher, Plan
-from fairlead.serving.lifecycle import LOADING
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.registry import LATEST, Registry
+from fairlead.serving.states import LOADING
 from fairlead.usage.journal import DECISION, STATUS, Journal, read, segments
 
 

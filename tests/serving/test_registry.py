@@ -17,9 +17,9 @@ from fairlead.core.errors import (
     ModelNotReady,
 )
 from fairlead.core.package import CardChoice, Limits, Package
-from fairlead.serving.lifecycle import FAILED, LOADING, READY
 from fairlead.serving.registry import LATEST, Registry, has_every_model
 from fairlead.serving.served import Served, release
+from fairlead.serving.states import FAILED, LOADING, READY
 
 
 def served(version: int, name: str = "m") -> Served:

@@ -15,11 +15,11 @@ from fairlead.runtimes.onnx import OnnxRuntime
 from fairlead.serving.batcher import Batcher
 from fairlead.serving.budget import Budget
 from fairlead.serving.footprint import Footprint
-from fairlead.serving.lifecycle import READY, UNLOADED
 from fairlead.serving.loading import Loader
 from fairlead.serving.manager import Manager
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.serving.served import Served, release
+from fairlead.serving.states import READY, UNLOADED
 from fairlead.serving.stock import Stock
 from fairlead.serving.waking import Waking
 

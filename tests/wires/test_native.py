@@ -44,7 +44,13 @@ def test_liveness_readiness_and_the_front_door_answer(server):
 def test_readiness_is_refused_while_a_model_is_not_ready(failing):
     assert failing.get("/livez").status_code == 200
     answer = failing.get("/readyz")
-    assert (answer.status_code, answer.json()) == (503, {"ready": False})
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "ready": False, "why": "1 of 2 models has no version that is ready",
+    }  # fmt: skip
+    of_model = failing.get("/models/broken/readyz")
+    assert of_model.status_code == 503
+    assert of_model.json()["why"].startswith("version 1 is failed: ")
 
 
 def test_the_models_are_listed_with_their_versions(server, failing):

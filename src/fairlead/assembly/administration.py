@@ -17,6 +17,7 @@ from fairlead.core.call import Call, Head, Peer
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, PermissionDenied, Unauthenticated
 from fairlead.edge.router import Router
+from fairlead.edge.templates import Templates
 from fairlead.pages.admin import AdminPages
 from fairlead.pages.administered import Administered
 from fairlead.serving.admission import Admission, Policy
@@ -131,6 +132,7 @@ class Administration:
             self.router = Router([pages, wire], pages=pages)
         else:
             self.router = Router([wire])
+        self.templates = Templates([wire, pages])
 
     def tick(self) -> None:
         """Once a second: what was counted is remembered, minute by minute."""

@@ -5,14 +5,16 @@ While no server runs the folder is the command's own; its lock keeps others out 
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from fairlead.core.clock import now, wall_ns
-from fairlead.core.errors import BindRefused, FileUnreadable, StateUnavailable
+from fairlead.core.errors import BindRefused, FileUnreadable, ServerUnreachable, StateUnavailable
 
 if TYPE_CHECKING:
     from fairlead.core.audit import By
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_S = 60.0
 """Seconds that a bookkeeper may take: it waits for its database."""
-_STARTS_S = 10.0
+_STARTS_S, _LOOK_S = 10.0, 0.05
 """Seconds in which a server that holds the folder must have a bookkeeper that answers."""
 
 
@@ -68,6 +70,48 @@ def asked(folder: Path, message: Mapping[str, Any]) -> Mapping[str, Any]:
             fix="Name the state folder of the server with --state",
         )
     return _either(folder, message, lambda: _guards_here(folder, message))
+
+
+def told_by_server(folder: Path, message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a running server answers.
+
+    Raises FileUnreadable without a folder, ServerUnreachable where no server holds it, or one whose
+    bookkeeper does not answer.
+    """
+    if not folder.is_dir():
+        raise FileUnreadable(
+            "there is no such state folder",
+            where=str(folder),
+            fix="Name the one of the server with --state",
+        )
+    end = now() + _STARTS_S
+    while True:
+        with suppress(_Unheard):
+            answer = _of_bookkeeper(folder, message)
+            if answer is not None:
+                return answer
+        if now() > end or not _is_held(folder):
+            raise ServerUnreachable(
+                "no server with this state folder answers",
+                where=str(folder),
+                fix="Start one with `fairlead serve`, or name its folder with --state",
+            )
+        sleep(_LOOK_S)  # its bookkeeper is about to start
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether a server, or a command, holds a state folder."""
+    try:
+        handle = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def _of_bookkeeper(folder: Path, message: Mapping[str, Any]) -> Mapping[str, Any] | None:

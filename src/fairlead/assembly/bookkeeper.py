@@ -16,7 +16,9 @@ from fairlead.assembly.administration import Administration
 from fairlead.assembly.doors import Door, admin_host, admin_tls, identity_rules
 from fairlead.assembly.edges import http_limits
 from fairlead.assembly.meters import meter_store
+from fairlead.assembly.oversight import overseeing_of
 from fairlead.assembly.places import database_of
+from fairlead.assembly.requests import Told
 from fairlead.assembly.rooms import open_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import ServerSpec, read_spec
@@ -33,7 +35,7 @@ from fairlead.serving.issuing import Issuing
 from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
 from fairlead.serving.lending import Lender
-from fairlead.serving.log import configure, log
+from fairlead.serving.log import configure, flush, log, write_apart
 from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.rollouts import Rollouts
@@ -72,6 +74,7 @@ class Bookkeeper:
         desks: list[Desk] = [
             lender, self._keeping, judging, self._reckoning, issuing, self._controlling,
             self._steering,
+            overseeing_of(spec, self._keeping.facts),
         ]  # fmt: skip
         if looking is not None:
             rollouts = Rollouts(state, self._steering)
@@ -99,8 +102,10 @@ class Bookkeeper:
         )
         self._keeping.joined(admin.path.line)
         names = OwnNames([admin_host(settings)])
+        requests = Told(settings, "admin", lambda: admin.templates, traced=False).requests
+        limits = http_limits(settings)
         service = HttpService(
-            admin.router, admin.path, http_limits(settings), log, "admin", names=names
+            admin.router, admin.path, limits, log, "admin", names=names, requests=requests
         )
         try:
             door = Door(admin_tls(settings), service, http1)
@@ -114,6 +119,7 @@ class Bookkeeper:
 
     def _tick(self, service: HttpService, door: Door, admin: Administration) -> None:
         service.tick()
+        service.requests.tick()
         door.tick()
         admin.tick()
         self._loop.call_later(_TICK_S, self._tick, service, door, admin)
@@ -168,6 +174,7 @@ async def serve(spec: ServerSpec, pipe: int) -> int:
     if listening is not None:
         listening.close()
     if orphaned:
+        flush()
         os._exit(1)
     await asyncio.to_thread(bookkeeper.following.end)
     return 0
@@ -177,6 +184,7 @@ def main(arguments: list[str]) -> int:
     """arguments: the descriptors of the orders and of the pipe."""
     spec = read_spec(int(arguments[0]))
     configure(spec.settings.log.level, spec.settings.log.format)
+    write_apart()
     sys.setswitchinterval(_SWITCH_S)
     return asyncio.run(serve(spec, int(arguments[1])))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -12,7 +11,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
-from typing import Any, TextIO
+from typing import Any
 
 from fairlead.assembly.check_facts import bounds, callers, doors, machine, record
 from fairlead.assembly.settings import Settings
@@ -83,12 +82,6 @@ def _make(state: Path) -> None:
             where=str(state),
             fix="Name another with --state",
         ) from None
-
-
-def coloured(stream: TextIO) -> bool:
-    """Whether text may have colours: on a terminal, unless NO_COLOR says otherwise."""
-    environ = os.environ  # noqa: TID251 - this is assembly
-    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 # --- which versions ------------------------------------------------------------------------------

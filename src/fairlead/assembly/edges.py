@@ -37,6 +37,7 @@ def http_limits(settings: Settings) -> HttpLimits:
         idle_s=own.idle_timeout_s,
         request_s=own.request_timeout_s,
         request_max_s=own.request_timeout_max_s,
+        spans=bool(settings.trace.endpoint),
     )
 
 

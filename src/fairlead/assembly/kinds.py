@@ -57,6 +57,16 @@ def seconds(high: float) -> Kind:
     )
 
 
+def share() -> Kind:
+    """A share of a whole."""
+    return Kind(
+        "a number from 0 to 1",
+        float,
+        lambda v: type(v) in (int, float) and 0 <= v <= 1,
+        float,
+    )
+
+
 def list_of(words: str, pattern: str) -> Kind:
     """A list of texts of a shape, in text with commas between; words: what each is called."""
     shape = re.compile(pattern)

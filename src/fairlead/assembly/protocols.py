@@ -10,6 +10,7 @@ from fairlead.assembly.platform import NO_PLATFORM, Platform
 from fairlead.core.limits import BodyLimits
 from fairlead.core.promises import Wire
 from fairlead.edge.router import PUBLIC_ADDRESSES, Router
+from fairlead.edge.templates import Templates
 from fairlead.pages.wire import Pages
 from fairlead.serving.control import Control
 from fairlead.serving.machine import free_memory
@@ -90,6 +91,7 @@ class Protocols:
         ]  # fmt: skip
         over_grpc: list[Wire] = [self._health, GrpcReflection(services), tensorflow, methods]
         self.grpc = Router(over_grpc)
+        self.templates = Templates([*self._wires, *over_grpc])
 
     @property
     def addresses(self) -> list[str]:

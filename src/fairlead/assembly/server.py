@@ -26,6 +26,7 @@ from fairlead.assembly.listening import above, listen, listen_for_admin, listen_
 from fairlead.assembly.meters import check_meter_store
 from fairlead.assembly.places import check_database, database_of
 from fairlead.assembly.platform import BUCKET, loads_models, model_place, platform_of
+from fairlead.assembly.requests import check_traces
 from fairlead.assembly.restore import check_whole
 from fairlead.assembly.rooms import check_room
 from fairlead.assembly.settings import Settings
@@ -97,6 +98,7 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     identities = check_doors(settings)
     check_database(settings)
     check_meter_store(settings)
+    check_traces(settings)
     check_paths(paths)
     state = take_state(settings.server.state)
     # What a server that was killed has left: nobody else uses this folder now.
@@ -169,6 +171,7 @@ def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
         also=prepared.also,
         bases=prepared.bases,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        address=prepared.address,
     )
     told = anonymous_file(json.dumps(spec.to_json()).encode())
     python = [sys.executable, "-P", "-m"]

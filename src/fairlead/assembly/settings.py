@@ -27,6 +27,7 @@ from fairlead.assembly.kinds import (
     Kind,
     one_of,
     seconds,
+    share,
     text,
     whole,
 )
@@ -280,6 +281,30 @@ class Log:
     format: str = _setting(
         "json", one_of("json", "text"), "One JSON object or one line of text per event."
     )
+    requests: str = _setting(
+        "sampled",
+        one_of("off", "sampled", "all"),
+        "Which requests get a line: none, every failed one and one in a hundred good ones (at most "
+        "50 of either in a second and worker), or all. They are of the level info.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Whether requests become spans of OpenTelemetry, and where these go."""
+
+    endpoint: str = _setting(
+        "",
+        text("an address such as http://127.0.0.1:4318", r"|https?://[^\s?#]+"),
+        "The collector that takes spans by OTLP over HTTP, with or without /v1/traces; without one "
+        "there are no spans. Needs the extra otel.",
+    )
+    sample: float = _setting(
+        0.01,
+        share(),
+        "Which share of the requests become spans that their callers do not keep themselves. Of "
+        "those that they keep all do, up to 200 in a second and worker.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +324,7 @@ class Settings:
     state: State
     usage: Usage
     log: Log
+    trace: Trace
     origins: Mapping[str, str]
 
 
@@ -312,6 +338,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "state": State,
     "usage": Usage,
     "log": Log,
+    "trace": Trace,
 }
 
 

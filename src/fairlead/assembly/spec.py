@@ -23,7 +23,7 @@ class ServerSpec:
     also:     those of further ports of the service.
     identities: what the file of issuers and certificates holds.
     bases:    folders that hold SavedModels as TensorFlow Serving lays them out, now or later.
-    started:  when the server started, as an ISO time.
+    started:  when the server started, as an ISO time. address: where it answers.
     """
 
     settings: Settings
@@ -38,6 +38,7 @@ class ServerSpec:
     identities: str = ""
     bases: tuple[str, ...] = ()
     started: str = ""
+    address: str = ""
 
     def to_json(self) -> dict[str, Any]:
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}

@@ -22,6 +22,7 @@ from fairlead.assembly.edges import body_limits, http_limits, policy
 from fairlead.assembly.pages import pages_of
 from fairlead.assembly.platform import platform_of
 from fairlead.assembly.protocols import Knowledge, Protocols
+from fairlead.assembly.requests import Told
 from fairlead.assembly.spec import ServerSpec, read_spec
 from fairlead.assembly.stocking import budget_of, loader_of, stock_of
 from fairlead.core.allowance import parse_limits
@@ -42,7 +43,7 @@ from fairlead.serving.exchange import Message
 from fairlead.serving.finding import FOUND, Sighting
 from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
-from fairlead.serving.log import configure, log
+from fairlead.serving.log import configure, flush, log, tell_lost, write_apart
 from fairlead.serving.manager import Manager
 from fairlead.serving.memory import Memory
 from fairlead.serving.outcomes import outcomes_of
@@ -106,6 +107,9 @@ class Worker:
         self._issuers = IssuerNews(identities, self._reporting.send)
         self._reporting.listen((ISSUERS,), self._issuers.hear, lambda: None)
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
+        templates = lambda: self._protocols.templates  # noqa: E731
+        self._told = Told(spec.settings, self._writer, templates, traced=True)
+        self._path.requests = self._told.requests
         bodies = body_limits(spec.settings)
         own = self._native(bodies)
         shown = self._shown(own, sessions, identities.signs_in)
@@ -120,18 +124,9 @@ class Worker:
             listed=self._admission.lists_origin,
             grpc=self._protocols.grpc,
             bodies=self._registry.bodies,
+            requests=self._told.requests,
         )
-        self._vitals = Vitals(
-            StatusPages(spec.status),
-            index,
-            self._registry,
-            self._service,
-            lambda: self._manager.batchers,
-            self._admission,
-            leases,
-            self._reporting,
-            optional=cloud.many,
-        )
+        self._vitals = self._vitals_of(spec.status)
         self._tls = server_tls(spec.settings)
         self._door = Door(self._tls, self._service)
         self._over = asyncio.Event()
@@ -173,6 +168,7 @@ class Worker:
             os.close(handle)
         await self._drain()
         self._leases.close()
+        self._told.requests.close()
         self._reporting.close()
         self._manager.unload()
         self._journal.close()
@@ -196,6 +192,20 @@ class Worker:
             models.kserve_inputs,
         )
 
+    def _vitals_of(self, pages: int) -> Vitals:
+        return Vitals(
+            StatusPages(pages),
+            self._index,
+            self._registry,
+            self._service,
+            lambda: self._manager.batchers,
+            self._admission,
+            self._leases,
+            self._reporting,
+            optional=self._cloud.many,
+            told=self._told.counts,
+        )
+
     def _native(self, bodies: BodyLimits) -> Native:
         return Native(
             self._registry,
@@ -209,6 +219,7 @@ class Worker:
             self._spec.settings.models.default,
             lambda: self._vitals.counts(),
             self._spec.started,
+            lambda: self._vitals,
         )
 
     def _shown(self, own: Native, sessions: Sessions, issuers: tuple[str, ...]) -> Pages | None:
@@ -292,10 +303,13 @@ class Worker:
             batcher.tick()
             if batcher.stuck:
                 log("model_stuck", model=batcher.model)
+                flush()
                 os._exit(1)
         if self._ticks % 4 == 0:
             self._service.tick()
             self._door.tick()
+            self._told.requests.tick()
+            tell_lost()
             self._feedback.rest()
             self._trials.report()
             for served in self._registry.served():
@@ -350,6 +364,7 @@ def main(arguments: list[str]) -> int:
     handle, index, pipe = (int(a) for a in arguments)
     spec = read_spec(handle)
     configure(spec.settings.log.level, spec.settings.log.format)
+    write_apart()
     try:
         uvloop.run(_run(spec, index, pipe))
     except TlsInvalid as error:

@@ -47,9 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Checks; exit status 1 when something fails for those who are to reach it."""
-    from fairlead.assembly.checking import check, coloured, passed
+    from fairlead.assembly.checking import check, passed
     from fairlead.assembly.config import flags_of, read
     from fairlead.assembly.hosts import is_loopback
+    from fairlead.assembly.terminal import coloured
     from fairlead.documents.check_page import html_page
     from fairlead.documents.check_report import json_text, summary, text
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "card": "Show the model card of a packed model, and verify its figures",
     "check": "Answer what a person must ask before a model goes into the world, by measuring",
     "serve": "Serve a repository, a package or a trained file over HTTP",
+    "status": "Show how a running server does: processes, models, rates, times",
     "predict": "Answer every row of a file with a model of a running server",
     "misuse": "Show who is suspected of copying or probing a model, and end a suspicion",
     "drift": "Report whether the rows have moved since training, and by how much",

@@ -27,6 +27,20 @@ def known_by(echo: Lines) -> dict[str, str]:
     return {name.removeprefix("x-").replace("-", "_"): value for name, value in echo}
 
 
+class Trace(NamedTuple):
+    """Where a request stands in a trace (W3C Trace Context), where we make spans.
+
+    id: of the trace. parent: of the caller's span, "" where it begins here. span: of ours.
+    sampled: whether the caller keeps it. state: what other systems have noted of it.
+    """
+
+    id: str
+    parent: str
+    span: str
+    sampled: bool
+    state: str = ""
+
+
 class Head:
     """A request line and its headers, already under limits.
 
@@ -40,6 +54,7 @@ class Head:
     patience:   seconds in which an answer is due.
     echo:       header lines of the answer by which the caller knows its request again: its own id
                 of it, and its trace.
+    trace:      where it stands in its caller's trace; None without one, or where we make no spans.
     old:        whether it is of HTTP/1.0, which knows no answers in chunks.
     coding:     how the body is compressed; "" for not at all. accepts: how the answer may be.
     """
@@ -57,6 +72,7 @@ class Head:
         "patience",
         "query",
         "route",
+        "trace",
     )
 
     def __init__(
@@ -73,6 +89,7 @@ class Head:
         coding: str = "",
         accepts: str = "",
         old: bool = False,
+        trace: Trace | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -86,6 +103,7 @@ class Head:
         self.coding = coding
         self.accepts = accepts
         self.old = old
+        self.trace = trace
 
     def on(self, route: Route) -> Head:
         """The same head with another route: the one that the body has named."""
@@ -102,6 +120,7 @@ class Head:
             self.coding,
             self.accepts,
             self.old,
+            self.trace,
         )
 
 
@@ -203,6 +222,14 @@ class Encoder(Protocol):
         ...
 
 
+class Batch(NamedTuple):
+    """One execution. started: `clock.now`. spent_ns: time in the model. rows: those joined."""
+
+    started: float
+    spent_ns: int
+    rows: int
+
+
 class Call:
     """One prediction: who asks for what, the tensors, and the answer.
 
@@ -234,6 +261,8 @@ class Call:
     echo:     by what its caller knows it, for the log (`Head.echo`).
     trial:    the rollout for which it was assigned to a version; None for none.
     beside:   of a call for which nobody waits, takes what was answered; None for all others.
+    head:     of the request that asked, for the log; None for one that no request asked for.
+    batch:    the execution that it was part of, None for a call that was not executed.
     """
 
     # Defaults stand on the class: a call is made for every request, and most stay as they are.
@@ -265,6 +294,8 @@ class Call:
     echo: Lines = ()
     trial: Any = None
     beside: Any = None
+    head: Head | None = None
+    batch: Batch | None = None
 
     def __init__(
         self,

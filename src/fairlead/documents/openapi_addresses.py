@@ -51,6 +51,9 @@ _ADDRESSES: dict[str, Told] = {
     "GET /usage": Told("What your tenant has used", "Usage"),
     "GET /models": Told("Every model with its versions", "Models"),
     "GET /models/{model}": Told("What a model takes and answers, with an example", "Model"),
+    "GET /models/{model}/readyz": Told(
+        "Whether a model is ready", "ReadyOfModel", says_not_ready=True
+    ),
     "GET /models/{model}/card": Told(
         "The model card, with what is seen of the model now", "Card", media_too=_CARD_MEDIA
     ),

@@ -56,6 +56,13 @@ def _errors() -> dict[str, Schema]:
     }
 
 
+def _ready_of_model() -> Schema:
+    version = {"version": _COUNT, "ready_workers": _COUNT, "state": _TEXT, "reason": _TEXT}
+    told = {"model": _TEXT, "ready": _FLAG, "workers": _COUNT, "why": _TEXT}
+    versions = listed(record(version, optional=("reason",)), 0)
+    return record({**told, "versions": versions}, optional=("why",))
+
+
 def _native() -> dict[str, Schema]:
     version = record({"version": _COUNT, "state": _TEXT, "reason": _TEXT}, optional=("reason",))
     left = record(
@@ -70,12 +77,8 @@ def _native() -> dict[str, Schema]:
             "reset_s": {"type": ["number", "null"]},
         }
     )
-    allowed = {
-        "rows": _COUNT,
-        "compute_s": {"type": "number"},
-        "content_types": _TEXTS,
-        "limits": listed(left, 0),
-    }
+    allowed = {"rows": _COUNT, "compute_s": {"type": "number"}, "content_types": _TEXTS}
+    allowed["limits"] = listed(left, 0)
     limits = {
         "key": _MAYBE,
         "tenant": _MAYBE,
@@ -97,7 +100,8 @@ def _native() -> dict[str, Schema]:
     return {
         "Alive": record({"status": {"const": "alive"}}),
         "Live": record({"live": {"const": True}}),
-        "Ready": record({"ready": _FLAG}),
+        "Ready": record({"ready": _FLAG, "why": _TEXT}, optional=("why",)),
+        "ReadyOfModel": _ready_of_model(),
         "Limits": record(limits),
         "Usage": record({"usage": listed(record(used), 0)}),
         "Models": record({"models": listed(record(listing), 0)}),

@@ -45,7 +45,7 @@ class Calls:
         moment = now()
         deadline = moment + head.patience
         call = Call(route, moment, min(deadline, until or deadline), size, True, over)
-        call.echo = head.echo
+        call.head, call.echo = head, head.echo
         if piece is not None:
             call.piece, call.full = piece, self._full
         self._open.add(call)

@@ -65,8 +65,9 @@ class Chunked:
             wire.message(body)
             wire.ended()
         except FairleadError as error:
-            self._service.count_refusal(error)
-            self.end(self.head.route.error(error))
+            reply = self.head.route.error(error)
+            self._service.note_refusal(self.head, reply, error)
+            self.end(reply)
         except Exception:
             self.end(self.head.route.error(Internal("the server failed on this request")))
             raise

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, cast
 
-from fairlead.core.call import Head, Lines
+from fairlead.core.call import Head, Lines, Trace
 from fairlead.core.errors import (
     BadParameter,
     BadRequestHead,
@@ -14,7 +14,7 @@ from fairlead.core.errors import (
     UrlTooLong,
 )
 from fairlead.edge.coding import taken, wanted
-from fairlead.edge.trace import TRACEPARENT, TRACESTATE, trace_of
+from fairlead.edge.trace import TRACEPARENT, TRACESTATE, joined, trace_of
 
 REQUEST_ID, TIMEOUT = "x-request-id", "x-request-timeout"
 USAGE_ID = "fairlead-usage-id"
@@ -57,6 +57,7 @@ class HttpLimits:
     connections, connections_per_ip: open at once (loopback peers are exempt from the latter).
     head_s, idle_s, request_s: seconds for a head to arrive, for an idle connection to stay, for
     an answer to be made when the caller does not say; request_max_s is the most they may say.
+    spans: whether requests become spans, so that answers name ours and not the caller's.
     """
 
     body: int = 64 << 20
@@ -70,6 +71,7 @@ class HttpLimits:
     idle_s: float = 75.0
     request_s: float = 30.0
     request_max_s: float = 300.0
+    spans: bool = False
 
 
 class HeadParts:
@@ -164,10 +166,9 @@ def check_address(target: str, host: str) -> tuple[str, str]:
 def read_wishes(head: Head, limits: HttpLimits) -> None:
     """Reads the caller's id, trace and patience. Raises BadParameter, MediaTypeUnsupported."""
     headers = head.headers
-    # What stands beside the trace is for who passes the request on, and here it ends.
-    headers.pop(TRACESTATE, None)
-    head.echo = trace = _trace(headers.pop(TRACEPARENT, None))
-    head.echo = (*_id(headers.pop(REQUEST_ID, None)), *trace)
+    trace = headers.pop(TRACEPARENT, None)
+    head.echo, head.trace = _trace(trace, headers.pop(TRACESTATE, ""), limits)
+    head.echo = (*_id(headers.pop(REQUEST_ID, None)), *head.echo)
     head.patience = patience(headers.pop(TIMEOUT, None), limits)
     if "content-encoding" in headers:
         head.coding = taken(headers["content-encoding"])
@@ -213,9 +214,14 @@ def _id(given: str | None) -> Lines:
     return () if given is None else ((REQUEST_ID, request_id(given)),)
 
 
-def _trace(given: str | None) -> Lines:
-    """The trace of a request for its answer."""
-    return () if given is None else ((TRACEPARENT, trace_of(given)),)
+def _trace(given: str | None, state: str, limits: HttpLimits) -> tuple[Lines, Trace | None]:
+    """The trace of a request for its answer, and where the request stands in it."""
+    if given is None:
+        return (), None
+    if not limits.spans:
+        return ((TRACEPARENT, trace_of(given)),), None
+    told, place = joined(given, state)
+    return ((TRACEPARENT, told),), place
 
 
 def echo_of_broken(parts: HeadParts | None) -> Lines:
@@ -224,7 +230,8 @@ def echo_of_broken(parts: HeadParts | None) -> Lines:
         return ()
     given = parts.headers.get(REQUEST_ID, "")
     known = _id(given) if is_request_id(given) else ()
-    return (*known, *_trace(parts.headers.get(TRACEPARENT)))
+    trace = parts.headers.get(TRACEPARENT)
+    return known if trace is None else (*known, (TRACEPARENT, trace_of(trace)))
 
 
 def without_marks(raw: bytes) -> tuple[bytes, dict[str, str]]:
@@ -238,6 +245,7 @@ def without_marks(raw: bytes) -> tuple[bytes, dict[str, str]]:
 
 def marked(head: Head, marks: dict[str, str], limits: HttpLimits) -> Head:
     """`head` as it is with these marks. Raises BadParameter."""
+    trace, place = _trace(marks.get(TRACEPARENT), marks.get(TRACESTATE, ""), limits)
     return Head(
         head.method,
         head.path,
@@ -247,8 +255,9 @@ def marked(head: Head, marks: dict[str, str], limits: HttpLimits) -> Head:
         head.keep_alive,
         head.route,
         patience(marks.get(TIMEOUT), limits),
-        (*_id(marks.get(REQUEST_ID)), *_trace(marks.get(TRACEPARENT))),
+        (*_id(marks.get(REQUEST_ID)), *trace),
         head.coding,
         head.accepts,
         head.old,
+        place,
     )

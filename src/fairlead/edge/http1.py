@@ -243,6 +243,7 @@ class Http1(asyncio.Protocol):
             self._begin_plain(head, body)
             return
         call = Call(route, moment, moment + head.patience, len(body), head.keep_alive, self.done)
+        call.head = head
         if head.echo or head.accepts or ORIGIN in head.headers:
             call.done, call.echo = partial(self._done_dressed, head), head.echo
         self._owe(call)
@@ -361,9 +362,8 @@ class Http1(asyncio.Protocol):
         self._parser = None
         self._arrived = 0
         self.begun = self.seen
-        path = self._parts.path if self._parts is not None else ""
-        reply = self._service.router.error(path, error)
-        self._service.count_refusal(error)
+        reply = self._service.router.error(self._parts.path if self._parts else "", error)
+        self._service.note_refusal(self._head, reply, error)
         echo = echo_of_broken(self._parts) if self._head is None else self._head.echo
         self._finish(Plain(echoing(reply, echo), keep_alive=False, bare=False))
 

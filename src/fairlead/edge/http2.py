@@ -289,7 +289,7 @@ class Http2(asyncio.Protocol):
         if route.decode is not None:
             done = partial(self._done, stream)
             call = Call(route, moment, moment + head.patience, len(body), True, done)
-            stream.call, call.echo = call, head.echo
+            stream.call, call.head, call.echo = call, head, head.echo
             service.path.predict(call, head, body, self.peer)
             return
         if route.open is not None:

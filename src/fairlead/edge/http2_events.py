@@ -113,8 +113,8 @@ def open_events(
 
 
 def _refuse(writer: Writer, stream: Exchange, service: HttpService, error: FairleadError) -> None:
-    service.count_refusal(error)
     reply = stream.head.route.error(error)
+    service.note_refusal(stream.head, reply, error)
     if stream.channel is not None:
         stream.channel.end(reply)
     else:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from fairlead.core.access import NOBODY, Caller
-from fairlead.core.call import PUBLIC, Call, Head, Peer, Reply, Route, known_by
+from fairlead.core.call import PUBLIC, Answer, Call, Head, Peer, Reply, Route, known_by
 from fairlead.core.clock import now
 from fairlead.core.errors import BadParameter, BodyTooLarge, FairleadError, Internal, ModelAsleep
 from fairlead.edge.coding import decoded
@@ -19,6 +19,7 @@ from fairlead.edge.forwarded import TrustedProxies
 from fairlead.edge.heads import USAGE_ID, HttpLimits, line_value, marked, without_marks
 from fairlead.edge.plain import for_page, for_reader
 from fairlead.edge.router import Router
+from fairlead.serving.requests import UNTOLD, Requests
 
 _HEADS_KEPT = 1024
 _HEAD_BYTES_KEPT = 2048
@@ -77,6 +78,7 @@ class HttpService:
     names: under which alone this listener may be asked; None for any.
     grpc: the router of gRPC's methods; None where none is spoken.
     bodies: bytes that a body may have for a (model, version), where that is not `limits.body`.
+    requests: told of every answer that needs no model.
     quiet: whether nothing was read from any connection shortly before the last tick.
     """
 
@@ -93,12 +95,14 @@ class HttpService:
         names: OwnNames | None = None,
         grpc: Router | None = None,
         bodies: Mapping[tuple[str, int], int] | None = None,
+        requests: Requests = UNTOLD,
     ) -> None:
         self._proxies = proxies or TrustedProxies(())
         self._listed = listed
         self._names = names
         self.router = router
         self._grpc = grpc or router
+        self.requests = requests
         self._bodies: Mapping[tuple[str, int], int] = {} if bodies is None else bodies
         self.path = path
         self.limits = limits
@@ -271,30 +275,37 @@ class HttpService:
             self._log("route_failed", address=head.path, error=repr(error), **known_by(head.echo))
             refused = Internal("the server failed on this request")
         self.count_refusal(refused)
-        reply = route.error(refused)
-        answer = Route(route.operation, route.error, answer=lambda head, body, caller: reply)
-        return head.on(answer), body
+        return head.on(Route(route.operation, route.error, answer=_refusing(refused))), body
 
     def plain(
         self, head: Head, body: bytes, peer: Peer, later: Callable[[Reply], None]
     ) -> Reply | None:
         """The answer of a route that needs no model; None when it is given to `later`."""
-        route, caller = head.route, NOBODY
+        route, caller, began = head.route, NOBODY, now()
+        error: FairleadError | None = None
+
+        def told(reply: Reply) -> Reply:
+            reply = for_page(for_reader(reply, head), head, caller)
+            self.requests.plain(head, reply, error, caller, len(body), began)
+            return reply
+
         try:
             caller = self.path.admit(head, peer)
             if route.ask is not None:
-                route.ask(head, body, caller, peer, _for_page_later(head, caller, later))
+                route.ask(head, body, caller, peer, lambda reply: later(told(reply)))
                 return None
             assert route.answer is not None
             reply = route.answer(head, body, caller)
         except ModelAsleep as asleep:
             return self._once_awake(asleep, head, body, peer, later)
-        except FairleadError as error:
+        except FairleadError as raised:
+            error = raised.with_traceback(None)
             reply = route.error(error)
-        except Exception as error:
-            self._log("route_failed", address=head.path, error=repr(error), **known_by(head.echo))
-            reply = route.error(Internal("the server failed on this request"))
-        return for_page(for_reader(reply, head), head, caller)
+        except Exception as raised:
+            self._log("route_failed", address=head.path, error=repr(raised), **known_by(head.echo))
+            error = Internal("the server failed on this request")
+            reply = route.error(error)
+        return told(reply)
 
     def _once_awake(
         self,
@@ -319,9 +330,15 @@ class HttpService:
 
     def refusal(self, head: Head, error: FairleadError, grpc: bool = False) -> Reply:
         """The answer to a request that is refused by its head."""
-        self.count_refusal(error)
         router = self._grpc if grpc else self.router
-        return router.error(head.path, error, head.headers.get("accept", ""))
+        reply = router.error(head.path, error, head.headers.get("accept", ""))
+        self.note_refusal(head, reply, error)
+        return reply
+
+    def note_refusal(self, head: Head | None, reply: Reply, error: FairleadError) -> None:
+        """Counts and tells of a request that is refused. head: None for one that has no whole."""
+        self.count_refusal(error)
+        self.requests.plain(head, reply, error)
 
     @property
     def date(self) -> bytes:
@@ -371,7 +388,10 @@ class HttpService:
         return b"\r\n".join(lines) + b"\r\n"
 
 
-def _for_page_later(
-    head: Head, caller: Caller, later: Callable[[Reply], None]
-) -> Callable[[Reply], None]:
-    return lambda reply: later(for_page(for_reader(reply, head), head, caller))
+def _refusing(error: FairleadError) -> Answer:
+    """The answer of a route that says why the request cannot be taken."""
+
+    def answer(head: Head, body: bytes, caller: Caller) -> Reply:
+        raise error
+
+    return answer

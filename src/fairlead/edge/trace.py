@@ -1,7 +1,7 @@
 """W3C Trace Context: the trace of many services to which a request belongs.
 
-The server keeps no spans of its own: a caller's trace comes back with the answer and stands in the
-log beside what fails, so that both sides can be laid on top of each other.
+A caller's trace comes back with the answer and stands in the log, so that both sides can be laid on
+top of each other. Where the server makes spans, the answer names ours.
 """
 
 from __future__ import annotations
@@ -9,11 +9,16 @@ from __future__ import annotations
 import os
 import re
 
+from fairlead.core.call import Trace
+from fairlead.serving.tracing import span_id
+
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 _PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[!-~]*)?\Z")
 _VERSION = "00"
 _NONE_SUCH = "ff"
 _SAMPLED = 1
+_LONGEST_STATE, _MOST_MEMBERS = 512, 32
+"""What must be passed on of a trace's state, and how many systems may have noted something."""
 
 
 def trace_of(given: str) -> str:
@@ -30,6 +35,22 @@ def trace_of(given: str) -> str:
     if version == _VERSION:
         return _new() if more else given
     return f"{_VERSION}-{trace}-{parent}-{int(flags, 16) & _SAMPLED:02x}"
+
+
+def joined(given: str, state: str) -> tuple[str, Trace]:
+    """What the answer says of a caller's trace where we make a span of the request, and its place.
+
+    state: the caller's `tracestate`, "" for none; one that is too long is left out, as one without
+    a trace of its own is.
+    """
+    trace = trace_of(given)
+    identity, parent, flags = trace[3:35], trace[36:52], trace[53:55]
+    began_here = identity not in given
+    if began_here or len(state) > _LONGEST_STATE or state.count(",") >= _MOST_MEMBERS:
+        state = ""
+    sampled = bool(int(flags, 16) & _SAMPLED)
+    place = Trace(identity, "" if began_here else parent, span_id(), sampled, state)
+    return f"{_VERSION}-{identity}-{place.span}-{flags}", place
 
 
 def _new() -> str:

@@ -14,7 +14,7 @@ from typing import cast
 
 import numpy as np
 
-from fairlead.core.call import Call, Encoder
+from fairlead.core.call import Batch, Call, Encoder
 from fairlead.core.clock import now
 from fairlead.core.decision import Verdicts
 from fairlead.core.errors import (
@@ -130,9 +130,12 @@ def checked(served: Served, call: Call) -> tuple[list[Array], Verdicts | None]:
 
 def _share_out(calls: Sequence[Call], spent_ns: int) -> None:
     """Never 0: that is the mark of a call that was not executed."""
-    share = max(1, spent_ns // max(1, sum(map(_rows, calls))))
+    rows = sum(map(_rows, calls))
+    share = max(1, spent_ns // max(1, rows))
+    batch = Batch(now() - spent_ns / 1e9, spent_ns, rows)
     for call in calls:
         call.compute_ns = share * max(1, call.rows)
+        call.batch = batch
 
 
 def _told_apart(

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-WAITING, LOADING, WARMING, READY = "waiting", "loading", "warming", "ready"
-DRAINING, UNLOADED, FAILED = "draining", "unloaded", "failed"
+from fairlead.serving.states import DRAINING, FAILED, LOADING, READY, UNLOADED, WAITING, WARMING
 
 IN_MEMORY = frozenset((LOADING, WARMING, READY, DRAINING))
 _UNDER_WAY = frozenset((LOADING, WARMING))

@@ -1,10 +1,17 @@
-"""One line per event, on standard error: a JSON object, or text for people."""
+"""One line per event, on standard error: a JSON object, or text for people.
+
+A process of the server writes them apart from what it does (lines.py): no event ever holds it up.
+"""
 
 from __future__ import annotations
 
+import atexit
 import json
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+
+from fairlead.serving.lines import Apart, Lines
 
 DEBUG, INFO, WARNING, ERROR = "debug", "info", "warning", "error"
 
@@ -23,6 +30,7 @@ EVENTS = {
     "keys_away": WARNING,
     "limits_away": WARNING,
     "limits_back": INFO,
+    "lines_lost": WARNING,
     "misuse_suspected": WARNING,
     "moved_to_threads": WARNING,
     "outcomes_impossible": WARNING,
@@ -32,6 +40,7 @@ EVENTS = {
     "rollout_decided": WARNING,
     "rollout_failed": ERROR,
     "repository_unreadable": WARNING,
+    "requests_left_out": WARNING,
     "runner_ended": WARNING,
     "runner_not_locked_in": WARNING,
     "version_drift": WARNING,
@@ -49,6 +58,7 @@ EVENTS = {
     "payloads_lost": ERROR,
     "route_failed": ERROR,
     "runner_not_started": ERROR,
+    "spans_lost": WARNING,
     "start_failed": ERROR,
     "worker_silent": ERROR,
 }
@@ -56,13 +66,16 @@ EVENTS = {
 
 _SEVERITY = {DEBUG: 0, INFO: 1, WARNING: 2, ERROR: 3}
 _LONGEST = 1024
+_STANDARD_ERROR, _PATIENCE_S = 2, 1.0
 
 
 class _Style:
-    """What this process writes; set once, when it starts."""
+    """What this process writes, and how; set once, when it starts."""
 
     least = _SEVERITY[INFO]
     text = False
+    apart: Lines | None = None
+    lost = 0
 
 
 def configure(level: str, style: str) -> None:
@@ -71,20 +84,69 @@ def configure(level: str, style: str) -> None:
     _Style.text = style == "text"
 
 
+def write_apart() -> Lines:
+    """From now on nothing that this process says on standard error can hold it up.
+
+    At its end it waits a second for what is not written yet. Returns what writes.
+    """
+    if _Style.apart is None:
+        lines = _Style.apart = Lines(_STANDARD_ERROR)
+        sys.stderr = Apart(lines)
+        atexit.register(flush)
+    return _Style.apart
+
+
+def flush(within_s: float = _PATIENCE_S) -> None:
+    """Waits until what was said is written, so many seconds at most; before an abrupt end."""
+    if _Style.apart is not None:
+        _Style.apart.flush(within_s)
+
+
+def tell_lost() -> None:
+    """Now and then: says how many lines could not be written since that was said last."""
+    lines = _Style.apart
+    if lines is not None and lines.lost > _Style.lost:
+        count, _Style.lost = lines.lost - _Style.lost, lines.lost
+        log("lines_lost", lines=count)
+
+
+def is_written(level: str) -> bool:
+    """Whether events of a level are written."""
+    return _SEVERITY[level] >= _Style.least
+
+
 def log(event: str, **fields: object) -> None:
     """Writes one event; every field is escaped and cut to 1 KiB, so a line is a line."""
     level = EVENTS.get(event, INFO)
-    if _SEVERITY[level] < _Style.least:
+    if not is_written(level):
         return
-    told = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level}
+    told = {"time": stamp(), "level": level}
     line: dict[str, object] = {**told, "event": event}
     for key, value in fields.items():
-        line[key] = value if isinstance(value, int | float) else str(value)[:_LONGEST]
-    sys.stderr.write((_as_text(line) if _Style.text else json.dumps(line)) + "\n")
+        line[key] = value if isinstance(value, int | float) else cut(str(value))
+    said = (as_text(line) if _Style.text else json.dumps(line)) + "\n"
+    if _Style.apart is not None:
+        _Style.apart.put(said.encode())
+        return
+    sys.stderr.write(said)
     sys.stderr.flush()
 
 
-def _as_text(line: dict[str, object]) -> str:
+def stamp() -> str:
+    """The time, as every line says it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def cut(text: str) -> str:
+    """As much of a text as takes 1 KiB once it is escaped."""
+    text = text[:_LONGEST]
+    while len(json.dumps(text)) > _LONGEST + 2:
+        # Escaped, a character may be twelve: what is nearly all such is cut in a few steps.
+        text = text[: len(text) * _LONGEST // len(json.dumps(text))]
+    return text
+
+
+def as_text(line: Mapping[str, object]) -> str:
     """`time LEVEL event key=value ...`; text is quoted where it is more than one plain word."""
     time, level, event, *fields = line.items()
     shown = [f"{key}={_word(value)}" for key, value in fields]

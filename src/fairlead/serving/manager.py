@@ -22,22 +22,14 @@ from fairlead.serving import lifecycle
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.budget import Budget
 from fairlead.serving.choosing import NEWEST, Choice
-from fairlead.serving.lifecycle import (
-    DRAINING,
-    FAILED,
-    LOADING,
-    READY,
-    UNLOADED,
-    WAITING,
-    WARMING,
-    Standing,
-)
+from fairlead.serving.lifecycle import Standing
 from fairlead.serving.loading import Loaded, Loader, reason_of
 from fairlead.serving.loads import Load, Loads
 from fairlead.serving.registry import Registry, Source
 from fairlead.serving.room import Answer, Room
 from fairlead.serving.served import Served
 from fairlead.serving.shelf import Done, Shelf, Waiter
+from fairlead.serving.states import DRAINING, FAILED, LOADING, READY, UNLOADED, WAITING, WARMING
 from fairlead.serving.stock import Stock, wanted_by
 from fairlead.serving.streaming import Streamer
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from fairlead.core.call import Call
 from fairlead.core.decision import SERVE
+from fairlead.core.version import __version__
 from fairlead.usage.journal import Columns
 
 BUCKETS = (
@@ -46,6 +47,8 @@ class Stats:
 
     outcomes: answers by "ok" or the error's name.
     seconds:  answers per latency bucket, from the last byte read to the answer's bytes.
+    waits:    executed calls per bucket of the time before their execution began.
+    total, waited: sums of both in seconds.
     last:     `clock.now` of the last answer, 0 before the first; of this worker alone.
     outcomes_lost: served rows that the outcome log could not take.
     """
@@ -62,6 +65,8 @@ class Stats:
         "rows",
         "seconds",
         "total",
+        "waited",
+        "waits",
     )
 
     def __init__(self) -> None:
@@ -69,6 +74,8 @@ class Stats:
         self.decisions: dict[str, int] = {}
         self.seconds = [0] * (len(BUCKETS) + 1)
         self.total = 0.0
+        self.waits = [0] * (len(BUCKETS) + 1)
+        self.waited = 0.0
         self.rows = 0
         self.batches = 0
         self.bytes_in = 0
@@ -102,19 +109,28 @@ class Stats:
                 self.decisions[SERVE] -= rows
                 self.decisions[name] = self.decisions.get(name, 0) + rows
 
-    def answered(self, calls: Sequence[Call], moment: float) -> None:
-        """Counts the calls of one execution by outcome and latency, answered at `moment`."""
-        seconds, good = self.seconds, 0
+    def answered(self, calls: Sequence[Call], moment: float) -> int:
+        """Counts the calls of one execution by outcome and times, answered at `moment`.
+
+        Returns how many of them have no error.
+        """
+        seconds, waits, waited, good = self.seconds, self.waits, 0.0, 0
         self.last = moment
         for call in calls:
             spent = moment - call.received
             seconds[bisect_left(BUCKETS, spent)] += 1
             self.total += spent
+            if (batch := call.batch) is not None:
+                spent = batch[0] - call.received
+                waits[bisect_left(BUCKETS, spent)] += 1
+                waited += spent
             if call.error is None:
                 good += 1
             else:
                 self.refuse(call.error.name)
+        self.waited += waited
         self.outcomes[OK] = self.outcomes.get(OK, 0) + good
+        return good
 
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__ if name != "last"}
@@ -135,12 +151,14 @@ def exposition(
     standing: Mapping[str, Mapping[str, Any]],
     *,
     openmetrics: bool,
+    bookkeeper: Mapping[str, Any] | None = None,
 ) -> str:
     """All metrics of all workers as Prometheus text 0.0.4 or OpenMetrics 1.0.
 
     pages:  of the workers with a fresh heartbeat: what is now.
     counts: the merged counts of every worker there ever was: what has been.
     standing: how the guards of each version stand, by "model/version".
+    bookkeeper: its page, None while it is not there.
     """
     merged: list[tuple[str, dict[str, Any]]] = sorted(counts["stats"].items())
     lines: list[str] = []
@@ -163,9 +181,12 @@ def exposition(
     _counter(lines, "fairlead_compute_seconds", "Seconds spent in models.", openmetrics)
     for key, stats in merged:
         lines.append(f"fairlead_compute_seconds_total{_labels(key)} {stats['compute_ns'] / 1e9!r}")
-    _histogram(lines, merged)
+    for name, meaning, buckets, total in _HISTOGRAMS:
+        _histogram(lines, merged, name, meaning, buckets, total)
     _standing(lines, sorted(standing.items()), openmetrics)
-    _processes(lines, pages)
+    _told(lines, counts, openmetrics)
+    _now(lines, pages)
+    _processes(lines, [*pages, *([bookkeeper] if bookkeeper else [])])
     if openmetrics:
         lines.append("# EOF")
     return "\n".join(lines) + "\n"
@@ -178,17 +199,31 @@ def _counter(lines: list[str], family: str, meaning: str, openmetrics: bool) -> 
     lines.append(f"# TYPE {name} counter")
 
 
-def _histogram(lines: list[str], merged: list[tuple[str, dict[str, Any]]]) -> None:
-    name = "fairlead_latency_seconds"
-    lines.append(f"# HELP {name} From the last byte read to the answer written.")
+_HISTOGRAMS = (
+    ("fairlead_latency_seconds", "From the last byte read to the answer written.",
+     "seconds", "total"),
+    ("fairlead_queue_seconds", "From the last byte read to the beginning of the execution.",
+     "waits", "waited"),
+)  # fmt: skip
+
+
+def _histogram(
+    lines: list[str],
+    merged: list[tuple[str, dict[str, Any]]],
+    name: str,
+    meaning: str,
+    buckets: str,
+    total: str,
+) -> None:
+    lines.append(f"# HELP {name} {meaning}")
     lines.append(f"# TYPE {name} histogram")
     for key, stats in merged:
         seen = 0
-        for bound, count in zip((*BUCKETS, float("inf")), stats["seconds"], strict=True):
+        for bound, count in zip((*BUCKETS, float("inf")), stats[buckets], strict=True):
             seen += count
             shown = "+Inf" if bound == float("inf") else repr(bound)
             lines.append(f"{name}_bucket{_labels(key, le=shown)} {seen}")
-        lines.append(f"{name}_sum{_labels(key)} {stats['total']!r}")
+        lines.append(f"{name}_sum{_labels(key)} {stats[total]!r}")
         lines.append(f"{name}_count{_labels(key)} {seen}")
 
 
@@ -234,7 +269,38 @@ _NOW: tuple[tuple[str, str, Callable[[Sequence[Any]], Any]], ...] = (
 """Gauges of what is now, and what of the workers' figures is told."""
 
 
+_TOLD = (
+    ("fairlead_lines_lost", "Lines that are not in the log.", "why", "lines_lost"),
+    ("fairlead_spans", "Requests whose spans a collector was to get.", "outcome", "spans"),
+)
+
+
+def _told(lines: list[str], counts: Mapping[str, Any], openmetrics: bool) -> None:
+    for family, meaning, label, field in _TOLD:
+        _counter(lines, family, meaning, openmetrics)
+        for word, count in sorted(counts[field].items()):
+            lines.append(f'{family}_total{{{label}="{word}"}} {count}')
+
+
+_OF_A_PROCESS = (
+    ("fairlead_process_resident_memory_bytes", "Memory that a process holds.", "memory"),
+    ("fairlead_process_start_time_seconds", "When a process began, since 1970.", "began"),
+)
+
+
 def _processes(lines: list[str], pages: Sequence[Mapping[str, Any]]) -> None:
+    for name, meaning, field in _OF_A_PROCESS:
+        lines.append(f"# HELP {name} {meaning}")
+        lines.append(f"# TYPE {name} gauge")
+        for page in pages:
+            if "process" in page:
+                lines.append(f'{name}{{process="{page["process"]}"}} {page[field]}')
+    lines.append("# HELP fairlead_build_info The version of Fairlead, as a label.")
+    lines.append("# TYPE fairlead_build_info gauge")
+    lines.append(f'fairlead_build_info{{version="{__version__}"}} 1')
+
+
+def _now(lines: list[str], pages: Sequence[Mapping[str, Any]]) -> None:
     for name, meaning, over_all in _NOW:
         lines.append(f"# HELP fairlead_{name} {meaning}")
         lines.append(f"# TYPE fairlead_{name} gauge")

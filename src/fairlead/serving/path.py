@@ -1,7 +1,5 @@
-"""The life of a prediction, from top to bottom.
-
-Admission comes before the body is read; then body to tensors, limits, the model, the journal, the
-answer. Every check is on what is in memory. A call whose model sleeps comes by once more."""
+"""The life of a prediction: admission before the body is read; body to tensors, limits, the model,
+the journal, the answer. Every check is on what is in memory; `settle` is called by the model."""
 
 from __future__ import annotations
 
@@ -13,14 +11,17 @@ from fairlead.core.clock import now
 from fairlead.serving.admission import Admission
 from fairlead.serving.answered import Answered
 from fairlead.serving.rationing import Rationing
-from fairlead.serving.record import encode, finish, note, refuse, too_many_rows, write_down
+from fairlead.serving.record import check_rows, encode, finish, note, refuse, write_down
 from fairlead.serving.registry import Registry
+from fairlead.serving.requests import UNTOLD, Requests
 from fairlead.serving.served import Served
 from fairlead.usage.journal import Journal
 
 
 class PredictionPath:
-    """The one way by which predictions are made."""
+    """The one way by which predictions are made. requests: told of every call."""
+
+    requests: Requests = UNTOLD
 
     def __init__(
         self, registry: Registry, admission: Admission, rations: Rationing, journal: Journal
@@ -44,17 +45,17 @@ class PredictionPath:
             if served.watch is not None and served.watch.suspects:
                 served.watch.restrain(call.caller.account)
             call.route.decode(call, head, body)  # type: ignore[misc] - prediction routes decode
-            if call.rows > call.encoder.most_rows:
-                raise too_many_rows(call, call.lease)
+            check_rows(call)
             self._rations.charge(call, call.lease.submit)
         except Exception as error:
-            refuse(call, error, lambda: self.predict(call, head, body, peer))
+            if refuse(call, error, lambda: self.predict(call, head, body, peer)):
+                self.requests.refused(call)
 
     def settle(self, served: Served, calls: Sequence[Call], answers: Sequence[Answered]) -> None:
         """Answers executed calls: encoded, counted, written down, and only then sent."""
         encode(answers)
         write_down(self._journal, served, calls)
-        served.stats.answered(calls, now())
+        good = served.stats.answered(calls, moment := now())
         note(served, calls, answers)
-        served.leases -= len(calls)
-        finish(calls)
+        finish(served, calls)
+        self.requests.answered(served, calls, good, moment)

@@ -34,10 +34,11 @@ _decision, _withheld = attrgetter("decision"), attrgetter("withheld")
 _who = attrgetter("caller.who")
 
 
-def refuse(call: Call, error: Exception, again: Callable[[], None] | None = None) -> None:
+def refuse(call: Call, error: Exception, again: Callable[[], None] | None = None) -> bool:
     """Answers a call that never reached the model; what is no error of ours is our fault.
 
-    again: sends it on its way once more. One whose model sleeps is not refused but waits for it.
+    again: sends it on its way once more. False for a call that is not answered yet: its model
+    sleeps, and it waits for it.
     """
     if again is not None and isinstance(error, ModelAsleep):
         try:
@@ -45,7 +46,7 @@ def refuse(call: Call, error: Exception, again: Callable[[], None] | None = None
         except FairleadError as late:
             error = late
         else:
-            return
+            return False
     if not isinstance(error, FairleadError):
         log("call_failed", model=call.route.model, error=repr(error), **known_by(call.echo))
         error = Internal("the server failed on this request")
@@ -55,14 +56,17 @@ def refuse(call: Call, error: Exception, again: Callable[[], None] | None = None
     give_back([call])
     _set_error(call, error)
     call.done(call)
+    return True
 
 
-def too_many_rows(call: Call, served: Served) -> FairleadError:
-    """Why a call has more rows than its encoder takes."""
-    limit = served.package.limits.max_rows
+def check_rows(call: Call) -> None:
+    """Raises TooManyRows or AnswerTooLarge for a call with more rows than its encoder takes."""
+    if call.rows <= call.encoder.most_rows:
+        return
+    limit = call.lease.package.limits.max_rows
     if call.rows > limit:
-        return TooManyRows(f"{call.rows} rows in one request; {limit} is the limit")
-    return AnswerTooLarge(
+        raise TooManyRows(f"{call.rows} rows in one request; {limit} is the limit")
+    raise AnswerTooLarge(
         f"the answer to {call.rows} rows would be too large; {call.encoder.most_rows} rows fit",
         fix="Send fewer rows per request, or ask for fewer outputs",
     )
@@ -209,8 +213,9 @@ def _compare(served: Served, calls: Sequence[Call], answers: Sequence[Answered])
         log("guard_failed", model=served.key, error=repr(error))
 
 
-def finish(calls: Sequence[Call]) -> None:
+def finish(served: Served, calls: Sequence[Call]) -> None:
     """Gives executed calls back to their connections, and what they did not use to their limits."""
+    served.leases -= len(calls)
     give_back(calls)
     for call in calls:
         call.done(call)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fairlead.core.call import Call
 from fairlead.core.errors import (
@@ -22,8 +22,9 @@ from fairlead.core.errors import (
 from fairlead.core.model_record import STABLE
 from fairlead.core.package import Package
 from fairlead.documents.card_words import completeness
-from fairlead.serving.lifecycle import DRAINING, READY, UNLOADED, WAITING
+from fairlead.serving.ready import has_every_model as has_every_model
 from fairlead.serving.served import Served
+from fairlead.serving.states import DRAINING, READY, WAITING
 from fairlead.serving.waking import Again, Waking
 
 LATEST = -1
@@ -302,19 +303,3 @@ def label_unassignable(model: str, label: str, version: int) -> FairleadError:
         "currently available for inference",
         fix="Let the model's version policy ask for that version too",
     )
-
-
-def has_every_model(models: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether each model has a version that is ready, by the states of all versions.
-
-    One of which every version was ended is not missed, nor one that came while the server ran and
-    has not answered yet.
-    """
-    ready = {key.rpartition("/")[0] for key, model in models.items() if model["state"] == READY}
-    ended = (UNLOADED, DRAINING)
-    missed = {
-        key.rpartition("/")[0]
-        for key, model in models.items()
-        if model["state"] not in ended and model.get("promised", True)
-    }
-    return bool(models) and missed <= ready

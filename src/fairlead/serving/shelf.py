@@ -10,8 +10,9 @@ from typing import NamedTuple
 from fairlead.core.errors import FairleadError
 from fairlead.packages.repository import Found
 from fairlead.serving.choosing import NEWEST, Choice
-from fairlead.serving.lifecycle import IN_MEMORY, READY, Standing, Wanted
+from fairlead.serving.lifecycle import IN_MEMORY, Standing, Wanted
 from fairlead.serving.served import Served
+from fairlead.serving.states import READY
 
 Done = Callable[[FairleadError | None], None]
 """Is told that something is done, or why not."""

@@ -2,7 +2,8 @@
 
 Each worker writes its own page four times a second from its event loop, so a fresh heartbeat
 proves a live loop. Everyone reads all pages: readiness and metrics are computed, not flagged.
-One further page keeps the counts of workers that died, so that no total ever falls.
+One further page keeps the counts of workers that died, so that no total ever falls, and one is the
+bookkeeper's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fairlead.core.clock import monotonic_ns
+from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.serving.machine import anonymous_file
 
 PAGE = 1 << 20
@@ -25,12 +26,18 @@ FRESH_NS = 1_000_000_000
 
 def create(workers: int) -> int:
     """An anonymous shared file with a page per worker; its descriptor is inherited by them."""
-    return anonymous_file(size=(workers + 1) * PAGE)
+    return anonymous_file(size=(workers + 2) * PAGE)
+
+
+def about_process(name: str) -> dict[str, Any]:
+    """What a process says of itself on its page: what it is, its number, when it began."""
+    return {"process": name, "pid": os.getpid(), "began": round(wall_ns() / 1e9, 3)}
 
 
 def merge(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The sum of what several pages count: `stats` by "model/version", `refusals` by error."""
-    total: dict[str, Any] = {"stats": {}, "refusals": {}}
+    """The sum of what several pages count: `stats` by "model/version", `refusals` by error, and
+    `lines_lost` and `spans` by what became of them."""
+    total: dict[str, Any] = {"stats": {}, "refusals": {}, "lines_lost": {}, "spans": {}}
     for page in pages:
         total = {name: _sum(total[name], page.get(name, {})) for name in total}
     return total
@@ -49,12 +56,13 @@ def _sum(left: Any, right: Any) -> Any:
 class StatusPages:
     """All pages, mapped into this process.
 
-    count: of workers, whose pages are 0 to count - 1.
+    count: of workers, whose pages are 0 to count - 1. bookkeeper: the index of its page.
     """
 
     def __init__(self, handle: int) -> None:
         self._map = mmap.mmap(handle, os.fstat(handle).st_size)
-        self.count = len(self._map) // PAGE - 1
+        self.count = len(self._map) // PAGE - 2
+        self.bookkeeper = self.count + 1
 
     def publish(self, index: int, content: Mapping[str, Any]) -> None:
         """Writes page `index` with a fresh heartbeat; of too large a content, what fits."""
@@ -82,6 +90,13 @@ class StatusPages:
         if monotonic_ns() - self.beat_ns(index) > FRESH_NS:
             return None
         return self._content(index)
+
+    def last(self, index: int) -> tuple[float | None, dict[str, Any]]:
+        """How many seconds ago page `index` was written, None for never, and what stands there."""
+        beat = self.beat_ns(index)
+        if not beat:
+            return None, {}
+        return (monotonic_ns() - beat) / 1e9, self._content(index) or {}
 
     def fresh(self) -> list[dict[str, Any]]:
         """The content of every worker's page with a fresh heartbeat."""

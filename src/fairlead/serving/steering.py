@@ -20,7 +20,7 @@ from fairlead.serving.clerk import Outcome
 from fairlead.serving.control import END, LOAD, Controlling
 from fairlead.serving.exchange import Line, Message, error_to_json
 from fairlead.serving.keeping import Keeping, by_of
-from fairlead.serving.lifecycle import FAILED, READY
+from fairlead.serving.states import FAILED, READY
 
 CHOSEN = "chosen"
 """The kind of message by which workers are told what is on record."""

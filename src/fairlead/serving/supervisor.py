@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead.core.clock import monotonic_ns, now
-from fairlead.serving.log import configure, log
+from fairlead.serving.lines import Lines
+from fairlead.serving.log import configure, log, tell_lost, write_apart
 from fairlead.serving.machine import waking_pipe
 from fairlead.serving.status import StatusPages
 
 _TICK_S = 0.1
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 30.0
 _STABLE_S = 10.0
+_STANDARD_OUTPUT = 1
 _SILENT_NS = 10_000_000_000
 """A worker whose loop has not turned for this long is taken for hung."""
 
@@ -82,6 +84,7 @@ class Supervisor:
         self._bookkeeper = Child(-1, orders.bookkeeper)
         self._signals = 0
         self._greeted = False
+        self._said = Lines(_STANDARD_OUTPUT)
 
     def run(self) -> int:
         """The exit status: 0 when everything ended within the grace."""
@@ -94,6 +97,7 @@ class Supervisor:
                 self._keep_running(child)
             self._end_silent()
             self._greet()
+            tell_lost()
             select.select([wake_read], [], [], _TICK_S)
             _empty(wake_read)
         return self._shut_down(wake_read)
@@ -154,8 +158,8 @@ class Supervisor:
         pages = self._pages.fresh()
         if len(pages) == len(self._workers) and all(p.get("settled") for p in pages):
             self._greeted = True
-            for line in [*_what_is_served(pages), *self._orders.greeting]:
-                print(line, flush=True)  # noqa: T201
+            said = [*_what_is_served(pages), *self._orders.greeting]
+            self._said.put("".join([line + "\n" for line in said]).encode())
 
     def _shut_down(self, wake: int) -> int:
         """Drains the workers, then the bookkeeper; whoever outstays the grace is killed."""
@@ -207,6 +211,7 @@ def main(arguments: list[str]) -> int:
     orders = Orders(**json.loads(os.pread(handle, os.fstat(handle).st_size, 0)))
     os.close(handle)
     configure(*orders.log)
+    write_apart()
     return Supervisor(orders).run()
 
 

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 
 from fairlead.access.leases import Leases
 from fairlead.serving.admission import Admission
-from fairlead.serving.lifecycle import FAILED, READY, UNLOADED
 from fairlead.serving.memory import resident
 from fairlead.serving.observe import exposition
-from fairlead.serving.registry import Registry, has_every_model
+from fairlead.serving.ready import ENDS, has_every_model, of_model, why_not
+from fairlead.serving.registry import Registry
 from fairlead.serving.reporting import Reporting
-from fairlead.serving.status import StatusPages
+from fairlead.serving.states import FAILED, READY, UNLOADED
+from fairlead.serving.status import StatusPages, about_process
 
 
 class Front(Protocol):
@@ -51,7 +52,9 @@ class Vitals:
         reporting: Reporting,
         *,
         optional: bool,
+        told: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
     ) -> None:
+        """told: counts of what is told of requests (assembly/requests.py)."""
         self._pages = pages
         self._index = index
         self._registry = registry
@@ -61,6 +64,8 @@ class Vitals:
         self._leases = leases
         self._reporting = reporting
         self._optional = optional
+        self._told = told
+        self._process = about_process(f"worker {index}")
         self.accepting = self.over = False
 
     def publish(self) -> None:
@@ -88,21 +93,39 @@ class Vitals:
 
     def ready(self) -> bool:
         """Computed from fresh heartbeats: whoever takes a new call has every model ready."""
-        if self.over:
-            return False
-        self.publish()
-        pages = [page for page in self._pages.fresh() if page["accepting"]]
+        pages = self._answering()
         # Where the platform loads models, none is missed.
         return bool(pages) and (
             self._optional or all(has_every_model(page["models"]) for page in pages)
         )
 
+    def why_not(self) -> str:
+        """Why not every model is ready, naming none."""
+        return ENDS if self.over else why_not(self._answering())
+
+    def of_model(self, model: str) -> dict[str, Any]:
+        """Whether a model is ready, with its versions, and why not."""
+        found = of_model(self._answering(), model)
+        return {**found, "why": ENDS} if self.over else found
+
+    def _answering(self) -> list[dict[str, Any]]:
+        """The pages of the workers that take calls, none once this one ends."""
+        if self.over:
+            return []
+        self.publish()
+        return [page for page in self._pages.fresh() if page["accepting"]]
+
     def metrics(self, openmetrics: bool) -> str:
         """The text that Prometheus reads, of all workers."""
         self.publish()
         standing = self._reporting.standing
+        pages = self._pages
         return exposition(
-            self._pages.fresh(), self._pages.counts(), standing, openmetrics=openmetrics
+            pages.fresh(),
+            pages.counts(),
+            standing,
+            openmetrics=openmetrics,
+            bookkeeper=pages.read(pages.bookkeeper),
         )
 
     def _status(self) -> dict[str, Any]:
@@ -126,7 +149,9 @@ class Vitals:
             "accepting": self.accepting and not self.over,
             "connections": self._front.connections,
             "queued": sum(queue.waiting for queue in self._queues()),
+            **self._process,
             "memory": resident(),
+            **self._told(),
             # What this worker knows of those who call.
             "keys": len(book) if book is not None else 0,
             "keys_age_seconds": round(self._admission.stale_s, 3) if book is not None else 0.0,

@@ -23,6 +23,8 @@ from fairlead.wires.native_facts import described, versions_of
 from fairlead.wires.native_feedback import Feedback, Keep, kept_nowhere
 from fairlead.wires.native_limits import LeftOf, LimitsPage, nothing_left
 from fairlead.wires.native_openapi import Descriptions
+from fairlead.wires.native_ready import ADDRESSES as READINESS
+from fairlead.wires.native_ready import Readiness, ReadyPages, Unknown
 from fairlead.wires.native_rows import rows_decoder
 from fairlead.wires.native_usage import AskUsage, no_ledger, usage_route
 from fairlead.wires.problem import error_reply as error_reply
@@ -37,13 +39,13 @@ class Native:
     addresses = (
         "GET /",
         "GET /livez",
-        "GET /readyz",
         "GET /metrics",
         "GET /limits",
         "GET /usage",
         "GET /models",
         "GET /models/{model}",
         *CARDS,
+        *READINESS,
         "POST /predict/{model}",
         "POST /predict/{model}/versions/{version}",
         "POST /feedback/{model}",
@@ -66,18 +68,19 @@ class Native:
         default: str = "",
         counts: Counts = nothing_counted,
         since: str = "",
+        readiness: Callable[[], Readiness] = Unknown,
     ) -> None:
         """metrics: the exposition of all workers, as OpenMetrics when given True.
 
         keep: keeps the true labels that callers send. left: what callers have left of limits.
         usage: asks the ledger. addresses: of all wires, for OpenAPI; ours alone without it.
         default: the model that is asked where an address names none. counts: of all workers since
-        the time `since`.
+        the time `since`. readiness: why what is not ready is not.
         """
         self._registry = registry
         self._decode = rows_decoder(limits)
         self._feedback = Feedback(registry, keep, limits, error_reply)
-        self._ready = ready
+        self._readiness = ReadyPages(registry, ready, readiness)
         self._metrics = metrics
         told = self._described = Descriptions(
             registry, error_reply, addresses or (lambda: self.addresses), limits, default
@@ -88,7 +91,7 @@ class Native:
             "/protos": told.protos(),
             "/": self._get(PUBLIC, lambda head: _alive()),
             "/livez": self._get(PUBLIC, lambda head: _json({"live": True})),
-            "/readyz": self._get(PUBLIC, lambda head: self._readyz()),
+            "/readyz": self._readiness.server(),
             "/metrics": self._get("metrics:read", self._exposition),
             "/limits": LimitsPage(registry, left, limits).route(),
             "/usage": usage_route(usage),
@@ -124,6 +127,8 @@ class Native:
         """What is told of a model."""
         if not rest:
             return self._model(name)
+        if rest == ["readyz"]:
+            return self._readiness.model(name)
         if rest == ["openapi.json"]:
             return self._described.model(name)
         if rest == ["card"]:
@@ -151,10 +156,6 @@ class Native:
             answer=lambda head, body, caller: _json(described(self._registry, name)),
             model=name,
         )
-
-    def _readyz(self) -> Reply:
-        ready = self._ready()
-        return _json({"ready": ready}, 200 if ready else 503)
 
     def _exposition(self, head: Head) -> Reply:
         openmetrics = "application/openmetrics-text" in head.headers.get("accept", "")

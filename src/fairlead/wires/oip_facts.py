@@ -10,9 +10,9 @@ from fairlead.core.clock import now, wall_ns
 from fairlead.core.signature import TensorSpec
 from fairlead.core.version import __version__
 from fairlead.serving.admission import known_models
-from fairlead.serving.lifecycle import READY
 from fairlead.serving.registry import LATEST, Registry
 from fairlead.serving.served import Served
+from fairlead.serving.states import READY
 from fairlead.wires.oip_decisions import added_by
 
 EXTENSIONS = (

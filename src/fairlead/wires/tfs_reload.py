@@ -25,8 +25,8 @@ from fairlead.core.names import is_name
 from fairlead.protos.pool import methods
 from fairlead.serving.choosing import Choice
 from fairlead.serving.control import Control
-from fairlead.serving.lifecycle import DRAINING, FAILED, UNLOADED
 from fairlead.serving.registry import Registry
+from fairlead.serving.states import DRAINING, FAILED, UNLOADED
 from fairlead.wires.grpc_service import question
 from fairlead.wires.grpc_status import error_reply, ok
 

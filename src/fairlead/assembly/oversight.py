@@ -1,0 +1,28 @@
+"""What the bookkeeper is told of the server, to tell how it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from fairlead.assembly.spec import ServerSpec
+from fairlead.core.version import __version__
+from fairlead.serving.memory import resident
+from fairlead.serving.overseeing import Overseeing
+from fairlead.serving.status import StatusPages, about_process
+
+
+def overseeing_of(spec: ServerSpec, stores: Callable[[], Mapping[str, Any]]) -> Overseeing:
+    """The desk. stores: how the database of keys stands."""
+    about = {
+        "version": __version__,
+        "address": spec.address,
+        "since": spec.started,
+        "since_s": datetime.fromisoformat(spec.started).timestamp() if spec.started else 0.0,
+        "state": spec.state,
+    }
+    own = about_process("bookkeeper")
+    return Overseeing(
+        StatusPages(spec.status), about, lambda: {**own, "memory": resident()}, stores
+    )
