@@ -193,9 +193,10 @@ class ModelNotReady(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """The model's queue is full."""
+    """The model's queue is full, or a call's turn in it would come too late."""
 
     id, name = "FRL-1502", "OVERLOADED"
+    retry_after: int = 1
 
 
 class Draining(Unavailable):
