@@ -24,6 +24,7 @@ in the log, on the command line and in `docs/reference/errors.md`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from fairlead.core.access_errors import CallerSuspended as CallerSuspended
 from fairlead.core.access_errors import CardIncomplete as CardIncomplete
@@ -193,10 +194,15 @@ class ModelNotReady(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """The model's queue is full, or a call's turn in it would come too late."""
+    """The model's queue is full, or a call's turn in it would come too late.
+
+    retry_after: seconds. replies: of an error that many calls are given, what each wire has made of
+    it; None where it is one call's own.
+    """
 
     id, name = "FRL-1502", "OVERLOADED"
     retry_after: int = 1
+    replies: dict[Any, Any] | None = None
 
 
 class Draining(Unavailable):

@@ -12,20 +12,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
-from random import random
 from threading import get_ident
 from typing import Any
 
 from fairlead.core.call import Call, known_by
 from fairlead.core.clock import now
-from fairlead.core.errors import Internal, Overloaded
+from fairlead.core.errors import Internal
 from fairlead.serving.answered import Answered
 from fairlead.serving.execute import drop_late, execute
 from fairlead.serving.log import log
 from fairlead.serving.pace import Pace
 from fairlead.serving.queue import Queue
 from fairlead.serving.registry import Served
+from fairlead.serving.shedding import Shedding
 
 INLINE_LIMIT_S = 0.005
 """No execution on the loop may take longer."""
@@ -34,7 +33,6 @@ _SLOW_ONES = 3
 _STUCK_S = 10.0
 """An execution that goes on for so long after it was interrupted will not end by itself."""
 _SIFTED_S = 0.02
-_MOST_AGAIN_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,7 @@ class Batcher:
         self._alone = alone
         self._queue = Queue(max_queue, max_bytes)
         self._pace = Pace(1 if plan.inline else plan.slots)
+        self._shedding = Shedding()
         self._in_work = 0
         self._sifted = 0.0
         self._refused = False
@@ -118,26 +117,43 @@ class Batcher:
 
     def _foresee(self, call: Call) -> None:
         """Raises Overloaded for a call whose turn would come too late, as far as is known now."""
-        pace = self._pace
-        wait = (self._queue.ahead(call) + self._in_work) * pace.row_s
+        queue, pace = self._queue, self._pace
+        wait = (queue.ahead(call) + self._in_work) * pace.row_s
         if wait > self._max_wait_s or wait + pace.service_s > call.deadline - call.received:
-            self._refused = True
-            raise self._overloaded(
-                f"the call would wait {wait:.2f} s for model {self._served.package.name!r}, and "
-                "then be too late"
+            self._press()
+            name = self._served.package.name
+            raise self._shedding.give(
+                f"more calls wait for model {name!r} than it can answer in time",
+                queue.rows * pace.row_s,
             )
+
+    def _press(self) -> None:
+        """From now on calls are looked at before they are decoded, until nobody waits."""
+        self._refused = True
+        self._served.pressed = self._look
+
+    def _look(self, call: Call) -> None:
+        """As `_foresee`, where a call's rows are not known yet."""
+        if self._queue.calls:
+            self._foresee(call)
+        else:
+            self._served.pressed = None
 
     def _push_out(self, call: Call, out: Sequence[Call]) -> None:
         """The queue was full: another call has left, or this one is refused with Overloaded."""
-        self._refused = True
+        self._press()
         if out[0] is call and now() > self._sifted + _SIFTED_S:
             # For some of what fills it nobody may wait any more.
             self._settle_soon(self._sift())
             out = self._queue.push(call)
-        error = self._overloaded(
-            f"{self._queue.calls} calls wait for model {self._served.package.name!r} already"
+            if not out:
+                return
+        queue = self._queue
+        error = self._shedding.give(
+            f"{queue.calls} calls wait for model {self._served.package.name!r} already",
+            queue.rows * self._pace.row_s,
         )
-        if out and out[0] is call:
+        if out[0] is call:
             raise error
         for one in out:
             one.error = error
@@ -147,13 +163,6 @@ class Batcher:
         """Answers calls that were not executed, but not from within the turn of another call."""
         if calls:
             self._loop.call_soon(partial(self._settle, self._served, calls, ()))
-
-    def _overloaded(self, what: str) -> Overloaded:
-        """With the seconds after which to try again; not the same for all, or all come at once."""
-        error = Overloaded(what, fix="Try again later, as Retry-After says")
-        queued_s = self._queue.rows * self._pace.row_s
-        error.retry_after = 1 + int(random() * min(_MOST_AGAIN_S, 2 + ceil(2 * queued_s)))  # noqa: S311
-        return error
 
     @property
     def model(self) -> str:
@@ -234,6 +243,7 @@ class Batcher:
         spent = now() - started
         if full:
             self._pace.note(sum([call.rows for call in calls]), spent, full)
+            self._shedding.renew()
         if spent > _SLOW_S:
             self._note_slow(spent)
 
@@ -273,6 +283,7 @@ class Batcher:
     ) -> None:
         self._idle += 1
         self._in_work -= rows
+        self._shedding.renew()
         if answers:
             self._pace.note(rows, now() - began, full or self._refused)
         self._settle(self._served, calls, answers)

@@ -41,8 +41,7 @@ class PredictionPath:
         try:
             call.caller = self.admit(head, peer)
             served = call.lease = self._registry.lease(call.route.model, call.route.version)
-            if served.watch is not None and served.watch.suspects:
-                served.watch.restrain(call.caller.account)
+            served.receive(call)
             call.route.decode(call, head, body)  # type: ignore[misc] - prediction routes decode
             if call.rows > call.encoder.most_rows:
                 raise too_many_rows(call, call.lease)

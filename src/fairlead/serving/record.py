@@ -14,6 +14,7 @@ from fairlead.core.errors import (
     FairleadError,
     Internal,
     JournalUnavailable,
+    Overloaded,
     TooManyRows,
 )
 from fairlead.core.tensor import Array
@@ -232,5 +233,11 @@ def _set_error(call: Call, error: FairleadError) -> None:
     # Its traceback holds the frames that hold the call: in that circle every body would stay in
     # memory until the collector comes by, seventy large ones at a time.
     call.error = error.with_traceback(None)
-    call.reply = call.route.error(error)
+    replies = error.replies if isinstance(error, Overloaded) else None
+    make = call.route.error
+    call.reply = None if replies is None else replies.get(make)
+    if call.reply is None:
+        call.reply = make(error)
+        if replies is not None:
+            replies[make] = call.reply
     call.payload, call.tail = call.reply.body, ()
