@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks import machine
@@ -72,6 +72,8 @@ def served(models: Path, *options: str, model: str = "burner") -> Generator[Serv
         server = start(
             Kind("fairlead", command, f"/predict/{model}", says_address=True), Path(body.name)
         )
+        for process in _runners(server):
+            machine.Precedence.give(process)
         try:
             yield server
         finally:
@@ -84,17 +86,18 @@ def port_of(server: Server) -> int:
     return int(server.url.rpartition(":")[2].partition("/")[0])
 
 
+def _runners(server: Server) -> list[int]:
+    """The processes that execute models, each of which leads a session of its own."""
+    members, found = set(machine.members(server.session)), list[int]()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) not in members:
+            with suppress(OSError):
+                stat = (folder / "stat").read_text().rpartition(")")[2].split()
+                if int(stat[1]) in members:
+                    found.append(int(folder.name))
+    return found
+
+
 def own_seconds(server: Server) -> float:
     """Processor time of a server's processes but for the runner, which executes the model."""
-    return sum(_seconds(process) for process in machine.members(server.session))
-
-
-def _seconds(process: int) -> float:
-    folder = Path(f"/proc/{process}")
-    try:
-        if b"runner" in (folder / "cmdline").read_bytes():
-            return 0.0
-        user, system = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
-    except OSError:
-        return 0.0
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return machine.cpu_seconds(server.session)
