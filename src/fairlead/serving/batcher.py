@@ -83,6 +83,7 @@ class Batcher:
         self._pace = Pace(1 if plan.inline else plan.slots)
         self._shedding = Shedding()
         self._in_work = 0
+        self._sample: tuple[Call, float] | None = None
         self._sifted = 0.0
         self._refused = False
         self._armed = False
@@ -103,8 +104,11 @@ class Batcher:
         if queue.calls:
             pace = self._pace
             wait = (queue.rows + self._in_work) * pace.row_s
-            if wait > self._max_wait_s or wait + pace.service_s > call.deadline - call.received:
+            left = call.deadline - call.received - pace.slack_s
+            if wait > self._max_wait_s or wait + pace.service_s > left:
                 self._foresee(call)
+            elif wait and self._sample is None:
+                self._sample = call, wait + pace.service_s
         elif self._inline and call.prepare is None and self._alone():
             self._run_inline([call])
             return
@@ -119,7 +123,8 @@ class Batcher:
         """Raises Overloaded for a call whose turn would come too late, as far as is known now."""
         queue, pace = self._queue, self._pace
         wait = (queue.ahead(call) + self._in_work) * pace.row_s
-        if wait > self._max_wait_s or wait + pace.service_s > call.deadline - call.received:
+        left = call.deadline - call.received - pace.slack_s
+        if wait > self._max_wait_s or wait + pace.service_s > left:
             self._press()
             name = self._served.package.name
             raise self._shedding.give(
@@ -286,9 +291,18 @@ class Batcher:
         self._shedding.renew()
         if answers:
             self._pace.note(rows, now() - began, full or self._refused)
+        if self._sample is not None:
+            self._compare(*self._sample)
         self._settle(self._served, calls, answers)
         if self._queue.calls:
             self._flush()
+
+    def _compare(self, sample: Call, foreseen_s: float) -> None:
+        """Learns from one call at a time how good what is foreseen is."""
+        if sample.compute_ns or sample.error is not None:
+            self._sample = None
+            if not sample.gone:
+                self._pace.compare(foreseen_s, now() - sample.received)
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._threads is None:
