@@ -61,3 +61,37 @@ def test_the_pace_lies_between_the_fastest_and_the_slowest_execution(executions)
     each = [seconds / rows for rows, seconds in executions]
     assert pace.row_s <= max(each) * 1.001
     assert pace.service_s <= max(seconds for _, seconds in executions) * 1.001
+
+
+@given(st.floats(0.0, 0.2), st.floats(0.0, 0.05))
+def test_the_slack_covers_what_came_later_than_foreseen(later, spread):
+    pace = known()
+    for n in range(200):
+        pace.compare(0.2, 0.2 + later + (spread if n % 2 else -spread))
+    assert pace.slack_s >= later + spread - 0.001
+    assert pace.slack_s <= later + 6 * spread + 0.001
+
+
+def test_calls_that_come_as_foreseen_or_sooner_need_no_slack():
+    pace = known()
+    for _ in range(100):
+        pace.compare(0.2, 0.1)
+    assert pace.slack_s == 0.0
+
+
+def test_slack_is_forgotten_where_nobody_is_let_in_to_show_that_it_is_too_much():
+    pace = known()
+    for _ in range(50):
+        pace.compare(0.2, 0.4)
+    before = pace.slack_s
+    for _ in range(500):
+        pace.note(8, 0.04, full=True)
+    assert before > 0.1
+    assert pace.slack_s < 0.01 * before + 0.001
+
+
+def known() -> Pace:
+    pace = Pace(1)
+    for _ in range(10):
+        pace.note(8, 0.04, full=True)
+    return pace
