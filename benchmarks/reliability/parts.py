@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,12 +38,20 @@ def burner(folder: Path, row_ms: float = 5.0, batch_ms: float = 1.0, name: str =
 
     The millisecond for each batch makes it worth joining rows at all.
     """
+    source = _SOURCE.format(row_ms=row_ms, batch_ms=batch_ms)
+    return packed(folder, source, "burner", "x\n1.5\n2.5\n3.5\n", name)
+
+
+def packed(folder: Path, text: str, function: str, lines: str, name: str = "") -> Path:
+    """The repository with a function of a source, joined in batches of 8. lines: of a CSV file."""
+    name = name or function
     source = folder / f"{name}.py"
-    source.write_text(_SOURCE.format(row_ms=row_ms, batch_ms=batch_ms))
+    source.write_text(text)
     rows, words = folder / "rows.csv", folder / "limits.toml"
-    rows.write_text("x\n1.5\n2.5\n3.5\n")
+    rows.write_text(lines)
     words.write_text(_SETTINGS)
-    command = [sys.executable, "-P", "-m", "fairlead", "pack", f"{source}:burner", "--name", name]
+    command = [sys.executable, "-P", "-m", "fairlead", "pack", f"{source}:{function}"]
+    command += ["--name", name]
     command += ["--reference", str(rows), "--model-toml", str(words)]
     command += ["--repository", str(folder / "models")]
     subprocess.run(command, check=True, capture_output=True)
@@ -57,8 +65,17 @@ def cores() -> tuple[int, int]:
 
 
 @contextmanager
-def served(models: Path, *options: str, model: str = "burner") -> Generator[Server]:
-    """A server with one worker on a core of its own; this process keeps to another."""
+def served(
+    models: Path,
+    *options: str,
+    model: str = "burner",
+    body: bytes = BODY,
+    environment: Mapping[str, str] | None = None,
+) -> Generator[Server]:
+    """A server with one worker on a core of its own; this process keeps to another.
+
+    body: a request that the model answers.
+    """
     here, there = cores()
     os.sched_setaffinity(0, {here})
     pinned = [tool("taskset", "util-linux"), "-c", str(there)]
@@ -67,11 +84,11 @@ def served(models: Path, *options: str, model: str = "burner") -> Generator[Serv
     def command(folder: Path, port: int) -> list[str]:
         return [*pinned, *serve, "--workers", "1", "--state", str(folder / "state"), *options]
 
-    with tempfile.NamedTemporaryFile() as body:
-        Path(body.name).write_bytes(BODY)
-        server = start(
-            Kind("fairlead", command, f"/predict/{model}", says_address=True), Path(body.name)
-        )
+    with tempfile.NamedTemporaryFile() as sent:
+        Path(sent.name).write_bytes(body)
+        more = dict(environment or {})
+        kind = Kind("fairlead", command, f"/predict/{model}", more, says_address=True)
+        server = start(kind, Path(sent.name))
         for process in _runners(server):
             machine.Precedence.give(process)
         try:
