@@ -194,15 +194,14 @@ class ModelNotReady(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """The model's queue is full, or a call's turn in it would come too late.
-
-    retry_after: seconds. replies: of an error that many calls are given, what each wire has made of
-    it; None where it is one call's own.
-    """
+    """The model's queue is full, or a call's turn in it would come too late."""
 
     id, name = "FRL-1502", "OVERLOADED"
     retry_after: int = 1
+    """Seconds."""
     replies: dict[Any, Any] | None = None
+    """Of an error that many calls are given, what each wire has made of it; None where it is one
+    call's own."""
 
 
 class Draining(Unavailable):
