@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -33,7 +34,7 @@ from benchmarks.reliability.open_loop import poisson
 from benchmarks.servers import Server
 
 _STEP_S, _PATIENCE_S = 0.02, 60.0
-_BUSY_MS, _ROW_MS = 4000, 10
+_ROW_MS, _BUSY_MS, _BUSY_MS_EACH = 10, 1000, 3
 _OVERLOAD = 3 * 1000 / _ROW_MS
 _SHORTEST_S, _LONGEST_S, _LEAVING = 0.03, 1.0, 0.3
 MOST_SHARE = 0.001
@@ -105,7 +106,7 @@ def leaving(server: Server, log: Path, callers: int) -> Counted:
     first = 1_000_000
     where = ("127.0.0.1", parts.port_of(server))
     busy = socket.create_connection(where)
-    busy.sendall(_request(first, _BUSY_MS, _PATIENCE_S))
+    busy.sendall(_request(first, _BUSY_MS + callers * _BUSY_MS_EACH, _PATIENCE_S))
     _until_begun(log, first)
     lines = [socket.create_connection(where) for _ in range(callers)]
     for number, line in enumerate(lines, first + 1):
@@ -153,6 +154,8 @@ async def _mixed(port: int, seconds: float, seed: int) -> dict[int, float]:
         except TimeoutError:
             dead[number] = min(dead[number], time.monotonic())
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     began, tasks = time.monotonic(), list[asyncio.Task[None]]()
     for number, due in enumerate(poisson(_OVERLOAD, seconds, seed)):
@@ -177,7 +180,10 @@ def mixed(server: Server, log: Path, seconds: float, seed: int, heard_s: float) 
 def run(
     callers: int, seconds: float, seed: int, heard_s: float = 0.02, without: bool = False
 ) -> list[Counted]:
-    """Both loads, each on a server of its own. without: the server drops no dead calls."""
+    """Both loads, each on a server of its own.
+
+    seconds: of the mix; 0 for none. without: the server drops no dead calls.
+    """
     found: list[Counted] = []
     with tempfile.TemporaryDirectory(prefix="fairlead-dead-") as name:
         folder = Path(name)
@@ -189,7 +195,7 @@ def run(
             (folder / "hook" / "sitecustomize.py").write_text(_WITHOUT)
             environment["PYTHONPATH"] = str(folder / "hook")
         config.write_text(f"[limits]\nqueue_calls = {callers + 1}\nqueue_wait_s = {_PATIENCE_S}\n")
-        for load in range(2):
+        for load in range(2 if seconds else 1):
             options = ("--config", str(config))
             example = b'{"x": 1, "ms": 0}'
             with parts.served(

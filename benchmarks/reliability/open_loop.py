@@ -100,6 +100,7 @@ class Load:
         self._port = port
         self._idle: list[_Line] = []
         self._lines = 0
+        self._open = 0
         self._pending: set[asyncio.Task[None]] = set()
 
     async def send(self, times: Sequence[float], seconds: float, request: bytes) -> Answers:
@@ -122,6 +123,13 @@ class Load:
             answers.took.append(_PATIENCE_S)
             answers.status.append(LOST)
         return answers
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        for line in [*self._idle]:
+            if line.transport is not None:
+                line.transport.close()
+        await asyncio.sleep(_LOOK_S)
 
     def _ask(self, request: bytes, answers: Answers, began: float, due: float) -> None:
         def done(status: int) -> None:

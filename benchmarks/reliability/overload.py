@@ -24,11 +24,10 @@ from benchmarks.reliability import parts
 from benchmarks.reliability.open_loop import LOST, Answers, Load, poisson, request
 from benchmarks.servers import Server
 
-_STEP, _LAST_STEPS = 1.1, 2
-_CALM, _CALM_S, _WINDOW_S = 0.5, 5.0, 0.5
+_FIRST_RATE, _STEP, _LAST_STEPS = 100.0, 1.1, 2
+_CALM, _CALM_S, _WINDOW_S = 0.5, 4.0, 0.5
 _USUAL = (200, 503, 504)
 _MOST_BACK_S, _MOST_REJECT_US = 2.0, 40.0
-FIRST_RATE = 100.0
 LEAST_OF_PEAK = {2: 0.95, 5: 0.95, 10: 0.90}
 """By how many times the peak is offered: the share of the peak that must still be answered well."""
 
@@ -105,19 +104,24 @@ class Found:
 
 
 async def measure(
-    server: Server, first: float, step_s: float, seconds: float, seeds: Sequence[int]
+    server: Server,
+    step_s: float,
+    seconds: float,
+    seeds: Sequence[int],
+    times: Sequence[int],
+    deadline_s: float,
 ) -> Found:
-    """Ramp, calm, and then each overload with the calm after it. first: the rate of the ramp."""
+    """Ramp, calm, and then each overload with the calm after it."""
     load, found = Load(parts.port_of(server)), Found()
-    sent = request("/predict/burner", parts.BODY, parts.DEADLINE_S)
+    sent = request("/predict/burner", parts.BODY, deadline_s)
 
     async def send(rate: float, length: float, seed: int) -> Loaded:
         before = parts.own_seconds(server)
         answers = await load.send(poisson(rate, length, seed), length, sent)
         own, memory = parts.own_seconds(server) - before, machine.resident_mb(server.session)
-        return Loaded(rate, answers.good(parts.DEADLINE_S) / length, answers, own, memory)
+        return Loaded(rate, answers.good(deadline_s) / length, answers, own, memory)
 
-    rate, beyond = first, 0
+    rate, beyond = _FIRST_RATE, 0
     while beyond < _LAST_STEPS:
         found.steps.append(await send(rate, step_s, 0))
         print(found.steps[-1].line("ramp"), flush=True)
@@ -125,13 +129,14 @@ async def measure(
         rate *= _STEP
     found.calm = await send(_CALM * found.peak, max(_CALM_S, step_s), 0)
     print(found.calm.line("calm"), flush=True)
-    for times in LEAST_OF_PEAK:
+    for often in times:
         for seed in seeds:
-            found.loads[times, seed] = await send(times * found.peak, seconds, seed)
-            print(found.loads[times, seed].line(f"{times} times"), flush=True)
+            found.loads[often, seed] = await send(often * found.peak, seconds, seed)
+            print(found.loads[often, seed].line(f"{often} times"), flush=True)
             after = await send(_CALM * found.peak, _CALM_S, seed)
-            found.back_s[times, seed], trace = _back(after.answers, found.calm.answers)
-            found.trace.append(f"after {times} times, seed {seed}: {trace}")
+            found.back_s[often, seed], trace = _back(after.answers, found.calm.answers)
+            found.trace.append(f"after {often} times, seed {seed}: {trace}")
+    await load.close()
     return found
 
 
@@ -173,13 +178,22 @@ def promises(found: Found) -> list[tuple[str, str, bool]]:
     return said
 
 
-def run(step_s: float, seconds: float, seeds: Sequence[int], first: float = FIRST_RATE) -> Found:
-    """Packs the model, serves it, loads it; prints the curve as it comes."""
+def run(
+    step_s: float,
+    seconds: float,
+    seeds: Sequence[int],
+    times: Sequence[int] = (*LEAST_OF_PEAK,),
+    deadline_s: float = parts.DEADLINE_S,
+) -> Found:
+    """Packs the model, serves it, loads it; prints the curve as it comes.
+
+    times: how many times the peak is offered.
+    """
     with tempfile.TemporaryDirectory(prefix="fairlead-overload-") as folder:
         models = parts.burner(Path(folder))
         with parts.served(models) as server:
             print(TITLES, flush=True)
-            return asyncio.run(measure(server, first, step_s, seconds, seeds))
+            return asyncio.run(measure(server, step_s, seconds, seeds, times, deadline_s))
 
 
 def main() -> int:

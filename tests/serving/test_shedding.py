@@ -75,8 +75,7 @@ def test_a_call_whose_turn_would_come_after_its_deadline_is_refused_at_once():
             served.submit(call(served, [1, 1], deadline=5.0))
         assert 1 <= refused.value.retry_after <= 30
         assert type(refused.value.retry_after) is int
-        served.submit(call(served, [1, 1], deadline=20.0))
-        await finished(served, settled, queue, 102)
+        await finished(served, settled, queue, 101)
 
     run(test)
 
@@ -110,6 +109,41 @@ def test_while_nobody_waits_nobody_is_refused(plan):
     run(test)
 
 
+def test_while_calls_are_refused_fewer_may_wait_until_nobody_does():
+    async def test() -> None:
+        served, settled, queue = served_by_threads()
+        slow(queue)
+        await busy(served, queue)
+        for _ in range(60):
+            served.submit(call(served, [1, 1], deadline=1000.0))
+        with pytest.raises(Overloaded):
+            served.submit(call(served, [1, 1], deadline=1.0))
+        with pytest.raises(Overloaded):
+            served.submit(call(served, [1, 1], deadline=1000.0))
+        await finished(served, settled, queue, 61)
+        assert queue._budget_s == 60.0
+
+    run(test)
+
+
+def test_the_dead_that_wait_do_not_hold_back_the_living():
+    """They are taken out together, not batch by batch."""
+
+    async def test() -> None:
+        served, settled = serve(Held()), Settled()
+        queue = batcher(served, settled, Plan(inline=False, max_rows=2, slots=1))
+        await busy(served, queue)
+        dead = [call(served, [1, 1]) for _ in range(100)]
+        for one in [*dead, call(served, [1, 1])]:
+            served.submit(one)
+        for one in dead:
+            one.gone = True
+        await finished(served, settled, queue, 102)
+        assert served.model.batches == [1, 1]
+
+    run(test)
+
+
 def test_a_caller_with_many_calls_is_refused_where_another_is_let_in():
     async def test() -> None:
         served, settled, queue = served_by_threads()
@@ -119,9 +153,9 @@ def test_a_caller_with_many_calls_is_refused_where_another_is_let_in():
             served.submit(of(served, "many", deadline=1000.0))
         with pytest.raises(Overloaded):
             served.submit(of(served, "many", deadline=5.0))
-        served.submit(of(served, "one", deadline=5.0))
+        served.submit(of(served, "one", deadline=1000.0))
         with pytest.raises(Overloaded):
-            served.submit(of(served, "one", rank=1, deadline=5.0))
+            served.submit(of(served, "one", rank=1, deadline=1000.0))
         await finished(served, settled, queue, 102)
 
     run(test)
@@ -140,7 +174,6 @@ def test_calls_are_refused_before_they_are_decoded_until_nobody_waits():
             served.submit(hurried)
         with pytest.raises(Overloaded):
             served.receive(hurried)
-        served.receive(call(served, deadline=1000.0))
         await finished(served, settled, queue, 101)
         served.receive(hurried)
         assert served.pressed is None

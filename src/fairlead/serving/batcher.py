@@ -33,6 +33,9 @@ _SLOW_ONES = 3
 _STUCK_S = 10.0
 """An execution that goes on for so long after it was interrupted will not end by itself."""
 _SIFTED_S = 0.02
+_BRIEF_S, _BRIEF = 0.1, 4.0
+"""While calls are refused, others wait for so many seconds or executions at most: a longer queue
+answers no more of them, only later, and forecasts of it are worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,13 @@ class Batcher:
         self._plan = plan
         self._loop = loop
         self._settle = settle
-        self._max_wait_s = max_wait_s
+        self._max_wait_s = self._budget_s = max_wait_s
         self._alone = alone
         self._queue = Queue(max_queue, max_bytes)
         self._pace = Pace(1 if plan.inline else plan.slots)
         self._shedding = Shedding()
         self._in_work = 0
-        self._sample: tuple[Call, float] | None = None
+        self._sampled = False
         self._sifted = 0.0
         self._refused = False
         self._armed = False
@@ -105,10 +108,11 @@ class Batcher:
             pace = self._pace
             wait = (queue.rows + self._in_work) * pace.row_s
             left = call.deadline - call.received - pace.slack_s
-            if wait > self._max_wait_s or wait + pace.service_s > left:
+            if wait > self._budget_s or wait + pace.service_s > left:
                 self._foresee(call)
-            elif wait and self._sample is None:
-                self._sample = call, wait + pace.service_s
+            elif wait and not self._sampled:
+                self._sampled = True
+                call.foreseen = wait + pace.service_s
         elif self._inline and call.prepare is None and self._alone():
             self._run_inline([call])
             return
@@ -124,7 +128,7 @@ class Batcher:
         queue, pace = self._queue, self._pace
         wait = (queue.ahead(call) + self._in_work) * pace.row_s
         left = call.deadline - call.received - pace.slack_s
-        if wait > self._max_wait_s or wait + pace.service_s > left:
+        if wait > self._budget_s or wait + pace.service_s > left:
             self._press()
             name = self._served.package.name
             raise self._shedding.give(
@@ -133,16 +137,22 @@ class Batcher:
             )
 
     def _press(self) -> None:
-        """From now on calls are looked at before they are decoded, until nobody waits."""
+        """Until nobody waits, calls are looked at before they are decoded, and fewer may wait."""
         self._refused = True
         self._served.pressed = self._look
+        self._budget_s = min(self._max_wait_s, max(_BRIEF_S, _BRIEF * self._pace.service_s))
+
+    def _relax(self) -> None:
+        """Nobody waits."""
+        self._served.pressed = None
+        self._budget_s = self._max_wait_s
 
     def _look(self, call: Call) -> None:
         """As `_foresee`, where a call's rows are not known yet."""
         if self._queue.calls:
             self._foresee(call)
         else:
-            self._served.pressed = None
+            self._relax()
 
     def _push_out(self, call: Call, out: Sequence[Call]) -> None:
         """The queue was full: another call has left, or this one is refused with Overloaded."""
@@ -201,7 +211,9 @@ class Batcher:
         """Takes out the calls that nobody waits for any more, or that have waited too long."""
         moment = self._sifted = now()
         since = moment - self._max_wait_s
-        return self._queue.sift(lambda calls: drop_late(calls, moment, since))
+        late = self._queue.sift(lambda calls: drop_late(calls, moment, since))
+        self._compare(late)
+        return late
 
     def close(self) -> None:
         """Ends the threads once nothing holds a lease."""
@@ -227,7 +239,9 @@ class Batcher:
                 return
         while queue.calls and self._idle:
             # A thread that took everything would leave the others idle.
-            taken = queue.take(self._plan.max_rows, -(-queue.calls // self._idle))
+            taken = self._living(queue.take(self._plan.max_rows, -(-queue.calls // self._idle)))
+            if not taken:
+                continue
             self._idle -= 1
             rows = sum([call.rows for call in taken])
             self._in_work += rows
@@ -235,6 +249,21 @@ class Batcher:
             self._refused = False
             back = partial(self._back, taken, rows, now(), full)
             self._executor().submit(self._run_in_thread, taken, back)
+        if self._budget_s < self._max_wait_s and not queue.calls:
+            self._relax()
+
+    def _living(self, taken: list[Call]) -> list[Call]:
+        """Those that somebody waits for; where one is dead, others that wait are too.
+
+        A thread that took the dead one by one would find no time for the living.
+        """
+        moment = now()
+        live = drop_late(taken, moment, moment - self._max_wait_s)
+        if len(live) < len(taken):
+            late = [call for call in taken if call.error is not None]
+            self._compare(late)
+            self._settle_soon([*late, *self._sift()])
+        return live
 
     def _go_on(self) -> None:
         """What could not go with the others goes in the next turn, after those of other models."""
@@ -291,18 +320,17 @@ class Batcher:
         self._shedding.renew()
         if answers:
             self._pace.note(rows, now() - began, full or self._refused)
-        if self._sample is not None:
-            self._compare(*self._sample)
+        self._compare(calls)
+        self._sampled = False
         self._settle(self._served, calls, answers)
         if self._queue.calls:
             self._flush()
 
-    def _compare(self, sample: Call, foreseen_s: float) -> None:
-        """Learns from one call at a time how good what is foreseen is."""
-        if sample.compute_ns or sample.error is not None:
-            self._sample = None
-            if not sample.gone:
-                self._pace.compare(foreseen_s, now() - sample.received)
+    def _compare(self, calls: Sequence[Call]) -> None:
+        """Learns of one call for each execution how good what was foreseen is."""
+        for call in calls:
+            if call.foreseen and not call.gone:
+                self._pace.compare(call.foreseen, now() - call.received)
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._threads is None:
