@@ -62,7 +62,8 @@ WRONG = [
     {"scopes": ["predict:*"] * 101}, {"expires": "soon"}, {"expires": "2001-01-01"},
     {"networks": ["everywhere"]}, {"networks": ["10.0.0.1/8"]}, {"origins": ["example.org"]},
     {"limits": ["a lot"]}, {"limits": ["requests=1/day", "requests=2/day"]},
-    {"disclosure": "all"}, {"novelty": "x"}, {"kind": "root"}, {"priority": "high"}, {"priority": ""}, {"kind": "liv\u00e9"},
+    {"disclosure": "all"}, {"novelty": "x"}, {"kind": "root"}, {"priority": "high"},
+    {"priority": ""}, {"kind": "liv\u00e9"},
     {"tenant": "a b"}, {"tenant": "../x"},
     {"tenant": "x" * 65}, {"scope": ["predict:iris"]}, {"plan": "free"}, {"digest": "x"},
 ]  # fmt: skip

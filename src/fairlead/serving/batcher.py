@@ -105,14 +105,8 @@ class Batcher:
         """
         queue = self._queue
         if queue.calls:
-            pace = self._pace
-            wait = (queue.rows + self._in_work) * pace.row_s
-            left = call.deadline - call.received - pace.slack_s
-            if wait > self._budget_s or wait + pace.service_s > left:
-                self._foresee(call)
-            elif wait and not self._sampled:
-                self._sampled = True
-                call.foreseen = wait + pace.service_s
+            if self._pace.row_s:
+                self._consider(call)
         elif self._inline and call.prepare is None and self._alone():
             self._run_inline([call])
             return
@@ -122,6 +116,17 @@ class Batcher:
         if not self._armed:
             self._armed = True
             self._loop.call_soon(self._flush)
+
+    def _consider(self, call: Call) -> None:
+        """Looks closer at a call whose turn might come too late, if all that waits went first."""
+        pace = self._pace
+        wait = (self._queue.rows + self._in_work) * pace.row_s
+        left = call.deadline - call.received - pace.slack_s
+        if wait > self._budget_s or wait + pace.service_s > left:
+            self._foresee(call)
+        elif not self._sampled:
+            self._sampled = True
+            call.foreseen = wait + pace.service_s
 
     def _foresee(self, call: Call) -> None:
         """Raises Overloaded for a call whose turn would come too late, as far as is known now."""
