@@ -11,13 +11,18 @@ from benchmarks.reliability.open_loop import Answers
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it pins processes to cores")
 
 
-def test_under_five_times_the_peak_most_of_the_peak_is_still_answered_in_time():
-    """The better of two loads counts: others may stop the machine for as long as one of them."""
+def test_under_five_times_the_peak_what_is_executed_is_in_time_and_refusing_costs_little():
+    """By counts and processor time, which do not change when others use the machine too: the share
+    of the peak is for the long form, on a machine of its own. The better of two loads counts.
+    """
     found = overload.run(step_s=1.0, seconds=3.0, seeds=[1, 2], times=[5], deadline_s=1.0)
     loads = [*found.loads.values()]
     assert [load.strange for load in loads] == [0, 0]
     assert all(load.answers.codes()[503] > 0 for load in loads), "it was more than can be done"
-    assert max(load.good for load in loads) > 0.5 * found.peak
+    executed = [load.answers.codes()[200] + load.answers.codes().get(504, 0) for load in loads]
+    good = [load.good * load.answers.seconds for load in loads]
+    assert max(g / e for g, e in zip(good, executed, strict=True)) > 0.7
+    assert min(load.own_s / load.answers.seconds for load in loads) < 0.5, "the model has the rest"
     assert min(load.answers.quantile(0.99) for load in loads) < 3
     assert max(load.resident_mb for load in loads) < 1.2 * found.steps[0].resident_mb
 
