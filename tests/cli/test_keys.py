@@ -79,11 +79,12 @@ def test_a_key_lives_from_its_making_to_its_end(either):
         "keys", "create", "--name", "shop", "--scope", "predict:total", "--scope", "usage:read",
         "--tenant", "acme", "--expires", "30d", "--limit", "requests=5/second",
         "--network", "10.0.0.0/8", "--origin", "https://a.example", "--disclosure", "label",
-        "--novelty", "reject", "--kind", "test",
+        "--novelty", "reject", "--kind", "test", "--priority", "batch",
     )  # fmt: skip
     assert made["key"].startswith("frl_test_")
     assert (made["tenant"], made["scopes"]) == ("acme", ["predict:total", "usage:read"])
     assert (made["limits"], made["novelty"]) == (["requests=5/second"], "reject")
+    assert made["priority"] == "batch"
     shown = either.json("keys", "show", made["id"])
     assert shown["networks"] == ["10.0.0.0/8"]
     assert "key" not in shown

@@ -8,12 +8,21 @@ from math import inf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.access.parts import made as minted
 
+from fairlead.access.terms import NO_TERMS, caller_of
 from fairlead.core.access import Key, StoredKey, parse_scopes
 from fairlead.core.allowance import parse_limits
 from fairlead.core.errors import KeyFieldInvalid
 from fairlead.serving import book_messages
-from fairlead.serving.book_messages import Book, Gathered, key_to_json, pieces, stored_to_json
+from fairlead.serving.book_messages import (
+    Book,
+    Gathered,
+    key_to_json,
+    pieces,
+    stored_from_json,
+    stored_to_json,
+)
 
 LETTERS = "0123456789ABCDEFabcdef"
 ids = st.text(LETTERS, min_size=16, max_size=16).map("key_{}".format)
@@ -196,3 +205,11 @@ def test_a_book_that_begins_anew_leaves_nothing_of_the_one_that_was_not_finished
     gathered.take(next(pieces(Book(1, True, some(20_000)))))
     gathered.take(next(pieces(Book(1, True, some(1)))))
     assert len(gathered.keys) == 1
+
+
+@pytest.mark.parametrize(("priority", "rank"), [("interactive", 0), ("batch", 1), ("shadow", 2)])
+def test_the_class_of_a_key_comes_to_the_worker_and_to_its_queue(priority, rank):
+    _, stored = minted("predict:iris", priority=priority)
+    told = stored_from_json(json.loads(json.dumps(stored_to_json(stored))))
+    assert told == stored
+    assert caller_of(told.key, NO_TERMS).rank == rank

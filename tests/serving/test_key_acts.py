@@ -62,7 +62,8 @@ WRONG = [
     {"scopes": ["predict:*"] * 101}, {"expires": "soon"}, {"expires": "2001-01-01"},
     {"networks": ["everywhere"]}, {"networks": ["10.0.0.1/8"]}, {"origins": ["example.org"]},
     {"limits": ["a lot"]}, {"limits": ["requests=1/day", "requests=2/day"]},
-    {"disclosure": "all"}, {"novelty": "x"}, {"kind": "root"}, {"kind": "liv\u00e9"},
+    {"disclosure": "all"}, {"novelty": "x"}, {"kind": "root"}, {"priority": "high"},
+    {"priority": ""}, {"kind": "liv\u00e9"},
     {"tenant": "a b"}, {"tenant": "../x"},
     {"tenant": "x" * 65}, {"scope": ["predict:iris"]}, {"plan": "free"}, {"digest": "x"},
 ]  # fmt: skip
@@ -190,3 +191,11 @@ def test_a_pattern_longer_than_any_name_fits_nothing_and_is_not_read(keys):
     with pytest.raises(KeyNotFound):
         act(keys, "keys.revoke", pattern="*" * 201)
     assert act(keys, "keys.revoke", pattern="*" * 200)["count"] == 1
+
+
+def test_a_key_has_a_class_of_priority_that_its_successor_has_too(keys):
+    plain, low = made(keys), made(keys, priority="batch")
+    assert (plain["priority"], low["priority"]) == ("interactive", "batch")
+    new = act(keys, "keys.rotate", of=low["id"])
+    assert act(keys, "keys.show", of=new["id"])["priority"] == "batch"
+    assert '"priority":"batch"' in everything(keys).replace(": ", ":"), "the audit trail has it"

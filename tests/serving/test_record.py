@@ -3,6 +3,7 @@
 import gc
 import weakref
 from dataclasses import replace
+from math import inf
 
 import pytest
 from tests.serving.parts import serve
@@ -64,7 +65,7 @@ class Encoder:
 def test_a_fault_of_an_encoder_is_the_fault_of_one_call_only(rows, capsys):
     calls = []
     for count in rows:
-        call = Call(Route(PUBLIC, native.error_reply), 0.0, 1.0, 1, True, answered)
+        call = Call(Route(PUBLIC, native.error_reply), 0.0, inf, 1, True, answered)
         call.rows, call.encoder, call.lease = count, Encoder(), serve(None)
         calls.append(call)
     encode([Answered(calls, [], ["abcdefgh"], None)])
@@ -74,6 +75,23 @@ def test_a_fault_of_an_encoder_is_the_fault_of_one_call_only(rows, capsys):
             assert call.error.name == "INTERNAL"
             assert "ZeroDivision" not in call.error.line()
     assert ("encode_failed" in capsys.readouterr().err) == any(count % 2 == 0 for count in rows)
+
+
+@pytest.mark.parametrize("late", [{0}, {1}, {0, 2}, {0, 1, 2}])
+def test_an_answer_that_comes_too_late_is_said_to_be_and_its_neighbours_are_given(late):
+    calls, encoder = [], Encoder()
+    for number in range(3):
+        due = 0.0 if number in late else inf
+        call = Call(Route(PUBLIC, native.error_reply), 0.0, due, 1, True, answered)
+        call.rows, call.encoder, call.lease = 1, encoder, serve(None)
+        calls.append(call)
+    encode([Answered(calls, [], ["abcdefgh"], None)])
+    for number, call in enumerate(calls):
+        if number in late:
+            assert call.error.name == "DEADLINE_EXCEEDED"
+        else:
+            assert (call.error, call.payload) == (None, b"abcdefgh")
+    assert (calls[0].payload is None) == (len(late) == 3), "for nobody nothing is written"
 
 
 def test_who_called_and_how_many_rows_were_withheld_is_written_down(tmp_path):

@@ -121,3 +121,18 @@ def test_a_full_disk_refuses_answers_and_they_come_again_when_there_is_room(tmp_
     acknowledged = sum(status == 200 for status, _ in answers)
     with closing(sqlite3.connect(tmp_path / "state" / LEDGER)) as ledger:
         assert ledger.execute("SELECT sum(requests) FROM usage").fetchone() == (acknowledged,)
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ("0", 504), ("-1", 400), ("NaN", 400), ("1e18", 400), ("1.5", 400), ("10 000", 400),
+        ("1" * 400, 400), ("60000", 200), ("999999999", 200),
+    ],
+)  # fmt: skip
+def test_a_deadline_is_taken_held_to_the_servers_most_or_refused(running, given, status):
+    """One that is 0 has passed when it comes."""
+    with closing(running.connect()) as connection:
+        headers = {"content-type": "application/json", "x-request-timeout": given}
+        connection.request("POST", "/predict/total", b'{"a": 1, "b": 2, "c": 3}', headers)
+        assert connection.getresponse().status == status

@@ -150,8 +150,16 @@ class Limits:
     queue_calls: int = _setting(
         1024, whole(1, 1_000_000), "Calls that may wait for one model, per worker."
     )
+    queue_mib: int = _setting(
+        256,
+        whole(1, 1_000_000),
+        "MiB of request bodies that may wait for one model, per worker; one call always may.",
+    )
     queue_wait_s: float = _setting(
-        1.0, seconds(3600), "Seconds that a call may wait in its model's queue."
+        1.0,
+        seconds(3600),
+        "Seconds that a call may wait in its model's queue; one that would wait longer, or beyond "
+        "its deadline, is refused at once.",
     )
     request_timeout_s: float = _setting(
         30.0, seconds(86400), "Seconds in which an answer is due when the caller does not say."

@@ -268,6 +268,7 @@ class Worker:
             settle,
             max_queue=limits.queue_calls,
             max_wait_s=limits.queue_wait_s,
+            max_bytes=limits.queue_mib << 20,
             alone=lambda: service.alone,
         )
 

@@ -26,6 +26,7 @@ _CREATE = (
     "disclosure",
     "novelty",
     "kind",
+    "priority",
 )
 _OPTIONS = {
     "create": (*_CREATE, "tenant"),
@@ -112,6 +113,13 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
         "abstain, warn or shadow (only counted), whatever the model's owner has chosen",
     )
     add("--kind", metavar="KIND", help="for create: live, test or admin, which the key shows")
+    add(
+        "--priority",
+        metavar="CLASS",
+        help="for create: interactive, batch or shadow: under overload the calls of a lower class "
+        "wait for those of a higher one, and are turned away first; interactive when nothing is "
+        "said",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -162,7 +170,7 @@ def _create(args: argparse.Namespace, folder: Path) -> None:
     given = {"name": args.name, "scopes": args.scope, "tenant": args.tenant}
     given |= {"expires": args.expires, "networks": args.network, "origins": args.origin}
     given |= {"limits": args.limit, "disclosure": args.disclosure, "novelty": args.novelty}
-    given |= {"kind": args.kind}
+    given |= {"kind": args.kind, "priority": args.priority}
     given = {field: value for field, value in given.items() if value is not None}
     _tell(managed(folder, "keys.create", given, make=True), as_json=args.json)
 

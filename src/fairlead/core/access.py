@@ -101,6 +101,9 @@ Kind = Literal["live", "test", "admin"]
 ACTIONS = ("reject", "abstain", "warn", "shadow")
 """What can become of a row that is unlike the training rows; `shadow` is only counted."""
 
+PRIORITIES = ("interactive", "batch", "shadow")
+"""Classes of calls, the highest first: where not all can be served, the lower one waits or goes."""
+
 Standing = Literal["works", "revoked", "expired", "replaced"]
 
 
@@ -126,6 +129,7 @@ class Key:
     plan:        the plan that prices and bundles it; "" for none.
     ending:      the last four characters of the secret, by which people recognise it.
     kind:        what the key is for, which its first letters tell.
+    priority:    whose calls go first where not all can be served, one of PRIORITIES.
     """
 
     id: str
@@ -146,6 +150,7 @@ class Key:
     novelty: str = ""
     plan: str = ""
     kind: Kind = "live"
+    priority: str = PRIORITIES[0]
 
     def standing(self, now_ns: int) -> Standing:
         """Whether the key works at this time, and if not, why. Its scopes make no difference."""
@@ -180,6 +185,7 @@ class Caller:
              key and its plan have in common (access/scopes.py).
     novelty: what becomes of its rows that are unlike the training rows; "" as the model says.
     who:     how the journal names it: key, tenant, plan and price as a JSON array.
+    rank:    the place of its priority in PRIORITIES.
     """
 
     key: str
@@ -194,6 +200,7 @@ class Caller:
     named: frozenset[tuple[str, str, str]]
     who: bytes = b'["","","",""]'
     novelty: str = ""
+    rank: int = 0
 
     @classmethod
     def of(cls, key: Key) -> Caller:
@@ -211,6 +218,7 @@ class Caller:
             named=frozenset((s.operation, s.model, s.selector) for s in key.scopes if s.selector),
             who=journal_name(key.id, key.tenant, key.plan, ""),
             novelty=key.novelty,
+            rank=PRIORITIES.index(key.priority),
         )
 
 
@@ -272,6 +280,7 @@ def check(key: Key) -> Key:
     _field(key.kind in get_args(Kind), "kind", f"one of {', '.join(get_args(Kind))}")
     _field(bool(key.scopes), "scopes", "at least one scope, such as predict:iris")
     _field(key.novelty in ("", *ACTIONS), "novelty", f"one of {', '.join(ACTIONS)}")
+    _field(key.priority in PRIORITIES, "priority", f"one of {', '.join(PRIORITIES)}")
     _field(key.disclosure in ("", *DISCLOSURES), "disclosure", f"one of {', '.join(DISCLOSURES)}")
     _field(not key.plan or _TENANT.fullmatch(key.plan) is not None, "plan", "the name of a plan")
     _field(re.fullmatch(r"[0-9A-Za-z]{4}", key.ending) is not None, "ending", "4 characters")

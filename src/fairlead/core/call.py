@@ -252,6 +252,7 @@ class Call:
     sent:     bytes of the pieces that have left.
     reply:    the whole reply when it is not a plain 200 with JSON.
     done:     gives the finished call back to its connection.
+    foreseen: seconds from its coming to its answer, where its queue has said so; 0 otherwise.
     withheld: of its rows, those that were abstained or rejected.
     gone:     the caller has left; nothing more is sent.
     caller:   who asks.
@@ -284,6 +285,7 @@ class Call:
     reply: Any = None
     error: FairleadError | None = None
     decision: int = SERVED
+    foreseen: float = 0.0
     withheld: int = 0
     compute_ns: int = 0
     gone: bool = False

@@ -24,6 +24,7 @@ in the log, on the command line and in `docs/reference/errors.md`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from fairlead.core.access_errors import CallerSuspended as CallerSuspended
 from fairlead.core.access_errors import CardIncomplete as CardIncomplete
@@ -205,9 +206,14 @@ class ModelAsleep(ModelNotReady):
 
 
 class Overloaded(Unavailable):
-    """The model's queue is full."""
+    """The model's queue is full, or a call's turn in it would come too late."""
 
     id, name = "FRL-1502", "OVERLOADED"
+    retry_after: int = 1
+    """Seconds."""
+    replies: dict[Any, Any] | None = None
+    """Of an error that many calls are given, what each wire has made of it; None where it is one
+    call's own."""
 
 
 class Draining(Unavailable):

@@ -11,16 +11,20 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from threading import get_ident
 from typing import Any
 
 from fairlead.core.call import Call, known_by
 from fairlead.core.clock import now
-from fairlead.core.errors import Internal, Overloaded
+from fairlead.core.errors import Internal
 from fairlead.serving.answered import Answered
 from fairlead.serving.execute import drop_late, execute
 from fairlead.serving.log import log
+from fairlead.serving.pace import Pace
+from fairlead.serving.queue import Queue
 from fairlead.serving.served import Served
+from fairlead.serving.shedding import Shedding
 
 INLINE_LIMIT_S = 0.005
 """No execution on the loop may take longer."""
@@ -28,6 +32,10 @@ _SLOW_S, _FAR_TOO_SLOW_S = 0.02, 0.25
 _SLOW_ONES = 3
 _STUCK_S = 10.0
 """An execution that goes on for so long after it was interrupted will not end by itself."""
+_SIFTED_S = 0.02
+_BRIEF_S, _BRIEF = 0.1, 4.0
+"""While calls are refused, others wait for so many seconds or executions at most: a longer queue
+answers no more of them, only later, and forecasts of it are worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +68,11 @@ class Batcher:
         *,
         max_queue: int,
         max_wait_s: float,
+        max_bytes: int = 1 << 40,
         alone: Callable[[], bool] = lambda: False,
     ) -> None:
-        """max_queue, max_wait_s: calls that may wait here, and how long one may.
+        """max_queue, max_bytes, max_wait_s: calls that may wait here, with how large bodies in all,
+        and how long one may.
 
         alone: whether no other call is near, so that none can join.
         """
@@ -70,10 +80,15 @@ class Batcher:
         self._plan = plan
         self._loop = loop
         self._settle = settle
-        self._max_queue = max_queue
-        self._max_wait_s = max_wait_s
+        self._max_wait_s = self._budget_s = max_wait_s
         self._alone = alone
-        self._queue: list[Call] = []
+        self._queue = Queue(max_queue, max_bytes)
+        self._pace = Pace(1 if plan.inline else plan.slots)
+        self._shedding = Shedding()
+        self._in_work = 0
+        self._sampled = False
+        self._sifted = 0.0
+        self._refused = False
         self._armed = False
         self._seen = 0
         self._inline = plan.inline
@@ -84,20 +99,90 @@ class Batcher:
         served.submit = self.submit
 
     def submit(self, call: Call) -> None:
-        """Queues a call, or runs it now if no other can come. Raises Overloaded when full."""
+        """Queues a call, or runs it now if no other can come.
+
+        Raises Overloaded when the queue is full, or when its turn would come too late.
+        """
         queue = self._queue
-        if len(queue) >= self._max_queue:
-            raise Overloaded(
-                f"{len(queue)} calls wait for model {self._served.package.name!r} already",
-                fix="Try again in a second",
-            )
-        if self._inline and not queue and call.prepare is None and self._alone():
+        if queue.calls:
+            if self._pace.row_s:
+                self._consider(call)
+        elif self._inline and call.prepare is None and self._alone():
             self._run_inline([call])
             return
-        queue.append(call)
+        out = queue.push(call)
+        if out:
+            self._push_out(call, out)
         if not self._armed:
             self._armed = True
             self._loop.call_soon(self._flush)
+
+    def _consider(self, call: Call) -> None:
+        """Looks closer at a call whose turn might come too late, if all that waits went first."""
+        pace = self._pace
+        wait = (self._queue.rows + self._in_work) * pace.row_s
+        left = call.deadline - call.received - pace.slack_s
+        if wait > self._budget_s or wait + pace.service_s > left:
+            self._foresee(call)
+        elif not self._sampled:
+            self._sampled = True
+            call.foreseen = wait + pace.service_s
+
+    def _foresee(self, call: Call) -> None:
+        """Raises Overloaded for a call whose turn would come too late, as far as is known now."""
+        queue, pace = self._queue, self._pace
+        wait = (queue.ahead(call) + self._in_work) * pace.row_s
+        left = call.deadline - call.received - pace.slack_s
+        if wait > self._budget_s or wait + pace.service_s > left:
+            self._press()
+            name = self._served.package.name
+            raise self._shedding.give(
+                f"more calls wait for model {name!r} than it can answer in time",
+                queue.rows * pace.row_s,
+            )
+
+    def _press(self) -> None:
+        """Until nobody waits, calls are looked at before they are decoded, and fewer may wait."""
+        self._refused = True
+        self._served.pressed = self._look
+        self._budget_s = min(self._max_wait_s, max(_BRIEF_S, _BRIEF * self._pace.service_s))
+
+    def _relax(self) -> None:
+        """Nobody waits."""
+        self._served.pressed = None
+        self._budget_s = self._max_wait_s
+
+    def _look(self, call: Call) -> None:
+        """As `_foresee`, where a call's rows are not known yet."""
+        if self._queue.calls:
+            self._foresee(call)
+        else:
+            self._relax()
+
+    def _push_out(self, call: Call, out: Sequence[Call]) -> None:
+        """The queue was full: another call has left, or this one is refused with Overloaded."""
+        self._press()
+        if out[0] is call and now() > self._sifted + _SIFTED_S:
+            # For some of what fills it nobody may wait any more.
+            self._settle_soon(self._sift())
+            out = self._queue.push(call)
+            if not out:
+                return
+        queue = self._queue
+        error = self._shedding.give(
+            f"{queue.calls} calls wait for model {self._served.package.name!r} already",
+            queue.rows * self._pace.row_s,
+        )
+        if out[0] is call:
+            raise error
+        for one in out:
+            one.error = error
+        self._settle_soon(out)
+
+    def _settle_soon(self, calls: Sequence[Call]) -> None:
+        """Answers calls that were not executed, but not from within the turn of another call."""
+        if calls:
+            self._loop.call_soon(partial(self._settle, self._served, calls, ()))
 
     @property
     def model(self) -> str:
@@ -107,7 +192,7 @@ class Batcher:
     @property
     def waiting(self) -> int:
         """Calls queued and not yet taken."""
-        return len(self._queue)
+        return self._queue.calls
 
     @property
     def stuck(self) -> bool:
@@ -123,12 +208,17 @@ class Batcher:
             if started < limit:
                 self._served.model.interrupt(thread)
         self._slow = 0
-        queue = self._queue
-        live = drop_late(queue, moment, moment - self._max_wait_s)
-        if len(live) < len(queue):
-            self._queue = live
-            late = [call for call in queue if call.error is not None or call.gone]
+        late = self._sift()
+        if late:
             self._settle(self._served, late, [])
+
+    def _sift(self) -> list[Call]:
+        """Takes out the calls that nobody waits for any more, or that have waited too long."""
+        moment = self._sifted = now()
+        since = moment - self._max_wait_s
+        late = self._queue.sift(lambda calls: drop_late(calls, moment, since))
+        self._compare(late)
+        return late
 
     def close(self) -> None:
         """Ends the threads once nothing holds a lease."""
@@ -136,7 +226,8 @@ class Batcher:
             self._threads.shutdown(wait=False)
 
     def _flush(self) -> None:
-        waiting = len(self._queue)
+        queue = self._queue
+        waiting = queue.calls
         if waiting > self._seen:
             # Calls came in this turn: look once more at the sockets before running.
             self._seen = waiting
@@ -144,34 +235,56 @@ class Batcher:
             return
         self._seen = 0
         self._armed = False
-        while self._queue and self._inline and self._queue[0].prepare is None:
-            self._run_inline(self._take(len(self._queue)))
-        while self._queue and self._idle:
+        if self._inline and waiting:
+            taken = queue.take(self._plan.max_rows, waiting, plain=True)
+            if taken:
+                self._run_inline(taken, bool(queue.calls))
+                if queue.calls:
+                    self._go_on()
+                return
+        while queue.calls and self._idle:
             # A thread that took everything would leave the others idle.
-            share = -(-len(self._queue) // self._idle)
+            taken = self._living(queue.take(self._plan.max_rows, -(-queue.calls // self._idle)))
+            if not taken:
+                continue
             self._idle -= 1
-            self._executor().submit(self._run_in_thread, self._take(share))
+            rows = sum([call.rows for call in taken])
+            self._in_work += rows
+            full = bool(queue.calls) or self._refused
+            self._refused = False
+            back = partial(self._back, taken, rows, now(), full)
+            self._executor().submit(self._run_in_thread, taken, back)
+        if self._budget_s < self._max_wait_s and not queue.calls:
+            self._relax()
 
-    def _take(self, most: int) -> list[Call]:
-        """The longest prefix of the queue, of at most so many calls, that may run together."""
-        queue, limit = self._queue, self._plan.max_rows
-        group, rows, count = queue[0].group, 0, 0
-        for call in queue:
-            rows += call.rows
-            if call.group != group or count == most or (rows > limit and count):
-                break
-            count += 1
-        if count == len(queue):
-            self._queue = []
-            return queue
-        self._queue = queue[count:]
-        return queue[:count]
+    def _living(self, taken: list[Call]) -> list[Call]:
+        """Those that somebody waits for; where one is dead, others that wait are too.
 
-    def _run_inline(self, calls: list[Call]) -> None:
+        A thread that took the dead one by one would find no time for the living.
+        """
+        moment = now()
+        live = drop_late(taken, moment, moment - self._max_wait_s)
+        if len(live) < len(taken):
+            late = [call for call in taken if call.error is not None]
+            self._compare(late)
+            self._settle_soon([*late, *self._sift()])
+        return live
+
+    def _go_on(self) -> None:
+        """What could not go with the others goes in the next turn, after those of other models."""
+        self._armed = True
+        self._seen = 1 << 60
+        self._loop.call_soon(self._flush)
+
+    def _run_inline(self, calls: list[Call], full: bool = False) -> None:
         started = now()
         self._settle(self._served, calls, self._execute(calls, started))
-        if now() - started > _SLOW_S:
-            self._note_slow(now() - started)
+        spent = now() - started
+        if full:
+            self._pace.note(sum([call.rows for call in calls]), spent, full)
+            self._shedding.renew()
+        if spent > _SLOW_S:
+            self._note_slow(spent)
 
     def _note_slow(self, spent: float) -> None:
         """Moves the model to the threads when it holds up the loop; one stall proves nothing."""
@@ -180,7 +293,7 @@ class Batcher:
             self._inline = False
             log("moved_to_threads", model=self._served.key, seconds=round(spent, 3))
 
-    def _run_in_thread(self, calls: list[Call]) -> None:
+    def _run_in_thread(self, calls: list[Call], back: Callable[[list[Answered]], None]) -> None:
         thread = get_ident()
 
         def begin() -> None:
@@ -188,7 +301,7 @@ class Batcher:
 
         answers = self._execute(calls, now(), begin)
         self._running.pop(thread, None)
-        self._loop.call_soon_threadsafe(self._back, calls, answers)
+        self._loop.call_soon_threadsafe(back, answers)
 
     def _execute(
         self, calls: list[Call], moment: float, begin: Callable[[], None] | None = None
@@ -204,11 +317,25 @@ class Batcher:
                 call.error = call.error or Internal("the server failed on this request")
             return []
 
-    def _back(self, calls: list[Call], answers: list[Answered]) -> None:
+    def _back(
+        self, calls: list[Call], rows: int, began: float, full: bool, answers: list[Answered]
+    ) -> None:
         self._idle += 1
+        self._in_work -= rows
+        self._shedding.renew()
+        if answers:
+            self._pace.note(rows, now() - began, full or self._refused)
+        self._compare(calls)
+        self._sampled = False
         self._settle(self._served, calls, answers)
-        if self._queue:
+        if self._queue.calls:
             self._flush()
+
+    def _compare(self, calls: Sequence[Call]) -> None:
+        """Learns of one call for each execution how good what was foreseen is."""
+        for call in calls:
+            if call.foreseen and not call.gone:
+                self._pace.compare(call.foreseen, now() - call.received)
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._threads is None:

@@ -164,7 +164,9 @@ def drop_late(calls: Sequence[Call], moment: float, since: float = 0.0) -> list[
                 "to do than it can",
                 fix="Try again in a second",
             )
-        elif not call.gone:
+        elif call.gone:
+            call.error = DeadlineExceeded("the caller left while the call was waiting")
+        else:
             live.append(call)
     return live
 

@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 
 from fairlead.access.minting import GRACE_NS, LIFETIME_NS, new_key, successor_of
 from fairlead.access.times import parse_end, parse_span, told
-from fairlead.core.access import NAME_LENGTH, Key, Kind, is_key_id, parse_scopes
+from fairlead.core.access import NAME_LENGTH, PRIORITIES, Key, Kind, is_key_id, parse_scopes
 from fairlead.core.allowance import parse_limits
 from fairlead.core.audit import Act
 from fairlead.core.errors import KeyFieldInvalid, KeyNotFound
@@ -40,6 +40,7 @@ def told_key(key: Key, now_ns: int) -> dict[str, Any]:
         "limits": [str(limit) for limit in key.limits],
         "disclosure": key.disclosure or None,
         "novelty": key.novelty or None,
+        "priority": key.priority,
         "ending": key.ending,
     }
 
@@ -47,7 +48,7 @@ def told_key(key: Key, now_ns: int) -> dict[str, Any]:
 def create(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
     """A new key; its secret is in the answer and nowhere else. An unknown tenant is made too."""
     fields = Fields(given, "name", "scopes", "tenant", "expires", "networks", "origins", "limits",
-                    "disclosure", "novelty", "kind")  # fmt: skip
+                    "disclosure", "novelty", "kind", "priority")  # fmt: skip
     now = acting.now_ns
     end = parse_end(fields.text("expires"), now) if "expires" in fields else now + LIFETIME_NS
     secret, stored = new_key(
@@ -63,6 +64,7 @@ def create(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
         limits=parse_limits(fields.texts("limits")),
         disclosure=fields.text("disclosure", ""),
         novelty=fields.text("novelty", ""),
+        priority=fields.text("priority", PRIORITIES[0]),
     )
     key = stored.key
     with acting.changing() as acts:

@@ -41,9 +41,7 @@ class PredictionPath:
         """Takes a call whose body has arrived; `call.done` is called once, now or later."""
         try:
             call.caller = self.admit(head, peer)
-            served = self._registry.take(call)
-            if served.watch is not None and served.watch.suspects:
-                served.watch.restrain(call.caller.account)
+            self._registry.take(call).receive(call)
             call.route.decode(call, head, body)  # type: ignore[misc] - prediction routes decode
             check_rows(call)
             self._rations.charge(call, call.lease.submit)

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from fairlead.core.call import Call, Encoder, known_by
-from fairlead.core.clock import monotonic_ns, wall_ns
+from fairlead.core.clock import monotonic_ns, now, wall_ns
 from fairlead.core.decision import ABSTAINED, Verdicts
 from fairlead.core.errors import (
     AnswerTooLarge,
+    DeadlineExceeded,
     FairleadError,
     Internal,
     JournalUnavailable,
     ModelAsleep,
+    Overloaded,
     TooManyRows,
 )
 from fairlead.core.tensor import Array
@@ -29,7 +31,7 @@ _OK, _FAILED, _ABANDONED, _INTERRUPTED = 0, 1, 2, 3
 # One attribute of many calls: `map` over these makes no frame per list.
 _rows, _bytes_in = attrgetter("rows"), attrgetter("bytes_in")
 _payload, _tail = attrgetter("payload"), attrgetter("tail")
-_compute_ns = attrgetter("compute_ns")
+_compute_ns, _deadline = attrgetter("compute_ns"), attrgetter("deadline")
 _decision, _withheld = attrgetter("decision"), attrgetter("withheld")
 _who = attrgetter("caller.who")
 
@@ -73,8 +75,12 @@ def check_rows(call: Call) -> None:
 
 
 def encode(answers: Sequence[Answered]) -> None:
-    """Sets the payload of every answered call; one that cannot be encoded gets its error."""
+    """Sets the payload of every answered call; one that is too late, or cannot be encoded, gets its
+    error."""
+    moment = now()
     for calls, inputs, outputs, verdicts, _ in answers:
+        if min(map(_deadline, calls)) < moment and _all_late(calls, moment):
+            continue
         try:
             _encode(calls, outputs, verdicts)
         except Exception as error:
@@ -88,6 +94,17 @@ def encode(answers: Sequence[Answered]) -> None:
                 mine = None if verdicts is None else verdicts.part(start, stop)
                 start = stop
                 encode([Answered([call], inputs, part, mine)])
+
+
+def _all_late(calls: Sequence[Call], moment: float) -> bool:
+    """Gives the late ones their error. Whether they are all, so that nothing need be written."""
+    on_time = False
+    for call in calls:
+        if call.deadline < moment:
+            call.error = DeadlineExceeded("the deadline passed while the call was executed")
+        else:
+            on_time = True
+    return not on_time
 
 
 def _encode(calls: Sequence[Call], outputs: list[Array], verdicts: Verdicts | None) -> None:
@@ -243,5 +260,11 @@ def _set_error(call: Call, error: FairleadError) -> None:
     # Its traceback holds the frames that hold the call: in that circle every body would stay in
     # memory until the collector comes by, seventy large ones at a time.
     call.error = error.with_traceback(None)
-    call.reply = call.route.error(error)
+    replies = error.replies if isinstance(error, Overloaded) else None
+    make = call.route.error
+    call.reply = None if replies is None else replies.get(make)
+    if call.reply is None:
+        call.reply = make(error)
+        if replies is not None:
+            replies[make] = call.reply
     call.payload, call.tail = call.reply.body, ()

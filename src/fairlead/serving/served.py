@@ -23,7 +23,8 @@ class Served:
     """A loaded version: its package, model, counts and what each wire derived from it.
 
     leases: calls that hold it; it is unloaded only at zero.
-    submit: hands a decoded call to the version's batcher.
+    submit: hands a decoded call to the version's batcher. pressed: refuses a call before it is
+    decoded, while more wait than can be answered; None otherwise.
     example: the package's examples.json as read, {} when it has none. facts: the files of which
     its card is made, as read.
     positions: of all inputs; finite: of those that take finite numbers only.
@@ -53,6 +54,7 @@ class Served:
         "payloads",
         "positions",
         "preparing",
+        "pressed",
         "stats",
         "submit",
         "trial",
@@ -85,8 +87,16 @@ class Served:
         self.further: dict[str, Served] = {}
         self.main: Served | None = None
         self.submit: Callable[[Any], None] = _not_ready
+        self.pressed: Callable[[Call], None] | None = None
         self.trial: Any = None
         self._derived: dict[str, Any] = {}
+
+    def receive(self, call: Call) -> None:
+        """Looks at a call before it is decoded. Raises CallerSuspended, Overloaded."""
+        if self.watch is not None and self.watch.suspects:
+            self.watch.restrain(call.caller.account)
+        if self.pressed is not None:
+            self.pressed(call)
 
     def wanted(self, outputs: tuple[int, ...]) -> tuple[int, ...]:
         """The outputs to compute: those asked for, those that guards look at, the outcome."""

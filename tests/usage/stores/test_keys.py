@@ -46,6 +46,7 @@ FULL = {
     "disclosure": "label",
     "plan": "gold",
     "kind": "test",
+    "priority": "batch",
 }
 
 
@@ -328,3 +329,16 @@ def test_two_processes_read_whole_snapshots_while_a_third_writes(store, place):
         for reader in readers:
             reader.kill()
     assert said == [f"done {keys} {revoked}\n"] * 2
+
+
+def test_keys_of_the_first_format_are_interactive_from_now_on(place):
+    with closing(open_keys(place)) as opened:
+        minted = keep(opened)
+        database = opened._database
+        with database.writing():
+            database.rows("ALTER TABLE key DROP COLUMN priority")
+            database.rows("UPDATE format SET version = 1 WHERE name = 'keys'")
+    with closing(open_keys(place)) as opened:
+        assert opened.show(minted[1].key.id).priority == "interactive"
+        shadow = keep(opened, priority="shadow")
+        assert opened.snapshot()[1][-1].key.priority == shadow[1].key.priority == "shadow"

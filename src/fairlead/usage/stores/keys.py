@@ -53,13 +53,16 @@ PART = Part(
         disclosure TEXT NOT NULL,
         novelty TEXT NOT NULL,
         plan TEXT NOT NULL,
-        kind TEXT NOT NULL
+        kind TEXT NOT NULL,
+        priority TEXT NOT NULL DEFAULT 'interactive'
     ) STRICT;
     CREATE INDEX IF NOT EXISTS key_by_tenant ON key (tenant, created_ns, id);
     CREATE INDEX IF NOT EXISTS key_by_age ON key (created_ns, id);
     CREATE INDEX IF NOT EXISTS key_by_name ON key (name);
     CREATE INDEX IF NOT EXISTS key_by_change ON key (changed);
     """,
+    2,
+    {1: "ALTER TABLE key ADD COLUMN priority TEXT NOT NULL DEFAULT 'interactive'"},
 )
 _FIELDS = tuple(field.name for field in fields(Key))
 _LISTS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {
