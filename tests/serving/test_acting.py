@@ -72,5 +72,5 @@ def test_every_answer_can_be_sent(keys):
     answers = [told, act(keys, "keys.list"), act(keys, "audit.list"), act(keys, "tenants.list")]
     assert json.loads(json.dumps(answers)) == answers
     rooms = {kind.partition(".")[0] for kind in ACTS}
-    assert rooms == {"keys", "tenants", "plans", "audit", "state"}
+    assert rooms == {"keys", "tenants", "plans", "models", "audit", "state"}
     assert KEY["name"] in json.dumps(answers)

@@ -213,4 +213,5 @@ def test_every_error_has_the_protocols_shape(cls):
     assert (body["code"], body["id"]) == (cls.name, cls.id)
     assert made.what in body["error"]
     again = made.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
+    again = again and getattr(made, "retry_after", 1) is not None
     assert ("retry-after" in dict(reply.headers)) == again

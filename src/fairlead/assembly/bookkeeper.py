@@ -15,6 +15,7 @@ from fairlead.access.sharing import SharedMeters
 from fairlead.assembly.administration import Administration
 from fairlead.assembly.doors import Door, admin_host, admin_tls, identity_rules
 from fairlead.assembly.edges import http_limits
+from fairlead.assembly.looking import looking_of
 from fairlead.assembly.meters import meter_store
 from fairlead.assembly.oversight import overseeing_of
 from fairlead.assembly.places import database_of
@@ -22,7 +23,6 @@ from fairlead.assembly.requests import Told
 from fairlead.assembly.rooms import open_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import ServerSpec, read_spec
-from fairlead.assembly.stocking import looking_of
 from fairlead.core.errors import TlsInvalid
 from fairlead.edge.cors import OwnNames
 from fairlead.edge.front import http1

@@ -1,20 +1,16 @@
-"""What a worker has to serve, put together from its orders: its stock, its loader, its memory; and
-what the bookkeeper looks for in the repositories."""
+"""What a worker has to serve, put together from its orders: its stock, its loader, its memory."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from fairlead.assembly.bases import bases_of, packing
 from fairlead.assembly.runtimes import runtimes
 from fairlead.assembly.spec import RUNNERS, ServerSpec
-from fairlead.assembly.versions import saved_versions
 from fairlead.packages.repository import Found
 from fairlead.serving.budget import Budget
 from fairlead.serving.choosing import parse_policy
-from fairlead.serving.finding import Looking
 from fairlead.serving.loading import Loader
 from fairlead.serving.memory import resident
 from fairlead.serving.status import StatusPages
@@ -42,18 +38,6 @@ def loader_of(spec: ServerSpec, index: int) -> Loader:
     """What loads the versions of one worker."""
     homes = Path(spec.state) / RUNNERS / str(index)
     return Loader(runtimes(homes), spec.settings.models.isolate)
-
-
-def looking_of(spec: ServerSpec) -> Looking | None:
-    """What is looked for in the repositories while the server runs; None for nothing."""
-    models = spec.settings.models
-    if not (models.watch and spec.bases):
-        return None
-    return Looking([Path(root) for root in spec.bases], _plain if models.plain else None)
-
-
-def _plain(folder: Path) -> Sequence[Found]:
-    return [Found(one.name, one.version, one.folder) for one in saved_versions(folder)]
 
 
 def budget_of(spec: ServerSpec) -> Budget:

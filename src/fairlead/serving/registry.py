@@ -162,7 +162,9 @@ class Registry:
             self._ready.pop((model, place), None)
         if answering:
             default = self._defaults.get(model, 0) or max(answering)
-            if default not in answering:
+            if default in answering:
+                self._before.pop(model, None)
+            else:
                 default = self._before.get(model, default)
             wanted = {STABLE: default, **self._labels.get(model, {})}
             if default in answering:

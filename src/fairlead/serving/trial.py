@@ -7,11 +7,12 @@ version, with calls for which nobody waits: they cost their callers nothing and 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairlead.core.access import NOBODY
+from fairlead.core.access import NOBODY, PRIORITIES
 from fairlead.core.call import Call
 from fairlead.core.clock import now
 from fairlead.core.errors import Code, FairleadError
@@ -26,6 +27,8 @@ from fairlead.serving.answered import Answered
 from fairlead.serving.outcomes import source_of, word
 from fairlead.serving.served import Served
 
+_ASIDE = replace(NOBODY, rank=PRIORITIES.index("shadow"))
+"""Who asks for calls beside others: whatever else waits goes first."""
 _MOST_SHADOWS = 64
 """Calls beside others that may be under way; those beyond are not asked."""
 _SHADOW_S = 10.0
@@ -140,7 +143,7 @@ class Trial:
     def _submit(self, call: Call, inputs: list[Array], stable: float | None) -> None:
         moment = now()
         shadow = Call(call.route, moment, moment + _SHADOW_S, 0, True, _nothing_to_do)
-        shadow.rows, shadow.caller = call.rows, NOBODY
+        shadow.rows, shadow.caller = call.rows, _ASIDE
         shadow.note, shadow.prepare = inputs, _joined  # so that it never runs on the loop
         shadow.lease, shadow.group = self.candidate, ("shadow", self.rollout)
         shadow.encoder = _Unsent(self.candidate, self.source)
