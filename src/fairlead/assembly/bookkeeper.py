@@ -34,6 +34,7 @@ from fairlead.serving.lending import Lender
 from fairlead.serving.log import configure, log
 from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
+from fairlead.serving.succession import succeed
 from fairlead.usage.ledger import open_ledger
 from fairlead.usage.stores.meters import open_meters
 
@@ -141,7 +142,6 @@ async def serve(spec: ServerSpec, pipe: int) -> int:
         over.set()
 
     loop.add_signal_handler(signal.SIGTERM, over.set)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     loop.add_reader(pipe, alone)
     bookkeeper = Bookkeeper(spec, loop)
     bookkeeper.following.start()
@@ -160,7 +160,12 @@ def main(arguments: list[str]) -> int:
     spec = read_spec(int(arguments[0]))
     configure(spec.settings.log.level, spec.settings.log.format)
     sys.setswitchinterval(_SWITCH_S)
-    return asyncio.run(serve(spec, int(arguments[1])))
+    pipe = int(arguments[1])
+    for number in (signal.SIGINT, signal.SIGHUP):  # those are for the supervisor
+        signal.signal(number, signal.SIG_IGN)
+    # Held until this process is gone, however it goes.
+    succession = succeed(Path(spec.state), pipe)
+    return asyncio.run(serve(spec, pipe)) if succession >= 0 else 1
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ class ServerSpec:
     identities: what the file of issuers and certificates holds.
     bases:    folders that hold SavedModels as TensorFlow Serving lays them out, now or later.
     started:  when the server started, as an ISO time.
+    grace_s:  seconds in which what was begun may end; drain_delay_s: how many of them new callers
+              are still taken.
     """
 
     settings: Settings
@@ -38,6 +40,7 @@ class ServerSpec:
     identities: str = ""
     bases: tuple[str, ...] = ()
     started: str = ""
+    drain_delay_s: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}

@@ -38,6 +38,7 @@ from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.book_messages import KIND as BOOK
 from fairlead.serving.bookkeeper import JOURNAL
 from fairlead.serving.control import WorkerControl
+from fairlead.serving.ending import Ending
 from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.lifecycle import Manager
@@ -49,6 +50,7 @@ from fairlead.serving.payloads import payloads_of
 from fairlead.serving.rationing import Rationing
 from fairlead.serving.record import open_stream
 from fairlead.serving.registry import Registry, Served
+from fairlead.serving.renewal import LEAVE
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.status import StatusPages
 from fairlead.serving.streaming import Streamer
@@ -126,7 +128,7 @@ class Worker:
         )
         self._tls = server_tls(spec.settings)
         self._door = Door(self._tls, self._service)
-        self._over = asyncio.Event()
+        self._ending = Ending(spec.grace_s, spec.drain_delay_s)
         self._frozen = False
         self._ticks = 0
         self._memory = Memory()
@@ -134,8 +136,10 @@ class Worker:
     async def run(self) -> None:
         """Serves until SIGTERM, or until the supervisor is gone."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._over.set)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        loop.add_signal_handler(signal.SIGTERM, self._ending.told)
+        loop.add_signal_handler(LEAVE, self._ending.leave)
+        for number in (signal.SIGINT, signal.SIGHUP):  # those are for the supervisor
+            signal.signal(number, signal.SIG_IGN)
         loop.add_reader(self._pipe, self._orphaned)
         self._manager = Manager(
             self._registry,
@@ -155,13 +159,15 @@ class Worker:
         await self._callers_known()
         servers = [*await self._listen(loop), *await self._listen_for_grpc(loop)]
         self._vitals.accepting = True
-        await self._over.wait()
-        self._vitals.over = True
+        await self._ending.over.wait()
+        self._vitals.over = not self._ending.leaving
+        await self._ending.delay()
+        self._vitals.accepting = False
         for one in servers:
             one.close()
         for handle in (self._spec.listener, *self._spec.also):
             os.close(handle)
-        await self._drain()
+        await self._ending.drain(self._service, lambda: self._manager.batchers)
         self._leases.close()
         self._reporting.close()
         self._manager.unload()
@@ -171,6 +177,9 @@ class Worker:
             for kept in (served.outcomes, served.payloads):
                 if kept is not None:
                     kept.close()
+        if self._ending.gave_up:
+            # A thread that is not waited for would be waited for by the interpreter.
+            os._exit(0)
 
     def _known(self, bodies: BodyLimits) -> Knowledge:
         models = self._spec.settings.models
@@ -292,7 +301,7 @@ class Worker:
 
     async def _others_answer(self) -> None:
         """Waits for the models while another worker is there to answer; alone, we say why not."""
-        while not self._vitals.settled and not self._over.is_set():
+        while not self._vitals.settled and not self._ending.over.is_set():
             if not self._vitals.others_answer:
                 return
             await asyncio.sleep(_LOOK_S)
@@ -300,16 +309,8 @@ class Worker:
     async def _callers_known(self) -> None:
         """Waits for the book of keys, for a while: without it every caller is sent away."""
         end = now() + _BOOK_S
-        while self._admission.book is None and now() < end and not self._over.is_set():
+        while self._admission.book is None and now() < end and not self._ending.over.is_set():
             self._reporting.beat()
-            await asyncio.sleep(_LOOK_S)
-
-    async def _drain(self) -> None:
-        """Answers what was read and what comes now; every answer is its connection's last."""
-        self._service.drain()
-        end = now() + self._spec.grace_s
-        while self._service.connections and now() < end:
-            self._service.end_idle()
             await asyncio.sleep(_LOOK_S)
 
     def _orphaned(self) -> None:

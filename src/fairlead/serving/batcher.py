@@ -16,7 +16,7 @@ from typing import Any
 
 from fairlead.core.call import Call, known_by
 from fairlead.core.clock import now
-from fairlead.core.errors import Internal, Overloaded
+from fairlead.core.errors import FairleadError, Internal, Overloaded
 from fairlead.serving.answered import Answered
 from fairlead.serving.execute import drop_late, execute
 from fairlead.serving.log import log
@@ -81,6 +81,8 @@ class Batcher:
         self._idle = plan.slots
         self._threads: ThreadPoolExecutor | None = None
         self._running: dict[int, float] = {}
+        self._taken: list[list[Call]] = []
+        self._over = False
         served.submit = self.submit
 
     def submit(self, call: Call) -> None:
@@ -135,6 +137,17 @@ class Batcher:
         if self._threads is not None:
             self._threads.shutdown(wait=False)
 
+    def give_up(self, error: FairleadError) -> int:
+        """Answers all calls that wait or run by `error`; says how many. Nothing runs after it."""
+        self._over = True
+        groups = [group for group in (self._queue, *self._taken) if group]
+        self._queue, self._taken = [], []
+        for group in groups:
+            for call in group:
+                call.error = error
+            self._settle(self._served, group, [])
+        return sum(map(len, groups))
+
     def _flush(self) -> None:
         waiting = len(self._queue)
         if waiting > self._seen:
@@ -150,7 +163,9 @@ class Batcher:
             # A thread that took everything would leave the others idle.
             share = -(-len(self._queue) // self._idle)
             self._idle -= 1
-            self._executor().submit(self._run_in_thread, self._take(share))
+            taken = self._take(share)
+            self._taken.append(taken)
+            self._executor().submit(self._run_in_thread, taken)
 
     def _take(self, most: int) -> list[Call]:
         """The longest prefix of the queue, of at most so many calls, that may run together."""
@@ -205,7 +220,10 @@ class Batcher:
             return []
 
     def _back(self, calls: list[Call], answers: list[Answered]) -> None:
+        if self._over:
+            return
         self._idle += 1
+        self._taken.remove(calls)
         self._settle(self._served, calls, answers)
         if self._queue:
             self._flush()
