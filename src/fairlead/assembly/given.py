@@ -61,6 +61,8 @@ def given_sockets(environ: MutableMapping[str, str] | None = None) -> Given:
         else:
             service.append(taken)
     if not service:
+        if grpc is not None:
+            grpc.close()
         raise BindRefused(
             "no socket was given for the service",
             where="environment LISTEN_FDS",
@@ -73,14 +75,13 @@ def given_sockets(environ: MutableMapping[str, str] | None = None) -> Given:
 def _listening(handle: int) -> socket.socket:
     try:
         taken = socket.socket(fileno=handle)
-        right = (
-            taken.family in (socket.AF_INET, socket.AF_INET6)
-            and taken.type == socket.SOCK_STREAM
-            and taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        )
     except OSError as error:
         raise _unfit(handle, str(error.strerror)) from error
-    if not right:
+    listens = socket.SOL_SOCKET, socket.SO_ACCEPTCONN
+    family, kind = taken.family, taken.type
+    tcp = family in (socket.AF_INET, socket.AF_INET6) and kind == socket.SOCK_STREAM
+    if not tcp or not taken.getsockopt(*listens):
+        taken.close()
         raise _unfit(handle, "it is no TCP socket that listens")
     return taken
 

@@ -76,6 +76,7 @@ def _prepared(kept: Mapping[str, Any]) -> Prepared:
         identities=identities,
         also=tuple(sockets["also"]),
         bases=tuple(bases_among(asked.paths)),
+        patient=bool(asked.given),
     )
 
 

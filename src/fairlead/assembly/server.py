@@ -59,6 +59,7 @@ class Prepared:
     address, grpc_address, admin_address: where they will answer, such as http://127.0.0.1:8080.
     identities: what the file of issuers and certificates holds.
     bases: folders that hold SavedModels, now or later.
+    patient: whether the sockets were given, so that callers may wait in them.
     """
 
     settings: Settings
@@ -73,6 +74,7 @@ class Prepared:
     identities: str = ""
     also: tuple[int, ...] = ()
     bases: tuple[str, ...] = ()
+    patient: bool = False
 
 
 def served_by_platform(settings: Settings) -> list[str]:
@@ -143,6 +145,7 @@ def prepare(paths: Sequence[str], settings: Settings, given: Given = NOTHING) ->
         identities=identities,
         also=tuple(map(_handed_on, also)),
         bases=tuple(bases_among(paths)),
+        patient=given.service is not None,
     )
 
 
@@ -195,6 +198,7 @@ def spec_of(prepared: Prepared, pages: int, started: str) -> ServerSpec:
         also=prepared.also,
         bases=prepared.bases,
         started=started,
+        patient=prepared.patient,
     )
 
 

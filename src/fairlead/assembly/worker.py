@@ -302,7 +302,7 @@ class Worker:
     async def _others_answer(self) -> None:
         """Waits for the models while another worker is there to answer; alone, we say why not."""
         while not self._vitals.settled and not self._ending.over.is_set():
-            if not self._vitals.others_answer:
+            if not self._vitals.others_answer and not self._spec.patient:
                 return
             await asyncio.sleep(_LOOK_S)
 
