@@ -226,6 +226,7 @@ class Call:
     reply:    the whole reply when it is not a plain 200 with JSON.
     done:     gives the finished call back to its connection.
     withheld: of its rows, those that were abstained or rejected.
+    crashes:  how often its model's process died while it was executed.
     gone:     the caller has left; nothing more is sent.
     caller:   who asks.
     grant:    what it has taken of its caller's limits, None where there are none.
@@ -255,6 +256,7 @@ class Call:
     decision: int = SERVED
     withheld: int = 0
     compute_ns: int = 0
+    crashes: int = 0
     gone: bool = False
     caller: Caller = NOBODY
     grant: Any = None

@@ -20,6 +20,7 @@ from fairlead.core.errors import FairleadError, Internal, Overloaded
 from fairlead.serving.answered import Answered
 from fairlead.serving.execute import drop_late, execute
 from fairlead.serving.log import log
+from fairlead.serving.quarantine import let_in
 from fairlead.serving.registry import Served
 
 INLINE_LIMIT_S = 0.005
@@ -209,6 +210,8 @@ class Batcher:
         self, calls: list[Call], moment: float, begin: Callable[[], None] | None = None
     ) -> list[Answered]:
         live = drop_late(calls, moment, moment - self._max_wait_s)
+        if self._served.quarantine is not None:
+            live = let_in(self._served, live)
         try:
             return execute(self._served, live, begin) if live else []
         except Exception as error:

@@ -21,6 +21,7 @@ EVENTS = {
     "issuer_unreachable": WARNING,
     "drift_found": WARNING,
     "guard_state_dropped": WARNING,
+    "input_quarantined": WARNING,
     "keys_away": WARNING,
     "limits_away": WARNING,
     "limits_back": INFO,

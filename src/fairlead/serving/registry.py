@@ -25,6 +25,7 @@ from fairlead.serving.observe import Stats
 from fairlead.serving.outcomes import Outcomes
 from fairlead.serving.payloads import Payloads
 from fairlead.serving.preparing import Preparing
+from fairlead.serving.quarantine import Quarantine
 from fairlead.serving.watching import Watch
 
 WAITING, LOADING, WARMING, READY = "waiting", "loading", "warming", "ready"
@@ -47,7 +48,7 @@ class Served:
     guarding: its guards, None when it has learnt none; watch: of what goes through it;
     outcomes: what it predicts, kept for true labels; payloads: a sample of what it is sent; each
     None unless the owner wants it. preparing: makes its inputs of pictures and texts, None where
-    they are tensors only.
+    they are tensors only. quarantine: inputs that are refused, None while there are none.
     further: its other signatures by name; `main` is, of such a one, the version that it belongs to,
     which knows who may be told what.
     """
@@ -68,6 +69,7 @@ class Served:
         "payloads",
         "positions",
         "preparing",
+        "quarantine",
         "stats",
         "submit",
         "watch",
@@ -95,6 +97,7 @@ class Served:
         self.outcomes: Outcomes | None = None
         self.payloads: Payloads | None = None
         self.preparing: Preparing | None = None
+        self.quarantine: Quarantine | None = None
         self.further: dict[str, Served] = {}
         self.main: Served | None = None
         self.submit: Callable[[Any], None] = _not_ready

@@ -34,6 +34,8 @@ _SOON_S = 1.0
 """A runner whose start is due later than this is not waited for."""
 _FREE_DEATHS, _WITHIN_S, _LONGEST_S = 16, 60.0, 30.0
 """So many deaths within so many seconds cost no delay; each further one doubles it."""
+_WEIGHT = 0.1
+"""Of the newest answer in what an answer usually takes."""
 _FAILED_START = 4
 """How many deaths a start counts for that did not succeed."""
 
@@ -146,6 +148,7 @@ class RunnerModel:
         self._closing = Event()
         self._told = Event()
         self._runner: process.Runner | None = None
+        self._start_s = self._usual_s = 0.0
         runner = self._started()
         open_to = [what for what, cut in runner.locks.items() if not cut]
         if open_to:
@@ -157,6 +160,11 @@ class RunnerModel:
         """The process that answers now, None while a fresh one is on its way."""
         return self._runner
 
+    @property
+    def again_s(self) -> float:
+        """Seconds that a caller must have left for an answer of a fresh process to be in time."""
+        return self._start_s + 2 * self._usual_s
+
     def predict(self, inputs: Sequence[Array], outputs: Sequence[int]) -> list[Array]:
         """Asks the runner. Raises ModelError, ModelBadAnswer, ModelCrashed, ModelHung.
 
@@ -165,7 +173,10 @@ class RunnerModel:
         runner = self._present()
         self._attempt += 1
         request = frame.request(inputs, outputs)
-        return self._told_by(runner, request, self._attempt, frame.PREDICT)[1]
+        began = now()
+        found = self._told_by(runner, request, self._attempt, frame.PREDICT)[1]
+        self._usual_s += _WEIGHT * (now() - began - self._usual_s)
+        return found
 
     def ask(
         self, inputs: Sequence[Array], outputs: Sequence[int], said: Mapping[str, Any]
@@ -277,6 +288,7 @@ class RunnerModel:
         # What an earlier life wrote is of no use to this one, and nothing else bounds it.
         shutil.rmtree(self._home / "scratch", ignore_errors=True)
         (self._home / "scratch").mkdir(exist_ok=True)
+        began = now()
         try:
             runner = process.start(self._python, self._home, self._where)
         except LoadFailed as error:
@@ -289,6 +301,7 @@ class RunnerModel:
         except LoadFailed:
             runner.end()
             raise
+        self._start_s = now() - began
         return runner
 
     def _check_versions(self, found: dict[str, str]) -> None:
