@@ -23,6 +23,8 @@ from benchmarks.report import Part, Promise
 ISOLATED = {"FAIRLEAD_MODELS__ISOLATE": "total"}
 """The model in a runner of each worker."""
 _BETWEEN_S = 0.5
+_BETWEEN_RUNNERS_S = 2.5
+"""A runner that dies more than 16 times a minute is left alone for a while, by design."""
 
 
 def runners(running: Running) -> list[int]:
@@ -38,6 +40,7 @@ def _killed(
     victims: Callable[[Running], list[int]],
     environ: dict[str, str] | None,
     again: Callable[[str], bool],
+    between_s: float = _BETWEEN_S,
 ) -> tuple[Seen, list[float], list[float], int]:
     """What callers saw, the moments of the kills, seconds until all is as before, and how many
     deaths were seen late, or readiness said the truth late."""  # fmt: skip
@@ -58,7 +61,7 @@ def _killed(
             until(lambda: _whole(running), 60)
             back.append(time.perf_counter() - moments[-1])
             untrue += not running.ready()
-            pause(_BETWEEN_S * chance.random())
+            pause(between_s * (0.5 + chance.random()))
         seen = load.stop()
     return seen, moments, back, untrue
 
@@ -72,7 +75,7 @@ def _whole(running: Running) -> bool:
 
 def of_runners(count: int, rate: float, seed: int) -> Part:
     """kill -9 of a runner: the worker tries the call again, and nobody outside sees anything."""
-    seen, _, back, untrue = _killed(count, rate, seed, runners, ISOLATED, never)
+    seen, _, back, untrue = _killed(count, rate, seed, runners, ISOLATED, never, _BETWEEN_RUNNERS_S)
     return Part("Runners killed under load", _lines("runner", count, seed, back, seen), {}, [
         none("P4 calls that failed when runners were killed", len(seen.failed), seen.sent),
         none("P4 answers to another request", seen.mismatched, seen.answered),
@@ -143,7 +146,7 @@ def at_once(count: int) -> Part:
 def control(rate: float, seed: int) -> Part:
     """The negative control: without the internal attempt, and without the client's, kills are
     seen."""
-    seen, *_ = _killed(3, rate, seed, lambda running: running.workers, None, never)
+    seen, *_ = _killed(3, rate, seed, lambda running: running.workers, None, lambda how: False)
     found = len(seen.failed)
     return Part("Control: a client that never tries again", told(seen)[:1], {}, [
         Promise("P4 control: failed calls that are found", 1, found, str(found)),

@@ -127,7 +127,7 @@ class Batcher:
                 self._served.model.interrupt(thread)
         self._slow = 0
         queue = self._queue
-        live = drop_late(queue, moment, moment - self._max_wait_s)
+        live = drop_late(queue, moment, self._since(moment))
         if len(live) < len(queue):
             self._queue = live
             late = [call for call in queue if call.error is not None or call.gone]
@@ -148,6 +148,11 @@ class Batcher:
                 call.error = error
             self._settle(self._served, group, [])
         return sum(map(len, groups))
+
+    def _since(self, moment: float) -> float:
+        """Since when a call may have waited. None waits for too long for a process that is away."""
+        since = moment - self._max_wait_s
+        return since if getattr(self._served.model, "ready_since", 0.0) < since else 0.0
 
     def _flush(self) -> None:
         waiting = len(self._queue)
@@ -209,7 +214,7 @@ class Batcher:
     def _execute(
         self, calls: list[Call], moment: float, begin: Callable[[], None] | None = None
     ) -> list[Answered]:
-        live = drop_late(calls, moment, moment - self._max_wait_s)
+        live = drop_late(calls, moment, self._since(moment))
         if self._served.quarantine is not None:
             live = let_in(self._served, live)
         try:

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -30,6 +31,8 @@ from fairlead.runtimes.runner import frame, process
 
 _PATIENCE_S = 8.0
 """A call may wait so long for a runner that is being started."""
+_STEP_S = 0.01
+"""Between looks for a runner whose last start failed."""
 _SOON_S = 1.0
 """A runner whose start is due later than this is not waited for."""
 _FREE_DEATHS, _WITHIN_S, _LONGEST_S = 16, 60.0, 30.0
@@ -148,7 +151,7 @@ class RunnerModel:
         self._closing = Event()
         self._told = Event()
         self._runner: process.Runner | None = None
-        self._start_s = self._usual_s = 0.0
+        self._start_s = self._usual_s = self._since = 0.0
         runner = self._started()
         open_to = [what for what, cut in runner.locks.items() if not cut]
         if open_to:
@@ -159,6 +162,11 @@ class RunnerModel:
     def runner(self) -> process.Runner | None:
         """The process that answers now, None while a fresh one is on its way."""
         return self._runner
+
+    @property
+    def ready_since(self) -> float:
+        """The moment since which its process answers; infinite while there is none."""
+        return inf if self._runner is None else self._since
 
     @property
     def again_s(self) -> float:
@@ -237,8 +245,14 @@ class RunnerModel:
         if runner is not None and not runner.alive:
             self._lost(runner, "died while idle")
             runner = None
-        if runner is None and self._due - now() < _SOON_S and self._told.wait(_PATIENCE_S):
+        end = now() + _PATIENCE_S
+        while runner is None and self._due - now() < _SOON_S and now() < end:
+            # A start may fail because something else has killed it: the next one is waited for too.
+            if not self._told.wait(max(0.0, end - now())) or self._closing.is_set():
+                break
             runner = self._runner
+            if runner is None:
+                self._closing.wait(_STEP_S)
         if runner is None:
             raise ModelNotReady(
                 "the model's process died and is started again", fix="Try again in a while"
@@ -273,7 +287,7 @@ class RunnerModel:
         with self._lock:
             closed = self._closing.is_set()
             if not closed:
-                self._runner = runner
+                self._since, self._runner = now(), runner
                 self._told.set()
         if closed:
             runner.end()
