@@ -152,6 +152,7 @@ class RunnerModel:
         self._told = Event()
         self._runner: process.Runner | None = None
         self._start_s = self._usual_s = self._since = 0.0
+        self._gone_at = now()
         runner = self._started()
         open_to = [what for what, cut in runner.locks.items() if not cut]
         if open_to:
@@ -165,7 +166,10 @@ class RunnerModel:
 
     @property
     def ready_since(self) -> float:
-        """The moment since which its process answers; infinite while there is none."""
+        """The moment since which its process keeps up; infinite while there is none.
+
+        What has come while it was away takes about as long again to be answered.
+        """
         return inf if self._runner is None else self._since
 
     @property
@@ -264,7 +268,7 @@ class RunnerModel:
         with self._lock:
             if self._runner is not runner:
                 return
-            self._runner = None
+            self._runner, self._gone_at = None, now()
             self._told.clear()
             self._note_death()
         self._log("runner_ended", model=self._where, why=why, status=runner.end())
@@ -287,7 +291,8 @@ class RunnerModel:
         with self._lock:
             closed = self._closing.is_set()
             if not closed:
-                self._since, self._runner = now(), runner
+                moment = now()
+                self._since, self._runner = moment + (moment - self._gone_at), runner
                 self._told.set()
         if closed:
             runner.end()
