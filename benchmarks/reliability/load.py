@@ -26,6 +26,8 @@ PATIENCE_S = 10.0
 """A call without an answer after so long hangs."""
 
 _ADDRESS = "/inference.GRPCInferenceService/ModelInfer"
+_PAUSE_S = 0.05
+"""Before a further attempt, where the first one was not merely on a stale connection."""
 _MOST_OPEN = 2000
 _LARGEST = 1 << 22
 
@@ -90,13 +92,14 @@ class Load(Thread):
         cancels: float = 0.0,
         spoil: Callable[[float], float] = lambda value: value,
         protocols: tuple[str, ...] = ("rest", "grpc"),
+        patience_s: float = PATIENCE_S,
     ) -> None:
         super().__init__(daemon=True)
         self.seen = Seen()
         self._port, self._grpc_port, self._rate = port, grpc_port, rate
         self._chance = random.Random(seed)
         self._model, self._again, self._cancels = model, again, cancels
-        self._spoil, self._protocols = spoil, protocols
+        self._spoil, self._protocols, self._patience_s = spoil, protocols, patience_s
         self._over = False
         self._pool: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._channel: Any = None
@@ -104,7 +107,7 @@ class Load(Thread):
     def stop(self) -> Seen:
         """Sends nothing more, waits for what is under way, and gives what was seen."""
         self._over = True
-        self.join(60)
+        self.join(60 + 2 * self._patience_s)
         assert not self.is_alive(), "the load does not end"
         return self.seen
 
@@ -145,6 +148,8 @@ class Load(Thread):
                 self.seen.tries[f"{protocol} {how}"] += turn == 0
                 if turn or not self._again(how):
                     break
+                if how != "stale":
+                    await asyncio.sleep(_PAUSE_S * (0.5 + self._chance.random()))
             else:
                 self.seen.answered += 1
                 self.seen.mismatched += self._spoil(value) != wanted(number)
@@ -158,7 +163,7 @@ class Load(Thread):
             await asyncio.sleep(self._chance.random() * 0.02)
             task.cancel()
         try:
-            return await asyncio.wait_for(task, PATIENCE_S)
+            return await asyncio.wait_for(task, self._patience_s)
         except TimeoutError:
             raise Failed("hung") from None
         except Stale:
@@ -210,7 +215,7 @@ class Load(Thread):
         asked.inputs.add(name="x", datatype="FP32", shape=[1, 3])
         asked.raw_input_contents.append(struct.pack("<3f", *row(number)))
         try:
-            raw = await self._channel(asked.SerializeToString(), timeout=2 * PATIENCE_S)
+            raw = await self._channel(asked.SerializeToString(), timeout=2 * self._patience_s)
         except grpc.aio.AioRpcError as error:
             raise Failed(f"{error.code().name} {(error.details() or '')[:60]}") from error
         answer = found.FromString(raw)

@@ -68,7 +68,7 @@ def ends(count: int, rate: float, seed: int) -> Part:
                 return Running(folder / "models", *flags, given=held)
 
             running = started()
-            load = Load(port, port, rate, seed, again=never)
+            load = Load(port, port, rate, seed, again=never, patience_s=60.0)
             try:
                 running.greeted()
                 load.start()

@@ -1,4 +1,4 @@
-"""What is promised of faults, each in its short form; `make soak` asks for as much as is published."""
+"""What is promised of faults, each in its short form; `make soak` runs the long one."""
 
 from __future__ import annotations
 

@@ -43,6 +43,7 @@ from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.lifecycle import Manager
 from fairlead.serving.log import configure, log
+from fairlead.serving.machine import die_before
 from fairlead.serving.memory import Memory
 from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
@@ -63,6 +64,7 @@ _BEAT_S, _LEASES_S = 0.25, 0.02
 _LOOK_S = 0.02
 _BOOK_S = 5.0
 _BACKLOG = 1024
+_EXPENDABLE = 500
 
 
 class Worker:
@@ -322,6 +324,7 @@ def main(arguments: list[str]) -> int:
     """Runs the worker that `arguments` describe: spec descriptor, index, pipe descriptor."""
     handle, index, pipe = (int(a) for a in arguments)
     spec = read_spec(handle)
+    die_before(_EXPENDABLE)
     configure(spec.settings.log.level, spec.settings.log.format)
     try:
         uvloop.run(_run(spec, index, pipe))
