@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from math import inf
 
 import pytest
 from hypothesis import given
@@ -392,22 +391,3 @@ def test_an_execution_over_its_budget_is_interrupted_and_one_that_goes_on_is_stu
         queue.close()
 
     run(test)
-
-
-def test_no_call_waits_too_long_for_a_process_that_is_away(monkeypatch):
-    """What is not there is started; nobody has too much to do."""
-    served = serve(Model())
-    made = Batcher(
-        served,
-        Plan(inline=False, max_rows=8, slots=1),
-        asyncio.new_event_loop(),
-        lambda *_: None,
-        max_queue=8,
-        max_wait_s=1.0,
-    )
-    made._loop.close()
-    for ready_since, since in ((inf, 0.0), (98.5, 99.0), (99.5, 0.0)):
-        served.model.ready_since = ready_since
-        assert made._since(100.0) == since
-    del served.model.ready_since
-    assert made._since(100.0) == 99.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from math import inf
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,6 +17,7 @@ from fairlead.core.clock import now
 from fairlead.core.errors import InputQuarantined, ModelCrashed
 from fairlead.core.tensor import Tensor
 from fairlead.serving import quarantine as quarantining
+from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.execute import execute
 from fairlead.serving.quarantine import MOST, Quarantine, fingerprint, let_in
 
@@ -134,3 +137,22 @@ def test_a_fingerprint_is_that_of_equal_tensors_alone(left, right, words, others
 def test_shape_and_type_are_part_of_it(array):
     base = fingerprint([Tensor.of(np.zeros((1, 4)))])
     assert fingerprint([Tensor.of(array)]) != base
+
+
+def test_no_call_waits_too_long_for_a_process_that_is_away(monkeypatch):
+    """What is not there is started; nobody has too much to do."""
+    served = serve(Model())
+    made = Batcher(
+        served,
+        Plan(inline=False, max_rows=8, slots=1),
+        asyncio.new_event_loop(),
+        lambda *_: None,
+        max_queue=8,
+        max_wait_s=1.0,
+    )
+    made._loop.close()
+    for ready_since, since in ((inf, 0.0), (98.5, 99.0), (99.5, 0.0)):
+        served.model.ready_since = ready_since
+        assert made._since(100.0) == since
+    del served.model.ready_since
+    assert made._since(100.0) == 99.0
