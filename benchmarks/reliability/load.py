@@ -28,6 +28,8 @@ PATIENCE_S = 10.0
 _ADDRESS = "/inference.GRPCInferenceService/ModelInfer"
 _PAUSE_S = 0.05
 """Before a further attempt, where the first one was not merely on a stale connection."""
+_SOON_S = 0.0015
+"""Within which a caller gives up: about as long as an answer takes."""
 _MOST_OPEN = 2000
 _LARGEST = 1 << 22
 
@@ -160,7 +162,7 @@ class Load(Thread):
     async def _tried(self, attempt: Any, given_up: bool) -> float:
         task = asyncio.ensure_future(attempt)
         if given_up:
-            await asyncio.sleep(self._chance.random() * 0.02)
+            await asyncio.sleep(self._chance.random() * _SOON_S)
             task.cancel()
         try:
             return await asyncio.wait_for(task, self._patience_s)
