@@ -19,6 +19,12 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 _STEP_S = 0.01
+_GIVING = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 UNDER = ("unshare", "--user")
 """How a process gets another number, where the kernel lets it."""
 
@@ -79,15 +85,22 @@ class Running:
         *arguments: str | Path,
         environ: dict[str, str] | None = None,
         user: int | None = None,
+        given: socket.socket | None = None,
     ) -> None:
-        """user: the number under which it runs, in group 0 and without rights; None: the caller's.
+        """given: a socket that listens already, handed over as systemd does it.
+
+        user: the number under which it runs, in group 0 and without rights; None: the caller's.
 
         The kernel maps it to the caller's own number, so that it reaches the same files.
         """
         command = [sys.executable, "-P", "-m", "fairlead", "serve", *map(str, arguments)]
         mapped = () if user is None else (*UNDER, f"--map-user={user}", "--map-group=0")
+        handed = () if given is None else (given.fileno(),)
+        if given is not None:
+            command = [sys.executable, "-c", _GIVING, str(given.fileno()), *command]
         self.process = subprocess.Popen(
             [*mapped, *command],
+            pass_fds=handed,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

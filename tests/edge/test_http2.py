@@ -14,6 +14,7 @@ from tests.processes import until
 from tests.raw import Raw, get
 
 from fairlead.edge import http2_frames as h2
+from fairlead.edge import service
 from fairlead.edge.front import http2
 
 
@@ -237,16 +238,30 @@ def test_what_is_not_known_changes_nothing(raw):
     assert works(raw)
 
 
-def test_a_drained_connection_says_goodbye_and_answers_what_is_owed():
+def test_a_drained_connection_says_goodbye_and_answers_what_is_owed(monkeypatch):
+    """Twice: what the other side sends before it has heard the first goodbye is taken too."""
+    monkeypatch.setattr(service, "_LINGER_S", 0.0)
+
+    def goodbye() -> int:
+        while (one := raw.frame()) is not None and one[0] != h2.GOAWAY:
+            pass
+        assert one is not None
+        return int.from_bytes(one[3][:4])
+
     with bench() as made, RawHttp2(made.port) as raw:
         number = raw.ask(path("/echo.Echo/Held"), message(b"x"))
         until(lambda: made.path.held)
         made.call(made.service.drain)
-        while (one := raw.frame()) is not None and one[0] != h2.GOAWAY:
-            pass
-        assert int.from_bytes(one[3][:4]) == number
+        made.call(made.service.end_idle)
+        assert goodbye() == h2.LARGEST_WINDOW
+        late = raw.ask(path("/echo.Echo/Held"), message(b"y"))
+        until(lambda: len(made.path.held) == 2)
+        made.call(made.service.end_idle)
+        assert goodbye() == late
         made.release()
         assert raw.answer(number)["body"] == message(b"x")
+        made.release()
+        assert raw.answer(late)["body"] == message(b"y")
         assert raw.frame() is None
 
 

@@ -36,17 +36,20 @@ from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
 from fairlead.serving.lending import Lender
 from fairlead.serving.log import configure, flush, log, write_apart
+from fairlead.serving.machine import die_before
 from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.rollouts import Rollouts
 from fairlead.serving.status import StatusPages
 from fairlead.serving.steering import Steering
+from fairlead.serving.succession import succeed
 from fairlead.usage.ledger import open_ledger
 from fairlead.usage.stores.meters import open_meters
 
 _SWITCH_S = 0.0005
 """Workers wait for leases: the thread that follows the journals must not hold up the loop."""
 _TICK_S, _BACKLOG = 1.0, 128
+_EXPENDABLE = 250
 
 
 class Bookkeeper:
@@ -165,7 +168,6 @@ async def serve(spec: ServerSpec, pipe: int) -> int:
         over.set()
 
     loop.add_signal_handler(signal.SIGTERM, over.set)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     loop.add_reader(pipe, alone)
     bookkeeper = Bookkeeper(spec, loop)
     bookkeeper.following.start()
@@ -186,7 +188,13 @@ def main(arguments: list[str]) -> int:
     configure(spec.settings.log.level, spec.settings.log.format)
     write_apart()
     sys.setswitchinterval(_SWITCH_S)
-    return asyncio.run(serve(spec, int(arguments[1])))
+    die_before(_EXPENDABLE)
+    pipe = int(arguments[1])
+    for number in (signal.SIGINT, signal.SIGHUP):  # those are for the supervisor
+        signal.signal(number, signal.SIG_IGN)
+    # Held until this process is gone, however it goes.
+    succession = succeed(Path(spec.state), pipe)
+    return asyncio.run(serve(spec, pipe)) if succession >= 0 else 1
 
 
 if __name__ == "__main__":

@@ -104,6 +104,12 @@ WORKERS = Kind(
     lambda v: v == "auto" or (type(v) is int and 1 <= v <= 256),
     lambda v: v,
 )
+DELAY = Kind(
+    '"auto" or a number of seconds from 0 to 3600',
+    lambda given: given if given == "auto" else float(given),
+    lambda v: v == "auto" or (type(v) in (int, float) and 0 <= v <= 3600),
+    lambda v: v if v == "auto" else float(v),
+)
 TRUTH = Kind(
     "true or false",
     lambda given: {"true": True, "false": False}.get(given, given),

@@ -12,15 +12,17 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
 from time import sleep
 from typing import NoReturn
 
+from fairlead.assembly.asked import Asked
 from fairlead.assembly.doors import admin_host, check_doors
 from fairlead.assembly.downloads import downloaded
+from fairlead.assembly.given import NOTHING, Given
 from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.listening import above, listen, listen_for_admin, listen_for_grpc
 from fairlead.assembly.meters import check_meter_store
@@ -42,8 +44,9 @@ from fairlead.serving.supervisor import Orders
 from fairlead.usage.stores.keys import FILE as KEYS
 from fairlead.usage.stores.keys import open_keys
 
-_GRACE_S = 25.0
-"""Seconds in which what was begun may end; platforms kill a container after 30."""
+_DRAIN_DELAY_S = 5.0
+"""Seconds in which those who send callers to this machine may learn that it ends."""
+_PYTHON = (sys.executable, "-P", "-m")
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 _PATIENCE_S, _STEP_S = 1.0, 0.02
 
@@ -57,6 +60,7 @@ class Prepared:
     address, grpc_address, admin_address: where they will answer, such as http://127.0.0.1:8080.
     identities: what the file of issuers and certificates holds.
     bases: folders that hold SavedModels, now or later.
+    patient: whether the sockets were given, so that callers may wait in them.
     """
 
     settings: Settings
@@ -71,6 +75,7 @@ class Prepared:
     identities: str = ""
     also: tuple[int, ...] = ()
     bases: tuple[str, ...] = ()
+    patient: bool = False
 
 
 def served_by_platform(settings: Settings) -> list[str]:
@@ -88,9 +93,10 @@ def served_by_platform(settings: Settings) -> list[str]:
     return [place]
 
 
-def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
+def prepare(paths: Sequence[str], settings: Settings, given: Given = NOTHING) -> Prepared:
     """Checks paths and settings, takes the state folder and the port.
 
+    given: sockets that listen already.
     Raises FileUnreadable, PackageInvalid, BindRefused and the like; then nothing is left behind.
     """
     check_exposure(settings)
@@ -108,13 +114,13 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
     check_room(Path(settings.server.state), database_of(settings))
     versions = find_versions(paths, settings)
     host = settings.server.host
-    listener = listen(host, settings.server.port)
+    listener = given.service or listen(host, settings.server.port)
     port = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if settings.server.tls_cert else "http"
     inside = is_loopback(admin_host(settings))
     admin: tuple[socket, str] | None = None
-    also: list[socket] = []
+    also: list[socket] = [*given.further]
     try:
         for further in settings.server.also_bind:
             also.append(listen(host, further, "--also-bind"))
@@ -122,7 +128,7 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
         admin = listen_for_admin(
             settings.server.admin, settings.server.port, "http" if inside else scheme
         )
-        grpc = listen_for_grpc(settings.server.grpc_port, host, settings.server.port)
+        grpc = given.grpc or listen_for_grpc(settings.server.grpc_port, host, settings.server.port)
     except BaseException:
         for taken in (listener, admin[0] if admin else None, *also):
             if taken is not None:
@@ -141,6 +147,7 @@ def prepare(paths: Sequence[str], settings: Settings) -> Prepared:
         identities=identities,
         also=tuple(map(_handed_on, also)),
         bases=tuple(bases_among(paths)),
+        patient=given.service is not None,
     )
 
 
@@ -151,48 +158,80 @@ def _handed_on(listener: socket) -> int:
     return handle
 
 
-def become(prepared: Prepared, notes: Sequence[str]) -> NoReturn:
-    """Replaces this process by the supervisor; `notes` are said once the service answers."""
-    settings = prepared.settings
+def become(prepared: Prepared, notes: Sequence[str], asked: Asked | None = None) -> NoReturn:
+    """Replaces this process by the supervisor; `notes` are said once the service answers.
+
+    asked: what was asked for, to be read anew when the server is renewed; None: it never is.
+    """
+    greeting = [*_greeting(prepared), *notes]
+    status_pages = status.create(workers_of(prepared.settings))
+    spec = spec_of(prepared, status_pages, datetime.now(UTC).isoformat(timespec="seconds"))
+    told = anonymous_file(json.dumps(spec.to_json()).encode())
+    orders = orders_of(spec, prepared.lock, told, greeting)
+    if asked is not None:
+        orders = replace(orders, **asked.orders(prepared, spec))
+    handle = anonymous_file(json.dumps({f: getattr(orders, f) for f in Orders.__slots__}).encode())
+    sys.stdout.flush()
+    command = [*_PYTHON, "fairlead.serving.supervisor", str(handle)]
+    os.umask(0o077)  # whatever a process of the server writes is its owner's alone
+    os.execve(sys.executable, command, one_thread_each())  # noqa: S606
+
+
+def workers_of(settings: Settings) -> int:
+    """How many workers there will be."""
     workers = settings.server.workers
-    count = workers if isinstance(workers, int) else usable_cores()
-    pages = status.create(count)
-    state = str(Path(settings.server.state).resolve())
-    spec = ServerSpec(
+    return workers if isinstance(workers, int) else usable_cores()
+
+
+def spec_of(prepared: Prepared, pages: int, started: str) -> ServerSpec:
+    """What the processes of a server are told. pages: the descriptor of the status pages."""
+    settings = prepared.settings
+    return ServerSpec(
         settings=settings,
         versions=[(f.name, f.version, str(f.folder.resolve())) for f in prepared.versions],
-        state=state,
+        state=str(Path(settings.server.state).resolve()),
         listener=prepared.listener,
         grpc=prepared.grpc,
         admin=prepared.admin,
         status=pages,
-        grace_s=_GRACE_S,
+        grace_s=settings.server.grace_s,
+        drain_delay_s=drain_delay(settings),
         identities=prepared.identities,
         also=prepared.also,
         bases=prepared.bases,
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        started=started,
         address=prepared.address,
+        patient=prepared.patient,
     )
-    told = anonymous_file(json.dumps(spec.to_json()).encode())
-    python = [sys.executable, "-P", "-m"]
-    log = (settings.log.level, settings.log.format)
-    orders = Orders(
-        worker=[*python, "fairlead.assembly.worker", str(told), "{index}", "{pipe}"],
-        bookkeeper=[*python, "fairlead.assembly.bookkeeper", str(told), "{pipe}"],
-        workers=count,
-        status=pages,
-        listeners=[n for n in (prepared.listener, prepared.grpc, *prepared.also) if n >= 0],
-        admin=prepared.admin,
-        inherited=[pages, told, prepared.lock],
-        grace_s=_GRACE_S,
-        log=log,
-        greeting=[*_greeting(prepared), *notes],
+
+
+def drain_delay(settings: Settings) -> float:
+    """Seconds in which new callers are taken yet: none where nobody sends them from elsewhere."""
+    own = settings.server
+    if own.drain_delay_s == "auto":
+        wanted = 0.0 if is_loopback(own.host) else _DRAIN_DELAY_S
+    else:
+        wanted = float(own.drain_delay_s)
+    return min(wanted, own.grace_s)
+
+
+def orders_of(spec: ServerSpec, lock: int, told: int, greeting: list[str]) -> Orders:
+    """What the supervisor runs. told: the descriptor of the file that holds `spec`."""
+    log = spec.settings.log
+    return Orders(
+        worker=[*_PYTHON, "fairlead.assembly.worker", "{told}", "{index}", "{pipe}"],
+        bookkeeper=[*_PYTHON, "fairlead.assembly.bookkeeper", "{told}", "{pipe}"],
+        workers=workers_of(spec.settings),
+        status=spec.status,
+        listeners=[n for n in (spec.listener, spec.grpc, *spec.also) if n >= 0],
+        admin=spec.admin,
+        inherited=[spec.status, lock],
+        grace_s=spec.grace_s,
+        drain_delay_s=spec.drain_delay_s,
+        log=(log.level, log.format),
+        greeting=greeting,
+        told=told,
     )
-    handle = anonymous_file(json.dumps({f: getattr(orders, f) for f in Orders.__slots__}).encode())
-    sys.stdout.flush()
-    command = [*python, "fairlead.serving.supervisor", str(handle)]
-    os.umask(0o077)  # whatever a process of the server writes is its owner's alone
-    os.execve(sys.executable, command, one_thread_each())  # noqa: S606
 
 
 def one_thread_each() -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from fairlead.assembly.kinds import (
     ADMIN,
+    DELAY,
     FILE,
     GRPC_PORT,
     HOST,
@@ -121,6 +122,19 @@ class Server:
         PATH,
         "The folder of the journal and of everything else that outlives a restart.",
         flag="--state",
+    )
+    grace_s: float = _setting(
+        25.0,
+        seconds(3600),
+        "Seconds between SIGTERM and the end, in which what was begun is answered; platforms kill "
+        "a container after 30.",
+    )
+    drain_delay_s: float | Literal["auto"] = _setting(
+        "auto",
+        DELAY,
+        "How many of these seconds new callers are still taken, so that whoever sends them learns "
+        "that the server is not ready any more; auto takes none where only this machine is "
+        "served, else 5.",
     )
     name: str = _setting(
         "", NAME, "The name under which a single package or trained file is served.", flag="--name"

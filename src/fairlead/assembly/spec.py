@@ -24,6 +24,10 @@ class ServerSpec:
     identities: what the file of issuers and certificates holds.
     bases:    folders that hold SavedModels as TensorFlow Serving lays them out, now or later.
     started:  when the server started, as an ISO time. address: where it answers.
+    patient:  whether callers wait in the sockets until the models are loaded: who holds these
+              sockets wants nobody to be refused.
+    grace_s:  seconds in which what was begun may end; drain_delay_s: how many of them new callers
+              are still taken.
     """
 
     settings: Settings
@@ -39,6 +43,8 @@ class ServerSpec:
     bases: tuple[str, ...] = ()
     started: str = ""
     address: str = ""
+    drain_delay_s: float = 0.0
+    patient: bool = False
 
     def to_json(self) -> dict[str, Any]:
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}

@@ -12,8 +12,8 @@ from fairlead.packages.repository import Found
 from fairlead.serving.budget import Budget
 from fairlead.serving.choosing import parse_policy
 from fairlead.serving.loading import Loader
+from fairlead.serving.machine import usable_cores
 from fairlead.serving.memory import resident
-from fairlead.serving.status import StatusPages
 from fairlead.serving.stock import Stock
 
 _UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
@@ -49,7 +49,8 @@ def budget_of(spec: ServerSpec) -> Budget:
     told = spec.settings.models.memory
     if told == "auto":
         return Budget()
-    workers = StatusPages(spec.status).count
+    told_workers = spec.settings.server.workers
+    workers = told_workers if isinstance(told_workers, int) else usable_cores()
     own = resident()
     others = resident(os.getppid()) + own
     share = (bytes_of(told) - others) // workers - own

@@ -39,11 +39,13 @@ from fairlead.serving.book_messages import KIND as BOOK
 from fairlead.serving.bookkeeper import JOURNAL
 from fairlead.serving.choosing import choices_of
 from fairlead.serving.control import WorkerControl
+from fairlead.serving.ending import Ending
 from fairlead.serving.exchange import Message
 from fairlead.serving.finding import FOUND, Sighting
 from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.log import configure, flush, log, tell_lost, write_apart
+from fairlead.serving.machine import die_before
 from fairlead.serving.manager import Manager
 from fairlead.serving.memory import Memory
 from fairlead.serving.outcomes import outcomes_of
@@ -52,6 +54,7 @@ from fairlead.serving.payloads import payloads_of
 from fairlead.serving.rationing import Rationing
 from fairlead.serving.record import open_stream
 from fairlead.serving.registry import Registry
+from fairlead.serving.renewal import LEAVE
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.served import Served
 from fairlead.serving.status import StatusPages
@@ -69,6 +72,7 @@ _BEAT_S, _LEASES_S = 0.25, 0.02
 _LOOK_S = 0.02
 _BOOK_S = 5.0
 _BACKLOG = 1024
+_EXPENDABLE = 500
 
 
 class Worker:
@@ -129,7 +133,7 @@ class Worker:
         self._vitals = self._vitals_of(spec.status)
         self._tls = server_tls(spec.settings)
         self._door = Door(self._tls, self._service)
-        self._over = asyncio.Event()
+        self._ending = Ending(spec.grace_s, spec.drain_delay_s)
         self._frozen = self._recorded = False
         self._ticks = 0
         self._memory = Memory()
@@ -137,8 +141,10 @@ class Worker:
     async def run(self) -> None:
         """Serves until SIGTERM, or until the supervisor is gone."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._over.set)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        loop.add_signal_handler(signal.SIGTERM, self._ending.told)
+        loop.add_signal_handler(LEAVE, self._ending.leave)
+        for number in (signal.SIGINT, signal.SIGHUP):  # those are for the supervisor
+            signal.signal(number, signal.SIG_IGN)
         loop.add_reader(self._pipe, self._orphaned)
         self._manager = Manager(
             self._registry,
@@ -160,13 +166,15 @@ class Worker:
         await self._callers_known()
         servers = [*await self._listen(loop), *await self._listen_for_grpc(loop)]
         self._vitals.accepting = True
-        await self._over.wait()
-        self._vitals.over = True
+        await self._ending.over.wait()
+        self._vitals.over = not self._ending.leaving
+        await self._ending.delay()
+        self._vitals.accepting = False
         for one in servers:
             one.close()
         for handle in (self._spec.listener, *self._spec.also):
             os.close(handle)
-        await self._drain()
+        await self._ending.drain(self._service, lambda: self._manager.batchers)
         self._leases.close()
         self._told.requests.close()
         self._reporting.close()
@@ -177,6 +185,9 @@ class Worker:
             for kept in (served.outcomes, served.payloads):
                 if kept is not None:
                     kept.close()
+        if self._ending.gave_up:
+            # A thread that is not waited for would be waited for by the interpreter.
+            os._exit(0)
 
     def _known(self, bodies: BodyLimits) -> Knowledge:
         models = self._spec.settings.models
@@ -333,8 +344,8 @@ class Worker:
 
     async def _others_answer(self) -> None:
         """Waits for the models while another worker is there to answer; alone, we say why not."""
-        while not self._vitals.settled and not self._over.is_set():
-            if not self._vitals.others_answer:
+        while not self._vitals.settled and not self._ending.over.is_set():
+            if not self._vitals.others_answer and not self._spec.patient:
                 return
             await asyncio.sleep(_LOOK_S)
 
@@ -343,16 +354,8 @@ class Worker:
         what is on record of models: another version might answer."""
         end = now() + _BOOK_S
         heard = lambda: self._admission.book is not None and self._recorded  # noqa: E731
-        while not heard() and now() < end and not self._over.is_set():
+        while not heard() and now() < end and not self._ending.over.is_set():
             self._reporting.beat()
-            await asyncio.sleep(_LOOK_S)
-
-    async def _drain(self) -> None:
-        """Answers what was read and what comes now; every answer is its connection's last."""
-        self._service.drain()
-        end = now() + self._spec.grace_s
-        while self._service.connections and now() < end:
-            self._service.end_idle()
             await asyncio.sleep(_LOOK_S)
 
     def _orphaned(self) -> None:
@@ -364,6 +367,7 @@ def main(arguments: list[str]) -> int:
     """Runs the worker that `arguments` describe: spec descriptor, index, pipe descriptor."""
     handle, index, pipe = (int(a) for a in arguments)
     spec = read_spec(handle)
+    die_before(_EXPENDABLE)
     configure(spec.settings.log.level, spec.settings.log.format)
     write_apart()
     try:

@@ -26,9 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Checks everything, then becomes the server; returns only by an error."""
+    from fairlead.assembly.asked import Asked
     from fairlead.assembly.config import flags_of, read
+    from fairlead.assembly.given import given_sockets
     from fairlead.assembly.server import become, prepare, served_by_platform
 
-    settings = read(flags_of(args), args.config)
+    flags = {name: value for name, value in flags_of(args).items() if value is not None}
+    given = given_sockets()
+    settings = given.told(read(flags, args.config))
     paths = [*args.paths, *([args.model_dir] if args.model_dir else [])]
-    become(prepare(paths or served_by_platform(settings), settings), [])
+    paths = paths or served_by_platform(settings)
+    become(prepare(paths, settings, given), [], Asked(paths, flags, args.config, given.facts))

@@ -254,6 +254,7 @@ class Call:
     done:     gives the finished call back to its connection.
     foreseen: seconds from its coming to its answer, where its queue has said so; 0 otherwise.
     withheld: of its rows, those that were abstained or rejected.
+    crashes:  how often its model's process died while it was executed.
     gone:     the caller has left; nothing more is sent.
     caller:   who asks.
     grant:    what it has taken of its caller's limits, None where there are none.
@@ -288,6 +289,7 @@ class Call:
     foreseen: float = 0.0
     withheld: int = 0
     compute_ns: int = 0
+    crashes: int = 0
     gone: bool = False
     caller: Caller = NOBODY
     grant: Any = None

@@ -314,6 +314,13 @@ class ModelHung(ModelFailed):
     id, name = "FRL-1804", "MODEL_HUNG"
 
 
+class InputQuarantined(FairleadError):
+    """The model's process died twice on these inputs, so they are refused for a while."""
+
+    code = Code.DECLINED
+    id, name = "FRL-1805", "INPUT_QUARANTINED"
+
+
 class Internal(FairleadError):
     """A fault of ours; the details are in the log under the request id."""
 

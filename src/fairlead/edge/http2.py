@@ -30,6 +30,8 @@ _CREDIT = 64 << 10
 """Bytes that are taken before the other side is told so."""
 _MOST_RESETS = 500
 """Streams that are given up in a second before anything of their answers was sent."""
+_LINGER_S = 1.0
+"""Seconds in which new streams are taken yet on a connection that is told to end."""
 _MOST_UNSENT = 64 << 20
 """Bytes of answers that wait on one connection; beyond them no new request is taken."""
 
@@ -370,7 +372,7 @@ class Http2(asyncio.Protocol):
             # Who waits long for an answer is asked whether it is still there.
             self.put(h2.frame(h2.PING, 0, 0, bytes(8)))
         if self._service.draining or (self.idle and silent > limits.idle_s):
-            self.end(0.0)
+            self.end(moment - _LINGER_S if self._service.draining else 0.0)
 
     def _check_stream(self, stream: Exchange, moment: float) -> None:
         channel = stream.channel
@@ -393,7 +395,4 @@ class Http2(asyncio.Protocol):
 
     def end(self, since: float) -> None:
         """Says that no new request is taken; closes the connection once nothing is owed."""
-        if not self._going and not self._writer.closed:
-            self._going = True
-            self.put(h2.frame(h2.GOAWAY, 0, 0, h2.number(self._highest) + h2.number(0)))
-        self._writer.end_when_done()
+        self._going = self._writer.part(self._highest, since)

@@ -35,12 +35,29 @@ class Writer:
         self._size = 0
         self._held = False
         self._armed = False
-        self._moved = 0.0
+        self._moved = self._parting = 0.0
+        self._parted = False
         self.window: int = 65_535
         self.first_window = 65_535
         self.most_frame = h2.SMALLEST_FRAME
         self.unsent = 0
         self.choked = self.closed = False
+
+    def part(self, highest: int, since: float) -> bool:
+        """Says that the connection ends; whether no new stream is taken from now on.
+
+        First only that it will: what the other side sends meanwhile is taken. Then, if that was
+        said before `since`, which stream is the last one. A `since` of 0 waits for nothing.
+        """
+        if not self.closed and not self._parted and not self._parting and since:
+            self._parting = now()
+            self.put(h2.frame(h2.GOAWAY, 0, 0, h2.number(h2.LARGEST_WINDOW) + h2.number(0)))
+        elif not self.closed and not self._parted and (not since or self._parting < since):
+            self._parted = True
+            self.put(h2.frame(h2.GOAWAY, 0, 0, h2.number(highest) + h2.number(0)))
+        if self._parted:
+            self.end_when_done()
+        return self._parted
 
     def choke(self) -> None:
         """The socket takes nothing more."""

@@ -17,11 +17,12 @@ from typing import Any
 
 from fairlead.core.call import Call, known_by
 from fairlead.core.clock import now
-from fairlead.core.errors import Internal
+from fairlead.core.errors import FairleadError, Internal
 from fairlead.serving.answered import Answered
 from fairlead.serving.execute import drop_late, execute
 from fairlead.serving.log import log
 from fairlead.serving.pace import Pace
+from fairlead.serving.quarantine import let_in
 from fairlead.serving.queue import Queue
 from fairlead.serving.served import Served
 from fairlead.serving.shedding import Shedding
@@ -96,6 +97,8 @@ class Batcher:
         self._idle = plan.slots
         self._threads: ThreadPoolExecutor | None = None
         self._running: dict[int, float] = {}
+        self._taken: list[list[Call]] = []
+        self._over = False
         served.submit = self.submit
 
     def submit(self, call: Call) -> None:
@@ -215,7 +218,7 @@ class Batcher:
     def _sift(self) -> list[Call]:
         """Takes out the calls that nobody waits for any more, or that have waited too long."""
         moment = self._sifted = now()
-        since = moment - self._max_wait_s
+        since = self._since(moment)
         late = self._queue.sift(lambda calls: drop_late(calls, moment, since))
         self._compare(late)
         return late
@@ -224,6 +227,23 @@ class Batcher:
         """Ends the threads once nothing holds a lease."""
         if self._threads is not None:
             self._threads.shutdown(wait=False)
+
+    def give_up(self, error: FairleadError) -> int:
+        """Answers all calls that wait or run by `error`; says how many. Nothing runs after it."""
+        self._over = True
+        waiting = self._queue.sift(lambda calls: [])
+        groups = [group for group in (waiting, *self._taken) if group]
+        self._taken = []
+        for group in groups:
+            for call in group:
+                call.error = error
+            self._settle(self._served, group, [])
+        return sum(map(len, groups))
+
+    def _since(self, moment: float) -> float:
+        """Since when a call may have waited. None waits for too long for a process that is away."""
+        since = moment - self._max_wait_s
+        return since if getattr(self._served.model, "ready_since", 0.0) < since else 0.0
 
     def _flush(self) -> None:
         queue = self._queue
@@ -250,6 +270,7 @@ class Batcher:
             self._idle -= 1
             rows = sum([call.rows for call in taken])
             self._in_work += rows
+            self._taken.append(taken)
             full = bool(queue.calls) or self._refused
             self._refused = False
             back = partial(self._back, taken, rows, now(), full)
@@ -263,7 +284,7 @@ class Batcher:
         A thread that took the dead one by one would find no time for the living.
         """
         moment = now()
-        live = drop_late(taken, moment, moment - self._max_wait_s)
+        live = drop_late(taken, moment, self._since(moment))
         if len(live) < len(taken):
             late = [call for call in taken if call.error is not None]
             self._compare(late)
@@ -306,7 +327,9 @@ class Batcher:
     def _execute(
         self, calls: list[Call], moment: float, begin: Callable[[], None] | None = None
     ) -> list[Answered]:
-        live = drop_late(calls, moment, moment - self._max_wait_s)
+        live = drop_late(calls, moment, self._since(moment))
+        if self._served.quarantine is not None:
+            live = let_in(self._served, live)
         try:
             return execute(self._served, live, begin) if live else []
         except Exception as error:
@@ -320,8 +343,11 @@ class Batcher:
     def _back(
         self, calls: list[Call], rows: int, began: float, full: bool, answers: list[Answered]
     ) -> None:
+        if self._over:
+            return
         self._idle += 1
         self._in_work -= rows
+        self._taken.remove(calls)
         self._shedding.renew()
         if answers:
             self._pace.note(rows, now() - began, full or self._refused)

@@ -34,6 +34,7 @@ from fairlead.core.signature import TensorSpec
 from fairlead.core.tensor import Array, join
 from fairlead.guards.contract import REFUSE, Breach
 from fairlead.serving.answered import Answered
+from fairlead.serving.quarantine import cleared, crashed
 from fairlead.serving.sequences import Sequences, said_of
 from fairlead.serving.served import Served
 
@@ -75,10 +76,9 @@ def execute(
             outputs = guarding.after(verdicts, encoder.outputs, outputs)
         check_answer(encoder.specs, outputs, rows if signature.batched else -1)
     except Exception as error:
-        spent = perf_counter_ns() - started
-        ours = isinstance(error, FairleadError)
-        told = error if ours else ModelError(f"the model failed: {type(error).__name__}")
-        return _halve(served, calls, begin, told, spent)
+        return _failed(served, calls, begin, error, perf_counter_ns() - started)
+    if served.quarantine is not None:
+        cleared(served.quarantine, calls)
     _share_out(calls, perf_counter_ns() - started)
     return [Answered(calls, inputs, outputs, verdicts, predicted)]
 
@@ -169,6 +169,21 @@ def drop_late(calls: Sequence[Call], moment: float, since: float = 0.0) -> list[
         else:
             live.append(call)
     return live
+
+
+def _failed(
+    served: Served,
+    calls: Sequence[Call],
+    begin: Callable[[], None] | None,
+    error: Exception,
+    spent_ns: int,
+) -> list[Answered]:
+    """The execution failed: a call whose process died may be tried again, the others apart."""
+    if isinstance(error, ModelCrashed) and crashed(served, calls):
+        return execute(served, calls, begin)
+    ours = isinstance(error, FairleadError)
+    told = error if ours else ModelError(f"the model failed: {type(error).__name__}")
+    return _halve(served, calls, begin, told, spent_ns)
 
 
 def _halve(

@@ -79,3 +79,12 @@ def waking_pipe() -> tuple[int, int]:
     os.set_blocking(read, False)
     os.set_blocking(write, False)
     return read, write
+
+
+def die_before(score: int) -> None:
+    """When memory runs out, Linux is to end this process rather than those with a lower score.
+
+    Runners have 1000, so that a model that takes too much costs itself; the supervisor has 0.
+    """
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(score))

@@ -14,6 +14,7 @@ from fairlead.serving.observe import Stats
 from fairlead.serving.outcomes import Outcomes
 from fairlead.serving.payloads import Payloads
 from fairlead.serving.preparing import Preparing
+from fairlead.serving.quarantine import Quarantine
 from fairlead.serving.watching import Watch
 
 _T = TypeVar("_T")
@@ -31,7 +32,7 @@ class Served:
     guarding: its guards, None when it has learnt none; watch: of what goes through it;
     outcomes: what it predicts, kept for true labels; payloads: a sample of what it is sent; each
     None unless the owner wants it. preparing: makes its inputs of pictures and texts, None where
-    they are tensors only.
+    they are tensors only. quarantine: inputs that are refused, None while there are none.
     trial: the rollout in which it takes part (trial.py), None for none.
     further: its other signatures by name; `main` is, of such a one, the version that it belongs to,
     which knows who may be told what.
@@ -55,6 +56,7 @@ class Served:
         "positions",
         "preparing",
         "pressed",
+        "quarantine",
         "stats",
         "submit",
         "trial",
@@ -87,6 +89,7 @@ class Served:
         self.further: dict[str, Served] = {}
         self.main: Served | None = None
         self.submit: Callable[[Any], None] = _not_ready
+        self.quarantine: Quarantine | None = None
         self.pressed: Callable[[Call], None] | None = None
         self.trial: Any = None
         self._derived: dict[str, Any] = {}

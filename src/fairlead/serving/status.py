@@ -2,8 +2,8 @@
 
 Each worker writes its own page four times a second from its event loop, so a fresh heartbeat
 proves a live loop. Everyone reads all pages: readiness and metrics are computed, not flagged.
-One further page keeps the counts of workers that died, so that no total ever falls, and one is the
-bookkeeper's.
+One further page, the first but one, keeps the counts of workers that died, so that no total ever
+falls; the first is the bookkeeper's.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ FRESH_NS = 1_000_000_000
 """A heartbeat older than this no longer speaks for its worker."""
 
 
+_DEAD, _BOOKKEEPER = -1, -2
+"""The pages of those that died, and of the bookkeeper."""
+
+
 def create(workers: int) -> int:
     """An anonymous shared file with a page per worker; its descriptor is inherited by them."""
     return anonymous_file(size=(workers + 2) * PAGE)
@@ -32,6 +36,12 @@ def create(workers: int) -> int:
 def about_process(name: str) -> dict[str, Any]:
     """What a process says of itself on its page: what it is, its number, when it began."""
     return {"process": name, "pid": os.getpid(), "began": round(wall_ns() / 1e9, 3)}
+
+
+def grow(handle: int, workers: int) -> None:
+    """Makes room for so many workers, if there is less; who has mapped it before sees the first."""
+    if os.fstat(handle).st_size < (workers + 2) * PAGE:
+        os.ftruncate(handle, (workers + 2) * PAGE)
 
 
 def merge(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -53,37 +63,42 @@ def _sum(left: Any, right: Any) -> Any:
     return left + right
 
 
+def _start(index: int) -> int:
+    return (index - _BOOKKEEPER) * PAGE
+
+
 class StatusPages:
     """All pages, mapped into this process.
 
     count: of workers, whose pages are 0 to count - 1. bookkeeper: the index of its page.
     """
 
+    bookkeeper = _BOOKKEEPER
+
     def __init__(self, handle: int) -> None:
         self._map = mmap.mmap(handle, os.fstat(handle).st_size)
         self.count = len(self._map) // PAGE - 2
-        self.bookkeeper = self.count + 1
 
     def publish(self, index: int, content: Mapping[str, Any]) -> None:
         """Writes page `index` with a fresh heartbeat; of too large a content, what fits."""
         raw = _fitting(content)
-        start = index * PAGE
+        start = _start(index)
         sequence = _HEAD.unpack_from(self._map, start)[0] | 1
         _HEAD.pack_into(self._map, start, sequence, monotonic_ns(), len(raw))
         self._map[start + _HEAD.size : start + _HEAD.size + len(raw)] = raw
         _HEAD.pack_into(self._map, start, sequence + 1, monotonic_ns(), len(raw))
 
     def bury(self, index: int) -> None:
-        """Forgets a dead worker's page but for its counts, which go to the last page."""
+        """Forgets a dead worker's page but for its counts, which go to that of the dead."""
         page = self._content(index)
         if page is not None:
-            self.publish(self.count, merge([self._content(self.count) or {}, page]))
-        sequence = (_HEAD.unpack_from(self._map, index * PAGE)[0] | 1) + 1
-        _HEAD.pack_into(self._map, index * PAGE, sequence, 0, 0)
+            self.publish(_DEAD, merge([self._content(_DEAD) or {}, page]))
+        sequence = (_HEAD.unpack_from(self._map, _start(index))[0] | 1) + 1
+        _HEAD.pack_into(self._map, _start(index), sequence, 0, 0)
 
     def beat_ns(self, index: int) -> int:
         """The worker's last heartbeat on the monotonic clock, 0 before the first."""
-        return _HEAD.unpack_from(self._map, index * PAGE)[1]
+        return _HEAD.unpack_from(self._map, _start(index))[1]
 
     def read(self, index: int) -> dict[str, Any] | None:
         """The content of page `index`, None when it is stale, empty or being written."""
@@ -105,11 +120,11 @@ class StatusPages:
 
     def counts(self) -> dict[str, Any]:
         """What all workers have counted since the server started, the dead and silent included."""
-        pages = (self._content(index) for index in range(self.count + 1))
+        pages = (self._content(index) for index in range(_DEAD, self.count))
         return merge(page for page in pages if page is not None)
 
     def _content(self, index: int) -> dict[str, Any] | None:
-        start = index * PAGE
+        start = _start(index)
         for _ in range(8):
             sequence, _, size = _HEAD.unpack_from(self._map, start)
             if size == 0:

@@ -113,6 +113,13 @@ class Streamer:
         """Ends the thread once nothing holds a lease."""
         self._thread.shutdown(wait=False)
 
+    def give_up(self, error: FairleadError) -> int:
+        """Ends all calls by `error`; says how many."""
+        found = [stream for stream in self._open.values() if not stream.ending]
+        for stream in found:
+            self._finish(stream, error)
+        return len(found)
+
     def _resume(self, stream: _Stream) -> None:
         """A caller takes answers again, or has left."""
         if stream.parked:

@@ -14,34 +14,44 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fairlead.core.clock import monotonic_ns, now
+from fairlead.serving.children import BOOKKEEPER, Child
 from fairlead.serving.lines import Lines
 from fairlead.serving.log import configure, log, tell_lost, write_apart
-from fairlead.serving.machine import waking_pipe
-from fairlead.serving.status import StatusPages
+from fairlead.serving.machine import anonymous_file, waking_pipe
+from fairlead.serving.renewal import HANDLED, LEAVE, Preparing, Rolling, replace_supervisor
+from fairlead.serving.status import StatusPages, grow
 
 _TICK_S = 0.1
-_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 30.0
 _STABLE_S = 10.0
 _STANDARD_OUTPUT = 1
 _SILENT_NS = 10_000_000_000
 """A worker whose loop has not turned for this long is taken for hung."""
+_LATE_S = 0.4
+"""Seconds beyond the grace in which a process may end by itself."""
+_HURRIED_S = 0.45
+"""Seconds in which the workers end once somebody said it twice, and then the bookkeeper."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
     """What to run; written by assembly, read once.
 
-    worker, bookkeeper: command lines; the arguments {index} and {pipe} are filled in.
+    worker, bookkeeper: command lines; the arguments {index}, {pipe} and {told} are filled in.
+    told:               the descriptor of the file that says more to them.
     listeners, admin:   descriptors of the listening sockets: those of the workers, and the one of
                         the bookkeeper (-1 for none).
-    inherited:          further descriptors that the children keep (status pages, settings, lock).
+    inherited:          further descriptors that the children keep (status pages, lock).
     grace_s:            seconds between SIGTERM and the end.
+    drain_delay_s:      how many of them new callers are still taken.
     log:                the least level that is written, and "json" or "text".
     greeting:           lines printed after what is served, once every worker answers.
+    renew:              the command line of what reads the settings anew; [] for none.
+    renewing:           descriptors that it inherits.
+    before:             what the life before this one hands over.
     """
 
     worker: list[str]
@@ -54,57 +64,105 @@ class Orders:
     log: tuple[str, str]
     greeting: list[str]
     admin: int = -1
-
-
-@dataclass(slots=True)
-class Child:
-    """A process that should be running.
-
-    backoff: seconds to wait after its next death; due: when it may start; ending: it was killed.
-    """
-
-    index: int
-    command: list[str]
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
-    backoff: float = _FIRST_BACKOFF_S
-    due: float = 0.0
-    ending: bool = False
+    told: int = -1
+    drain_delay_s: float = 0.0
+    renew: tuple[str, ...] = ()
+    renewing: tuple[int, ...] = ()
+    before: dict[str, Any] | None = None
 
 
 class Supervisor:
-    """Runs until SIGTERM or SIGINT; a second one ends everything at once."""
+    """Runs until SIGTERM or SIGINT; a second one ends everything at once. SIGHUP renews it."""
 
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
-        self._pages = StatusPages(orders.status)
-        # Every child holds the reading end; it closes when this process is gone, however it went.
-        self._life, self._alive = os.pipe()
-        self._workers = [Child(i, orders.worker) for i in range(orders.workers)]
-        self._bookkeeper = Child(-1, orders.bookkeeper)
-        self._signals = 0
+        self._leaving: list[Child] = []
+        self._preparing: Preparing | None = None
+        self._rolling: Rolling | None = None
+        self._signals = self._hangups = 0
         self._greeted = False
         self._said = Lines(_STANDARD_OUTPUT)
+        self._terminal = os.isatty(0)
+        before = orders.before
+        if before is None:
+            # Every child holds the reading end; it closes when this process is gone, however it
+            # went.
+            self._life, self._alive = os.pipe()
+            self._pages = StatusPages(orders.status)
+            self._workers = [self._worker(index) for index in range(orders.workers)]
+            self._bookkeeper = self._child(BOOKKEEPER, orders.bookkeeper)
+        else:
+            self._take_over(before)
+
+    def _take_over(self, before: Mapping[str, Any]) -> None:
+        """Goes on from an earlier life: its workers serve until the new ones do."""
+        orders = self._orders
+        self._life, self._alive = before["pipe"]
+        self._greeted, self._terminal = True, before["terminal"]
+        old = [Child.from_json(child) for child in before["workers"]]
+        grow(orders.status, len(old) + orders.workers)
+        self._pages = StatusPages(orders.status)
+        used = {child.index for child in old}
+        free = [index for index in range(len(old) + orders.workers) if index not in used]
+        self._workers = [self._worker(index) for index in free[: orders.workers]]
+        self._bookkeeper = Child.from_json(before["bookkeeper"])
+        self._rolling = Rolling(old, self._workers, self._pages, before["orders"])
+        log("renewing", workers=orders.workers)
+
+    def _worker(self, index: int) -> Child:
+        return self._child(index, self._orders.worker)
+
+    def _child(self, index: int, command: Sequence[str]) -> Child:
+        orders = self._orders
+        told = {"{index}": str(index), "{pipe}": str(self._life), "{told}": str(orders.told)}
+        own = orders.listeners if index >= 0 else [orders.admin]
+        handles = [*orders.inherited, orders.told, self._life, *own]
+        filled = [told.get(argument, argument) for argument in command]
+        return Child(index, filled, [n for n in handles if n >= 0])
 
     def run(self) -> int:
         """The exit status: 0 when everything ended within the grace."""
         wake_read, wake_write = waking_pipe()
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        for number in HANDLED:
             signal.signal(number, self._noted)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         while not self._signals:
-            for child in (*self._workers, self._bookkeeper):
-                self._keep_running(child)
-            self._end_silent()
-            self._greet()
+            self._turn()
             tell_lost()
             select.select([wake_read], [], [], _TICK_S)
             _empty(wake_read)
         return self._shut_down(wake_read)
 
     def _noted(self, number: int, frame: Any) -> None:
-        if number != signal.SIGCHLD:
+        if number == signal.SIGHUP and not self._hung_up():
+            self._hangups += 1
+        elif number != signal.SIGCHLD:
             self._signals += 1
+
+    def _hung_up(self) -> bool:
+        """Whether the terminal in which the server was started is gone: then so are its people."""
+        return self._terminal and not os.isatty(0)
+
+    def _turn(self) -> None:
+        for child in self._running():
+            self._keep_running(child)
+        self._end_silent()
+        self._greet()
+        if self._rolling is not None:
+            self._roll(self._rolling)
+        self._see_off()
+        if self._preparing is not None:
+            self._look_at_prepared(self._preparing)
+        elif self._hangups and self._rolling is None:
+            self._prepare()
+
+    def _running(self) -> list[Child]:
+        """What should run now."""
+        rolling = self._rolling
+        if rolling is None:
+            return [*self._workers, self._bookkeeper]
+        return [*self._workers[: rolling.allowed], *rolling.old, self._bookkeeper]
 
     def _keep_running(self, child: Child) -> None:
         process = child.process
@@ -112,42 +170,33 @@ class Supervisor:
             status = process.poll()
             if status is None:
                 if now() - child.started > _STABLE_S:
-                    child.backoff = _FIRST_BACKOFF_S
+                    child.stable()
                 return
             child.process = None
             if child.index >= 0:
                 self._pages.bury(child.index)
-            log("process_died", process=_name(child), status=status, again_in_s=child.backoff)
-            self._later(child)
+            log("process_died", process=child.name, status=status, again_in_s=child.backoff)
+            child.later()
         if now() >= child.due:
             self._start(child)
 
-    def _later(self, child: Child) -> None:
-        child.due = now() + child.backoff
-        child.backoff = min(child.backoff * 2, _LAST_BACKOFF_S)
-
     def _start(self, child: Child) -> None:
-        told = {"{index}": str(child.index), "{pipe}": str(self._life)}
-        command = [told.get(argument, argument) for argument in child.command]
-        orders = self._orders
-        own = orders.listeners if child.index >= 0 else [n for n in (orders.admin,) if n >= 0]
-        handles = [*orders.inherited, self._life, *own]
         child.started, child.ending = now(), False
         try:
-            child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=handles)
-        except OSError as error:
-            log(
-                "start_failed", process=_name(child), error=error.strerror, again_in_s=child.backoff
+            child.process = subprocess.Popen(
+                child.command, stdin=subprocess.DEVNULL, pass_fds=child.handles
             )
-            self._later(child)
+        except OSError as error:
+            log("start_failed", process=child.name, error=error.strerror, again_in_s=child.backoff)
+            child.later()
 
     def _end_silent(self) -> None:
-        for child in self._workers:
-            beat = self._pages.beat_ns(child.index)
+        for child in self._running():
+            beat = self._pages.beat_ns(child.index) if child.index >= 0 else 0
             if child.process is None or child.ending or not beat:
                 continue
             if monotonic_ns() - beat > _SILENT_NS:
-                log("worker_silent", process=_name(child))
+                log("worker_silent", process=child.name)
                 child.ending = True
                 child.process.kill()
 
@@ -161,27 +210,116 @@ class Supervisor:
             said = [*_what_is_served(pages), *self._orders.greeting]
             self._said.put("".join([line + "\n" for line in said]).encode())
 
+    # --- renewing -----------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Has the settings read anew, by a program of its own: this one goes on meanwhile."""
+        self._hangups = 0
+        if not self._orders.renew:
+            return
+        try:
+            self._preparing = Preparing(self._orders.renew, self._orders.renewing)
+        except OSError as error:
+            log("renewal_refused", reason=str(error.strerror))
+
+    def _look_at_prepared(self, preparing: Preparing) -> None:
+        found = preparing.found()
+        if found is None:
+            return
+        self._preparing = None
+        if "refused" in found:
+            log("renewal_refused", reason=found["refused"])
+            return
+        # The files of what left before are of no use to the next life.
+        told = anonymous_file(json.dumps(found["spec"]).encode())
+        for handle in (self._life, self._alive):
+            os.set_inheritable(handle, True)
+        try:
+            replace_supervisor({**found["orders"], "told": told, "before": self._handed_over()})
+        except OSError as error:
+            os.close(told)
+            log("renewal_refused", reason=str(error.strerror))
+
+    def _handed_over(self) -> dict[str, Any]:
+        return {
+            "pipe": [self._life, self._alive],
+            "terminal": self._terminal,
+            "workers": [child.to_json() for child in self._workers],
+            "bookkeeper": self._bookkeeper.to_json(),
+            "orders": {**asdict(self._orders), "before": None},
+        }
+
+    def _roll(self, rolling: Rolling) -> None:
+        done = rolling.step(lambda child: self._let_go(child, LEAVE))
+        if done is None:
+            return
+        self._rolling = None
+        if done:
+            os.close(rolling.previous["told"])
+            # The new one tells the old one to end, once it can take over.
+            self._leaving.append(self._bookkeeper)
+            self._bookkeeper.until = now() + self._orders.grace_s
+            self._bookkeeper = self._child(BOOKKEEPER, self._orders.bookkeeper)
+            log("renewed", workers=len(self._workers))
+            return
+        for child in self._workers:
+            self._let_go(child, signal.SIGTERM)
+        os.close(self._orders.told)
+        self._orders, self._workers = Orders(**rolling.previous), rolling.old
+        log("renewal_taken_back", reason="the first new worker does not serve what is served now")
+
+    def _let_go(self, child: Child, number: int) -> None:
+        """Tells a child to end; it is not started again."""
+        child.leave(number, self._orders.grace_s + _LATE_S)
+        self._leaving.append(child)
+
+    def _see_off(self) -> None:
+        for child in [*self._leaving]:
+            if child.overdue():
+                log("killed", process=child.name)
+            if child.gone:
+                self._leaving.remove(child)
+                if child.index >= 0 and child.process is not None:
+                    self._pages.bury(child.index)
+
+    # --- the end ------------------------------------------------------------------------------
+
     def _shut_down(self, wake: int) -> int:
         """Drains the workers, then the bookkeeper; whoever outstays the grace is killed."""
-        log("draining", grace_s=self._orders.grace_s)
-        # With the workers' own closed too, new callers are refused at once and go elsewhere.
-        for listener in self._orders.listeners:
-            os.close(listener)
-        clean = True
-        for children in (self._workers, [self._bookkeeper]):
-            running = [c.process for c in children if c.process is not None]
-            for process in running:
-                process.send_signal(signal.SIGTERM)
-            end = now() + self._orders.grace_s
-            while any(p.poll() is None for p in running):
-                if now() > end or self._signals > 1:
-                    clean = False
-                    for process in running:
-                        process.kill()
-                select.select([wake], [], [], _TICK_S)
-                _empty(wake)
+        orders = self._orders
+        log("draining", grace_s=orders.grace_s)
+        if self._preparing is not None:
+            self._preparing.end()
+        rolling = self._rolling
+        workers = [*self._workers, *self._leaving, *(rolling.old if rolling is not None else [])]
+        if not orders.drain_delay_s:
+            # With the workers' own closed too, new callers are refused at once and go elsewhere.
+            for listener in orders.listeners:
+                os.close(listener)
+        end = now() + orders.grace_s + _LATE_S
+        clean = self._end(workers, end, wake)
+        clean &= self._end([self._bookkeeper], max(end, now()) + _LATE_S, wake)
         log("ended")
         return 0 if clean or self._signals > 1 else 1
+
+    def _end(self, children: Sequence[Child], end: float, wake: int) -> bool:
+        """Tells children to end and waits for them; whether none had to be killed."""
+        told, clean = 0, True
+        for child in children:
+            child.until = end
+        while True:
+            if told < min(2, self._signals):
+                told = min(2, self._signals)
+                for child in children:
+                    if child.process is not None:
+                        child.process.send_signal(signal.SIGTERM)
+                    if told > 1:
+                        child.until = min(child.until, now() + _HURRIED_S)
+            clean &= not any([child.overdue() for child in children])
+            if all(child.gone for child in children):
+                return clean
+            select.select([wake], [], [], _TICK_S)
+            _empty(wake)
 
 
 def _what_is_served(pages: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -194,10 +332,6 @@ def _what_is_served(pages: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     lines = [f"! {key} is not served: {reason}" for key, reason in sorted(failed.items())]
     return [*lines, f"Serving {', '.join(names) or 'nothing'}"]
-
-
-def _name(child: Child) -> str:
-    return "bookkeeper" if child.index < 0 else f"worker {child.index}"
 
 
 def _empty(pipe: int) -> None:

@@ -37,6 +37,7 @@ SOURCE = """
         if (what == 10).any(): time.sleep(1000)
         if (what == 11).any(): ctypes.PyDLL(None).sleep(1000)
         if (what == 12).any(): ctypes.string_at(0)
+        if ((what >= 60) & (what < 70)).any(): time.sleep(0.2)
         if (what == 13).any(): os._exit(0)
         return value
 """
@@ -61,6 +62,8 @@ ANSWERS = {
     13: "MODEL_CRASH",
 }
 """What a call with this number is answered."""
+KNOWN = {12: ("INPUT_QUARANTINED",), 13: ("INPUT_QUARANTINED",)}
+"""And what it is answered once its process died of it twice."""
 LIVES = (1, 2, 3, 4, 5, 6, 7, 9)
 """After these the runner is the same."""
 
@@ -159,19 +162,35 @@ def test_neighbours_of_a_bad_call_are_answered(client, what):
         answers = list(threads.map(lambda n: ask(client, what if n == 5 else 100 + n), range(12)))
     for n, answer in enumerate(answers):
         if n == 5:
-            assert answer.json()["code"] == ANSWERS[what]
+            # Another test may have sent it before; then it is known.
+            assert answer.json()["code"] in (ANSWERS[what], *KNOWN.get(what, ()))
         else:
             assert value(answer) == 200 + 2 * n
 
 
 def test_the_open_protocol_says_the_same(client):
-    body = {"inputs": [{"name": "what", "shape": [1], "datatype": "FP64", "data": [12]}]}
+    body = {"inputs": [{"name": "what", "shape": [2], "datatype": "FP64", "data": [12, 77]}]}
     answer = client.post("/v2/models/wild/infer", json=body)
     assert answer.status_code == 500
     assert "process died on this call" in answer.json()["error"]
+    answer = client.post("/v2/models/wild/infer", json=body)
+    assert answer.status_code == 422
+    assert "died twice on these inputs" in answer.json()["error"]
+    body["inputs"][0]["shape"] = [1]
     body["inputs"][0]["data"] = [100]
     answer = client.post("/v2/models/wild/infer", json=body)
     assert answer.json()["outputs"][0]["data"] == [200]
+
+
+@linux
+def test_a_call_whose_runner_is_killed_is_answered_by_the_next_one(server, client):
+    (worker,) = workers(server)
+    for number in range(3):
+        with ThreadPoolExecutor(1) as thread:
+            answer = thread.submit(ask, client, 60 + number)
+            until(lambda: runners(worker))
+            os.kill(runners(worker)[0], signal.SIGKILL)
+            assert value(answer.result()) == 2 * (60 + number)
 
 
 @linux

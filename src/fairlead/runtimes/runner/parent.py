@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -30,10 +31,14 @@ from fairlead.runtimes.runner import frame, process
 
 _PATIENCE_S = 8.0
 """A call may wait so long for a runner that is being started."""
+_STEP_S = 0.01
+"""Between looks for a runner whose last start failed."""
 _SOON_S = 1.0
 """A runner whose start is due later than this is not waited for."""
 _FREE_DEATHS, _WITHIN_S, _LONGEST_S = 16, 60.0, 30.0
 """So many deaths within so many seconds cost no delay; each further one doubles it."""
+_WEIGHT = 0.1
+"""Of the newest answer in what an answer usually takes."""
 _FAILED_START = 4
 """How many deaths a start counts for that did not succeed."""
 
@@ -146,6 +151,8 @@ class RunnerModel:
         self._closing = Event()
         self._told = Event()
         self._runner: process.Runner | None = None
+        self._start_s = self._usual_s = self._since = 0.0
+        self._gone_at = now()
         runner = self._started()
         open_to = [what for what, cut in runner.locks.items() if not cut]
         if open_to:
@@ -157,6 +164,19 @@ class RunnerModel:
         """The process that answers now, None while a fresh one is on its way."""
         return self._runner
 
+    @property
+    def ready_since(self) -> float:
+        """The moment since which its process keeps up; infinite while there is none.
+
+        What has come while it was away takes about as long again to be answered.
+        """
+        return inf if self._runner is None else self._since
+
+    @property
+    def again_s(self) -> float:
+        """Seconds that a caller must have left for an answer of a fresh process to be in time."""
+        return self._start_s + 2 * self._usual_s
+
     def predict(self, inputs: Sequence[Array], outputs: Sequence[int]) -> list[Array]:
         """Asks the runner. Raises ModelError, ModelBadAnswer, ModelCrashed, ModelHung.
 
@@ -165,7 +185,10 @@ class RunnerModel:
         runner = self._present()
         self._attempt += 1
         request = frame.request(inputs, outputs)
-        return self._told_by(runner, request, self._attempt, frame.PREDICT)[1]
+        began = now()
+        found = self._told_by(runner, request, self._attempt, frame.PREDICT)[1]
+        self._usual_s += _WEIGHT * (now() - began - self._usual_s)
+        return found
 
     def ask(
         self, inputs: Sequence[Array], outputs: Sequence[int], said: Mapping[str, Any]
@@ -226,8 +249,14 @@ class RunnerModel:
         if runner is not None and not runner.alive:
             self._lost(runner, "died while idle")
             runner = None
-        if runner is None and self._due - now() < _SOON_S and self._told.wait(_PATIENCE_S):
+        end = now() + _PATIENCE_S
+        while runner is None and self._due - now() < _SOON_S and now() < end:
+            # A start may fail because something else has killed it: the next one is waited for too.
+            if not self._told.wait(max(0.0, end - now())) or self._closing.is_set():
+                break
             runner = self._runner
+            if runner is None:
+                self._closing.wait(_STEP_S)
         if runner is None:
             raise ModelNotReady(
                 "the model's process died and is started again", fix="Try again in a while"
@@ -239,7 +268,7 @@ class RunnerModel:
         with self._lock:
             if self._runner is not runner:
                 return
-            self._runner = None
+            self._runner, self._gone_at = None, now()
             self._told.clear()
             self._note_death()
         self._log("runner_ended", model=self._where, why=why, status=runner.end())
@@ -262,7 +291,8 @@ class RunnerModel:
         with self._lock:
             closed = self._closing.is_set()
             if not closed:
-                self._runner = runner
+                moment = now()
+                self._since, self._runner = moment + (moment - self._gone_at), runner
                 self._told.set()
         if closed:
             runner.end()
@@ -277,6 +307,7 @@ class RunnerModel:
         # What an earlier life wrote is of no use to this one, and nothing else bounds it.
         shutil.rmtree(self._home / "scratch", ignore_errors=True)
         (self._home / "scratch").mkdir(exist_ok=True)
+        began = now()
         try:
             runner = process.start(self._python, self._home, self._where)
         except LoadFailed as error:
@@ -289,6 +320,7 @@ class RunnerModel:
         except LoadFailed:
             runner.end()
             raise
+        self._start_s = now() - began
         return runner
 
     def _check_versions(self, found: dict[str, str]) -> None:

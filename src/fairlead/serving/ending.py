@@ -1,0 +1,96 @@
+"""How a worker ends: told once it answers what was begun, told twice it gives up what is left.
+
+Whoever sends callers here is given time to see that the server is not ready, if the settings say
+so; then nothing new is taken, and every answer is its connection's last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from fairlead.core.clock import now
+from fairlead.core.errors import Draining, FairleadError
+from fairlead.serving.log import log
+
+_LOOK_S = 0.02
+_LAST_WORDS_S = 0.3
+"""Seconds in which the last answers may leave."""
+
+
+class Front(Protocol):
+    """What is told of the listeners."""
+
+    @property
+    def connections(self) -> int: ...
+
+    def drain(self) -> None: ...
+
+    def end_idle(self) -> None: ...
+
+
+class Queue(Protocol):
+    """A version's calls."""
+
+    def give_up(self, error: FairleadError) -> int:
+        """Answers all calls that wait or run by this error; says how many."""
+        ...
+
+
+class Ending:
+    """One worker's.
+
+    over: set once it must end. leaving: another worker has taken its place, so that the server
+    goes on. gave_up: what was under way was not waited for, so threads may be running yet.
+    """
+
+    def __init__(self, grace_s: float, delay_s: float) -> None:
+        self.over = asyncio.Event()
+        self.leaving = self.gave_up = False
+        self._hurry = asyncio.Event()
+        self._grace_s, self._delay_s = grace_s, delay_s
+        self._end = 0.0
+
+    def told(self) -> None:
+        """The server ends; said twice, at once."""
+        if self.over.is_set() and not self.leaving:
+            self._hurry.set()
+        self.leaving = False
+        self._begin()
+
+    def leave(self) -> None:
+        """Another worker has taken its place."""
+        if not self.over.is_set():
+            self.leaving = True
+            self._begin()
+
+    def _begin(self) -> None:
+        if not self.over.is_set():
+            self._end = now() + self._grace_s
+            self.over.set()
+
+    async def delay(self) -> None:
+        """While those who send callers learn of it, callers are taken as before."""
+        if self.leaving or not self._delay_s:
+            return
+        try:
+            await asyncio.wait_for(self._hurry.wait(), self._delay_s)
+        except TimeoutError:
+            return
+
+    async def drain(self, front: Front, queues: Callable[[], Sequence[Queue]]) -> None:
+        """Answers what was read and what comes now; at the end of the grace gives up the rest."""
+        front.drain()
+        while front.connections and now() < self._end and not self._hurry.is_set():
+            front.end_idle()
+            await asyncio.sleep(_LOOK_S)
+        if not front.connections:
+            return
+        self.gave_up = True
+        error = Draining("the server ends before this call was answered", fix="Try again")
+        log("gave_up", calls=sum(queue.give_up(error) for queue in queues()))
+        last = now() + _LAST_WORDS_S
+        while front.connections and now() < last:
+            front.end_idle()
+            await asyncio.sleep(_LOOK_S)

@@ -1,0 +1,131 @@
+"""How a worker ends: readiness first, then what was begun, and at last what is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import closing
+
+import pytest
+from tests import models
+from tests.processes import server, until
+
+from fairlead.core.errors import FairleadError
+from fairlead.serving.ending import Ending
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="it finds processes in /proc")
+
+
+class Front:
+    """Listeners with one connection, that ends once its answer is given."""
+
+    def __init__(self) -> None:
+        self.connections, self.draining = 1, False
+
+    def drain(self) -> None:
+        self.draining = True
+
+    def end_idle(self) -> None:
+        return None
+
+
+class Queue:
+    """One call that waits."""
+
+    def __init__(self, front: Front) -> None:
+        self._front, self.told = front, ""
+
+    def give_up(self, error: FairleadError) -> int:
+        self.told, self._front.connections = error.name, 0
+        return 1
+
+
+def ended(ending: Ending) -> tuple[Front, Queue]:
+    """Drains with one call under way that never ends by itself."""
+    front = Front()
+    queue = Queue(front)
+
+    async def run() -> None:
+        await ending.delay()
+        await ending.drain(front, lambda: [queue])
+
+    asyncio.run(run())
+    return front, queue
+
+
+def test_what_outlasts_the_grace_is_answered_as_given_up(capsys):
+    ending = Ending(0.01, 0.0)
+    ending.told()
+    front, queue = ended(ending)
+    assert (front.draining, queue.told, ending.gave_up) == (True, "DRAINING", True)
+    assert '"calls": 1' in capsys.readouterr().err
+
+
+def test_told_twice_it_waits_for_nothing(capsys):
+    ending = Ending(1e6, 1e6)
+    ending.told()
+    ending.told()
+    assert ended(ending)[1].told == "DRAINING"
+    assert "gave_up" in capsys.readouterr().err
+
+
+def test_who_leaves_to_another_has_no_delay_and_is_not_hurried_by_the_end_of_the_server():
+    ending = Ending(0.01, 1e6)
+    ending.leave()
+    assert ending.leaving
+    ended(ending)
+    ending = Ending(0.01, 0.0)
+    ending.leave()
+    ending.told()
+    assert not ending.leaving, "now the server ends"
+    assert not ending._hurry.is_set()
+    ending.told()
+    assert ending._hurry.is_set()
+
+
+def test_who_ends_does_not_leave_any_more():
+    ending = Ending(1.0, 0.0)
+    ending.told()
+    ending.leave()
+    assert not ending.leaving
+
+
+# --- with a real server -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repository(tmp_path):
+    folder = tmp_path / "models"
+    models.total(folder)
+    models.steps(folder)
+    return folder
+
+
+@linux
+def test_while_the_delay_lasts_new_callers_are_answered_and_readiness_is_off(repository, tmp_path):
+    environ = {"FAIRLEAD_SERVER__DRAIN_DELAY_S": "3"}
+    with server(repository, state=tmp_path / "s", environ=environ) as running:
+        running.process.send_signal(signal.SIGTERM)
+        until(lambda: not running.ready())
+        with closing(running.connect()) as connection:
+            row = {"a": 1, "b": 2, "c": 3}
+            assert running.predict(connection, "total", row)[0] == 200
+        assert running.get("/readyz")[0] == 503
+        assert running.process.wait(30) == 0
+
+
+@linux
+def test_a_second_sigterm_answers_what_is_under_way_and_ends(repository, tmp_path):
+    with server(repository, state=tmp_path / "s") as running, closing(running.connect()) as caller:
+        body = b'{"count": 500000000}'
+        caller.request("POST", "/predict/steps", body, {"content-type": "application/json"})
+        until(lambda: b"fairlead_connections 2" in running.get("/metrics")[1])
+        running.process.send_signal(signal.SIGTERM)
+        until(lambda: running.events("draining"))
+        running.process.send_signal(signal.SIGTERM)
+        answer = caller.getresponse()
+        assert (answer.status, b"FRL-1503" in answer.read()) == (503, True)
+        assert running.process.wait(10) == 0
+        assert running.events("gave_up")[0]["calls"] == 1
+        assert running.events("killed") == []
