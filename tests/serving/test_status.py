@@ -67,8 +67,8 @@ def test_a_page_whose_heartbeat_is_old_does_not_speak(pages, monkeypatch):
 
 def test_a_page_that_is_being_written_is_not_read(pages):
     pages.publish(0, page())
-    sequence, beat, size = status._HEAD.unpack_from(pages._map, PAGE)
-    status._HEAD.pack_into(pages._map, PAGE, sequence + 1, beat, size)
+    sequence, beat, size = status._HEAD.unpack_from(pages._map, status._start(0))
+    status._HEAD.pack_into(pages._map, status._start(0), sequence + 1, beat, size)
     assert pages.read(0) is None
     pages.publish(0, page(again=1))
     assert pages.read(0) == page(again=1)
@@ -183,7 +183,7 @@ def test_a_page_that_was_freed_never_goes_back_to_an_earlier_number(pages):
     for _ in range(3):
         pages.publish(0, page())
         pages.bury(0)
-        sequence = status._HEAD.unpack_from(pages._map, PAGE)[0]
+        sequence = status._HEAD.unpack_from(pages._map, status._start(0))[0]
         assert sequence % 2 == 0
         assert sequence not in seen
         seen.add(sequence)
