@@ -29,6 +29,7 @@ help:
 	@echo 'make test-clients     clients of Triton, KServe, TensorFlow Serving, MLflow, the clouds; schemathesis'
 	@echo 'make test-pages       every page in a real browser (Chromium): both themes, accessibility, weight'
 	@echo 'make bench            every promise about speed, measured beside the peers (some minutes)'
+	@echo 'make soak             every promise about reliability, at full length (hours; MINUTES=60 of it soak)'
 	@echo 'make site             the documentation as web pages in ./site, which need no server'
 	@echo 'make reference        write the generated pages of docs/reference again'
 	@echo 'make clean            remove every environment and everything the above left behind'
@@ -74,6 +75,15 @@ test-pages: .venvs/pages/ready-$(KEY)
 bench: .venv/test-$(KEY)
 	@.venv/bin/python -m benchmarks.install
 	@.venv/bin/python -m benchmarks
+
+# Each prints what it found and ends with 1 where a promise is not kept; all of them run.
+SOAKED := swaps halves many kills restarts hang crossed poison dead neighbours overload rollouts
+.PHONY: soak
+soak: .venv/test-$(KEY)
+	@failed=0; for promise in $(SOAKED); do echo "== $$promise"; \
+	  .venv/bin/python -m benchmarks.reliability.$$promise || failed=1; done; \
+	echo '== soak'; .venv/bin/python -m benchmarks.reliability.soak --minutes $(or $(MINUTES),60) \
+	  || failed=1; exit $$failed
 
 .PHONY: reference
 reference: .venv/test-$(KEY)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
-import pytest
 from benchmarks.reliability import dead, overload
 from benchmarks.reliability.open_loop import Answers
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it pins processes to cores")
 
 
 def test_under_five_times_the_peak_what_is_executed_is_in_time_and_refusing_costs_little():

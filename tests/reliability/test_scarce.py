@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import socket
-import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -12,8 +11,6 @@ from pathlib import Path
 import pytest
 from tests import models
 from tests.processes import children, server, until
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="prlimit and /proc")
 
 ROW = {"a": 1, "b": 2, "c": 3}
 

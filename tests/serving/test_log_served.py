@@ -122,7 +122,7 @@ def test_each_request_is_one_line_whichever_protocol_and_however_it_ends(tmp_pat
         found = until(lambda: lines() if "grpc" in lines() else {})
         good = found["good"]
         assert good["usage_id"] == told["fairlead-usage-id"]
-        assert good["route"], good["wire"] == ("/predict/{model}", "native")
+        assert (good["route"], good["wire"]) == ("/predict/{model}", "native")
         assert found["tensors"]["route"] == "/v2/models/{model}/infer"
         assert found["tensors"]["wire"] == "oip_rest"
         assert found["unknown"]["error"] == "MODEL_NOT_FOUND"

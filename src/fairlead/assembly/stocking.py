@@ -17,6 +17,7 @@ from fairlead.serving.memory import resident
 from fairlead.serving.stock import Stock
 
 _UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
+_TO_ANSWER, _BOOKKEEPER = 32 << 20, 80 << 20
 
 
 def stock_of(spec: ServerSpec) -> Stock:
@@ -43,17 +44,19 @@ def loader_of(spec: ServerSpec, index: int) -> Loader:
 def budget_of(spec: ServerSpec) -> Budget:
     """What memory the models of one worker may take.
 
-    The processes need some without any model: this worker as much as it has now, the supervisor
-    what it has, and the bookkeeper as much as a worker.
+    The processes need some without any model: this worker what it has once its runtime is loaded,
+    and some to answer with; the supervisor what it has, and the bookkeeper as much as it ever has.
     """
+    from fairlead.runtimes.onnx import OnnxRuntime
+
     told = spec.settings.models.memory
     if told == "auto":
         return Budget()
-    told_workers = spec.settings.server.workers
-    workers = told_workers if isinstance(told_workers, int) else usable_cores()
-    own = resident()
-    others = resident(os.getppid()) + own
-    share = (bytes_of(told) - others) // workers - own
+    wanted = spec.settings.server.workers
+    workers = wanted if isinstance(wanted, int) else usable_cores()
+    OnnxRuntime().ready()
+    own = resident() + _TO_ANSWER
+    share = (bytes_of(told) - resident(os.getppid()) - _BOOKKEEPER) // workers - own
     return Budget(max(share, 1))
 
 

@@ -30,6 +30,7 @@ from fairlead.core.clock import monotonic_ns, now
 from fairlead.core.errors import TlsInvalid
 from fairlead.core.limits import BodyLimits
 from fairlead.core.model_record import ModelRecord
+from fairlead.edge.forwarded import TrustedProxies
 from fairlead.edge.front import http2
 from fairlead.edge.service import HttpService
 from fairlead.pages.wire import Pages
@@ -93,20 +94,11 @@ class Worker:
         leases = self._leases = Leases(self._reporting.send)
         self._rations = Rationing(leases, parse_limits(spec.settings.limits.usage))
         self._reporting.listen(("lent", "recall"), leases.heard, leases.lost)
-        cloud = self._cloud = platform_of(os.environ)  # noqa: TID251 - this is assembly
+        self._cloud = platform_of(os.environ)  # noqa: TID251 - this is assembly
         proxies = trusted_proxies(spec.settings)
         sessions = Sessions(lambda: read_pepper(self._state))
         identities = Identities(identity_rules(spec.settings, spec.identities))
-        self._admission = Admission(
-            policy(spec.settings, cloud.many),
-            self._registry.newest,
-            lambda: Digester(read_pepper(self._state)),
-            self._rations.of_tenants,
-            identities,
-            proxies.peer if proxies else None,
-            sessions,
-            self._registry.gated,
-        )
+        self._admission = self._admission_of(identities, proxies, sessions)
         self._reporting.listen((BOOK,), self._admission.hear, self._admission.broke)
         self._issuers = IssuerNews(identities, self._reporting.send)
         self._reporting.listen((ISSUERS,), self._issuers.hear, lambda: None)
@@ -137,6 +129,20 @@ class Worker:
         self._frozen = self._recorded = False
         self._ticks = 0
         self._memory = Memory()
+
+    def _admission_of(
+        self, identities: Identities, proxies: TrustedProxies | None, sessions: Sessions
+    ) -> Admission:
+        return Admission(
+            policy(self._spec.settings, self._cloud.many),
+            self._registry.newest,
+            lambda: Digester(read_pepper(self._state)),
+            self._rations.of_tenants,
+            identities,
+            proxies.peer if proxies else None,
+            sessions,
+            self._registry.gated,
+        )
 
     async def run(self) -> None:
         """Serves until SIGTERM, or until the supervisor is gone."""

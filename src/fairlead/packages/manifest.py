@@ -15,8 +15,9 @@ from typing import Any
 
 from fairlead.core.errors import PackageInvalid
 from fairlead.core.package import FileFact
+from fairlead.packages.repository import MANIFEST
 
-NAME = "manifest.json"
+NAME = MANIFEST
 FORMAT = 1
 MOST_BYTES = 4 << 20
 _PART = NAME + ".part"

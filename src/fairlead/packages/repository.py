@@ -9,7 +9,9 @@ from pathlib import Path
 
 from fairlead.core.errors import FileUnreadable
 from fairlead.core.names import is_name
-from fairlead.packages import manifest
+
+MANIFEST = "manifest.json"
+"""The file that is written last: with it a version is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Found:
 
 def is_package(folder: Path) -> bool:
     """Whether `folder` is one committed version."""
-    return (folder / manifest.NAME).is_file()
+    return (folder / MANIFEST).is_file()
 
 
 def committed(repository: Path) -> list[Found]:

@@ -29,6 +29,11 @@ Predict = Callable[[Sequence[Array], Sequence[int]], list[Array]]
 _SOURCE = re.compile(r"/\S+\.(?:cc|h):\d+ ")
 _PROLONGED = (b'"\x04Loop', b'"\x04Scan', b'"\x02If')
 """How nodes whose work depends on their input are spelt in a graph's bytes: field 4 of a node."""
+_SMALLEST = (
+    b'\x08\x08:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04'
+    b"\n\x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
+)
+"""A graph that answers its one number: y = x."""
 _NO_FOLDER = "/dev/null/none"
 """Where a graph may look for weights outside itself: nowhere. Only verified bytes are used."""
 
@@ -55,10 +60,14 @@ class OnnxRuntime:
     """Loads packages whose graph is ONNX."""
 
     name = "onnx"
+    _ready = False
 
     def ready(self) -> None:
         """Loads what every graph needs, so that the first is not taken for so large."""
-        library()
+        onnxruntime = library()
+        if not self._ready:
+            self._ready = True
+            onnxruntime.InferenceSession(_SMALLEST, providers=["CPUExecutionProvider"])
 
     def load(self, package: Package, read: Callable[[str], bytes]) -> OnnxModel:
         """A session over the verified bytes of the graph. Raises LoadFailed, MissingExtra."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 from fairlead.core.package import Package
-from fairlead.serving.memory import peak, reset_peak, resident
+from fairlead.serving.memory import peak, reset_peak, resident, trim
 from fairlead.serving.served import Served
 
 
@@ -21,7 +18,7 @@ class Footprint:
         self._served: Served | None = None
 
     def loaded(self, served: Served) -> None:
-        """From now on its runners count too."""
+        """It is warmed; from now on its runners count too."""
         self._served = served
 
     @property
@@ -38,20 +35,33 @@ class Footprint:
         return [runner.pid for runner in runners if runner is not None]
 
 
-@contextmanager
-def measured(package: Package) -> Generator[Footprint, None, None]:
-    """Measures what is loaded and run inside: what it added to this process at its peak.
+class Measuring:
+    """Measures what a version adds to this process: what it holds, and the peak of its predictions.
 
-    What other calls need at the same moment is counted with it: the figure is too high rather than
-    too low. It is never less than the graph is on the disk.
+    What loading needs for a moment is not counted, as only one version is loaded at a time where
+    memory is short. What other calls need meanwhile is: the figure is too high rather than too low.
+    It is never less than the graph is on the disk.
     """
-    footprint = Footprint(0 if package.isolated else graph_bytes(package))
-    known = reset_peak()
-    before = resident()
-    yield footprint
-    if not package.isolated:
-        after = peak() if known else resident()
-        footprint.here = max(footprint.here, after - before)
+
+    def __init__(self, package: Package) -> None:
+        self.footprint = Footprint(0 if package.isolated else graph_bytes(package))
+        self._here = not package.isolated
+        self._known = False
+        trim()
+        self._before = resident()
+
+    def held(self) -> None:
+        """The version is in memory, and is about to predict."""
+        trim()
+        self._known = reset_peak()
+
+    def warmed(self, served: Served) -> Footprint:
+        """It has predicted what it will at the most; what it takes."""
+        self.footprint.loaded(served)
+        if self._here:
+            grown = (peak() if self._known else resident()) - self._before
+            self.footprint.here = max(self.footprint.here, grown)
+        return self.footprint
 
 
 def graph_bytes(package: Package) -> int:

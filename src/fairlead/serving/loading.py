@@ -15,7 +15,7 @@ from fairlead.documents.card_facts import NEEDED
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found
 from fairlead.serving.batcher import Plan
-from fairlead.serving.footprint import Footprint, measured
+from fairlead.serving.footprint import Footprint, Measuring
 from fairlead.serving.guarding import Guarding, load_guards
 from fairlead.serving.preparing import preparing_of
 from fairlead.serving.served import Served
@@ -61,22 +61,22 @@ class Loader:
         ready: Callable[[], None] | None = getattr(runtime, "ready", None)
         if ready is not None:
             ready()
-        with measured(package) as footprint:
-            model = self._model(package)
-            warming()
-            served: Served | None = None
-            try:
-                served = Served(package, model, read_example(package), read_guards(package))
-                served.preparing = preparing
-                served.facts = {n: read_verified(package, n) for n in NEEDED if n in package.files}
-                with self._alone:
-                    plan = warm(package, model, served.example)
-                    plans = [plan, *self._further(served)]
-            except BaseException:
-                (served or model).close()
-                raise
-            footprint.loaded(served)
-        return Loaded(served, plans, footprint)
+        measuring = Measuring(package)
+        model = self._model(package)
+        measuring.held()
+        warming()
+        served: Served | None = None
+        try:
+            served = Served(package, model, read_example(package), read_guards(package))
+            served.preparing = preparing
+            served.facts = {n: read_verified(package, n) for n in NEEDED if n in package.files}
+            with self._alone:
+                plan = warm(package, model, served.example)
+                plans = [plan, *self._further(served)]
+        except BaseException:
+            (served or model).close()
+            raise
+        return Loaded(served, plans, measuring.warmed(served))
 
     def _model(self, package: Package) -> LoadedModel:
         """A package, loaded by its runtime."""

@@ -13,7 +13,7 @@ from fairlead.serving.loading import Loaded, Loader
 from fairlead.serving.shelf import Candidate, Shelf
 
 LONGEST_S = 300.0
-_MOST, _MOST_OVERDUE = 2, 4
+MOST, _MOST_OVERDUE = 2, 4
 
 
 @dataclass(eq=False, slots=True)
@@ -39,18 +39,21 @@ class Loads:
         post: Callable[[Callable[[], None]], None],
         warming: Callable[[Load], None],
         loaded: Callable[[Load, Loaded | Exception], None],
+        most: int = MOST,
     ) -> None:
+        """most: loads at a time."""
         self._loader = loader
         self._post = post
         self._warming = warming
         self._loaded = loaded
+        self._most = most
         self._under_way: list[Load] = []
 
     @property
     def full(self) -> bool:
         """Whether no further load may begin now."""
         overdue = sum(load.overdue for load in self._under_way)
-        return len(self._under_way) - overdue >= _MOST or overdue >= _MOST_OVERDUE
+        return len(self._under_way) - overdue >= self._most or overdue >= _MOST_OVERDUE
 
     @property
     def due(self) -> float | None:

@@ -24,7 +24,8 @@ from fairlead.serving.budget import Budget
 from fairlead.serving.choosing import NEWEST, Choice
 from fairlead.serving.lifecycle import Standing
 from fairlead.serving.loading import Loaded, Loader, reason_of
-from fairlead.serving.loads import Load, Loads
+from fairlead.serving.loads import MOST, Load, Loads
+from fairlead.serving.memory import trim
 from fairlead.serving.registry import Registry, Source
 from fairlead.serving.room import Answer, Room
 from fairlead.serving.served import Served
@@ -66,9 +67,12 @@ class Manager:
         self._make_batcher = make_batcher
         self._log = log
         self._forget = forget
-        self._room = Room(stock.shelves, budget or Budget())
+        budget = budget or Budget()
+        self._room = Room(stock.shelves, budget)
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._loads = Loads(loader, self._jobs.put, self._warming, self._loaded)
+        # Where memory is short, what one load needs for a moment is not to meet that of another.
+        most = 1 if budget.most else MOST
+        self._loads = Loads(loader, self._jobs.put, self._warming, self._loaded, most)
         self._told: list[Callable[[], None]] = []
         self._crowded = False
         self.batchers: list[Batcher | Streamer] = []
@@ -281,6 +285,7 @@ class Manager:
 
     def _close(self, shelf: Shelf, version: int, served: Served) -> None:
         served.close()
+        trim()
         shelf.served.pop(version, None)
         self._room.give(shelf, version)
         reason = "" if shelf.awake or shelf.ended else ASLEEP

@@ -1,0 +1,81 @@
+"""P1: `python -m benchmarks.reliability.swaps`: versions change under load and no call fails."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests import models
+from tests.processes import Running, until
+
+from benchmarks.reliability.load import Load, Seen, never
+from benchmarks.reliability.stand import none, options, pause, quantile, shown, standing, told
+from benchmarks.report import Part, Promise
+
+MOST_SLOWER = 1.5
+
+
+def answering(running: Running, version: int) -> bool:
+    """Whether this version answers, in each worker, and no other is in memory."""
+    index = running.asked("/v2/repository/index", body={})[1]
+    states = {int(one["version"]): one["state"] for one in index}
+    ready = [v for v, state in states.items() if state == "READY"]
+    return ready == [version] and len(running.events("ready")) >= version * len(running.workers)
+
+
+def swaps(count: int, rate: float, seed: int) -> Part:
+    """So many versions that appear one after the other, each once the one before answers."""
+    with standing() as (running, folder):
+        still = _load(running, rate, seed, lambda: pause(min(60.0, max(5.0, count / 4))))
+        swapped = _load(running, rate, seed + 1, lambda: _swap(running, folder / "models", count))
+        died = len(running.events("process_died"))
+    before, after = quantile(still.waits, 0.99), quantile(swapped.waits, 0.99)
+    lines = [f"{count} versions, seed {seed}, {rate:g} calls a second over REST and gRPC; p99 was "
+             f"{1e3 * before:.1f} ms before and {1e3 * after:.1f} ms meanwhile.",
+             "", *told(swapped)]  # fmt: skip
+    return Part("Versions that appear under load", lines, {"p99": [before, after]}, [
+        none("P1 calls that failed while versions change", len(swapped.failed), swapped.sent),
+        none("P1 answers to another request", swapped.mismatched, swapped.answered),
+        none("P1 processes that died", died, count),
+        Promise("P1 p99 while versions change, times that before", MOST_SLOWER, after / before,
+                f"{after / before:.2f}", most=True),
+    ])  # fmt: skip
+
+
+def _load(running: Running, rate: float, seed: int, meanwhile) -> Seen:
+    load = Load(running.port, running.grpc_port, rate, seed, again=never)
+    load.start()
+    pause(0.5)
+    meanwhile()
+    return load.stop()
+
+
+def _swap(running: Running, repository: Path, count: int) -> None:
+    for number in range(2, count + 2):
+        models.total(repository, version=number)
+        until(lambda number=number: answering(running, number), 60)
+
+
+def dropping(rate: float, seed: int) -> Part:
+    """The negative control: the old version is ended before the new one is loaded."""
+    with standing() as (running, _):
+        seen = _load(running, rate, seed, lambda: _end_and_load(running))
+    return Part("Control: a version that ends before the next one is seen to fail", told(seen)[:1],
+                {}, [Promise("P1 control: failed calls that are found", 1, len(seen.failed),
+                             str(len(seen.failed)))])  # fmt: skip
+
+
+def _end_and_load(running: Running) -> None:
+    for verb in ("unload", "load"):
+        assert running.asked(f"/v2/repository/models/total/{verb}", body={})[0] == 200
+        pause(0.2)
+
+
+def main() -> int:
+    """Runs it."""
+    given = options(__doc__ or "", swaps=200, rate=300.0)
+    return shown([swaps(given.swaps, given.rate, given.seed), dropping(50.0, given.seed)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
