@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from threading import Event
 
 from tests import models
 from tests.processes import until
@@ -104,4 +105,30 @@ def test_workers_are_told_when_they_join_and_when_something_changes(tmp_path):
         until(lambda: len(heard[-1]["versions"]) == 2)
         finding.lost(line)
     finally:
+        finding.close()
+
+
+def test_a_disk_that_does_not_answer_holds_up_nobody(tmp_path):
+    """F20: the look is on a thread of its own; what was found before stands."""
+    asked, answers = Event(), Event()
+
+    class Stuck(Looking):
+        def look(self, moment):
+            found = super().look(moment)
+            if asked.is_set():
+                answers.wait(30)
+            asked.set()
+            return found
+
+    models.total(tmp_path)
+    finding = Finding(Stuck([tmp_path]), lambda act: act())
+    finding.start()
+    try:
+        until(lambda: asked.is_set() and finding._found is not None)
+        heard: list[dict] = []
+        finding.joined(Within(heard.append))
+        finding.beat()
+        assert [one[:2] for one in heard[0]["versions"]] == [["total", 1]]
+    finally:
+        answers.set()
         finding.close()

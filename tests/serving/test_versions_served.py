@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -152,6 +154,29 @@ def test_no_call_is_lost_while_versions_appear(running, repository):
         over.set()
     assert {*statuses} == {200}
     assert len(statuses) > 20
+
+
+def test_workers_that_die_while_a_version_is_loaded_leave_nothing_half_done(running, repository):
+    """F5: whatever was under way, the next worker begins with what the repository holds."""
+    for number in (2, 3):
+        models.total(repository)
+        until(lambda number=number: number in states(running))
+        for process in running.workers:
+            os.kill(process, signal.SIGKILL)
+        until(lambda number=number: running.works() and answering(running) == {number}, 60)
+    assert running.ready()
+
+
+def test_a_hundred_versions_at_once_end_with_the_newest(running, repository):
+    """F19: those between are not loaded one after the other."""
+    package = models.total(repository).folder
+    for number in range(3, 103):
+        shutil.copytree(package, package.parent / str(number))
+    until(lambda: answering(running) == {102}, 60)
+    loaded = {event["model"] for event in running.events("ready")}
+    assert len(loaded) < 20
+    index = running.asked("/v2/repository/index", body={"ready": True})[1]
+    assert [one["version"] for one in index] == ["102"]
 
 
 def test_a_model_that_is_loaded_on_request_is_loaded_by_the_first_call(repository, tmp_path):

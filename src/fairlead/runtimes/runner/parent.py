@@ -39,6 +39,9 @@ _FREE_DEATHS, _WITHIN_S, _LONGEST_S = 16, 60.0, 30.0
 """So many deaths within so many seconds cost no delay; each further one doubles it."""
 _WEIGHT = 0.1
 """Of the newest answer in what an answer usually takes."""
+_EVERY, _TIMES, _MORE = 16, 4, 512 << 20
+"""Calls between two looks at what a runner holds, and what is too much: so many times what it held
+at the first of them, and so many bytes more."""
 _FAILED_START = 4
 """How many deaths a start counts for that did not succeed."""
 
@@ -152,6 +155,7 @@ class RunnerModel:
         self._told = Event()
         self._runner: process.Runner | None = None
         self._start_s = self._usual_s = self._since = 0.0
+        self._calls = self._first = 0
         self._gone_at = now()
         runner = self._started()
         open_to = [what for what, cut in runner.locks.items() if not cut]
@@ -188,6 +192,7 @@ class RunnerModel:
         began = now()
         found = self._told_by(runner, request, self._attempt, frame.PREDICT)[1]
         self._usual_s += _WEIGHT * (now() - began - self._usual_s)
+        self._look_at_growth(runner)
         return found
 
     def ask(
@@ -263,14 +268,25 @@ class RunnerModel:
             )
         return runner
 
-    def _lost(self, runner: process.Runner, why: str) -> None:
+    def _look_at_growth(self, runner: process.Runner) -> None:
+        """A process that holds ever more memory is replaced between two calls: no call fails."""
+        self._calls += 1
+        if self._calls % _EVERY:
+            return
+        held = runner.memory
+        if not self._first:
+            self._first = held
+        elif held > _TIMES * self._first + _MORE:
+            self._lost(runner, "grew", deaths=0)
+
+    def _lost(self, runner: process.Runner, why: str, deaths: int = 1) -> None:
         """Ends a runner that is no good any more, and has the next one started."""
         with self._lock:
             if self._runner is not runner:
                 return
             self._runner, self._gone_at = None, now()
             self._told.clear()
-            self._note_death()
+            self._note_death(deaths)
         self._log("runner_ended", model=self._where, why=why, status=runner.end())
         Thread(target=self._start_again, name="runner-start", daemon=True).start()
 
@@ -293,6 +309,7 @@ class RunnerModel:
             if not closed:
                 moment = now()
                 self._since, self._runner = moment + (moment - self._gone_at), runner
+                self._calls = self._first = 0
                 self._told.set()
         if closed:
             runner.end()

@@ -46,6 +46,15 @@ class Runner:
         return self._process.pid
 
     @property
+    def memory(self) -> int:
+        """Bytes of memory that its process holds; 0 where the system does not say."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    @property
     def alive(self) -> bool:
         """Whether its process runs."""
         return self._process.poll() is None
