@@ -162,7 +162,7 @@ def test_an_inventory_names_files_bytes_and_formats(state):
     found = {one["name"]: one for one in inventory(state)}
     assert list(found) == ["audit.head", "journal", "keys.sqlite", "pepper"]
     assert (found["journal"]["files"], found["pepper"]["size"]) == (2, 32)
-    assert found["keys.sqlite"]["formats"] == {"keys": 1, "revision": 1}
+    assert found["keys.sqlite"]["formats"] == {"keys": 2, "revision": 1}
 
 
 # --- restoring --------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from tests.databases import Postgres
 from fairlead.assembly import bookkeeper as process
 from fairlead.assembly import config
 from fairlead.assembly.spec import ServerSpec
+from fairlead.serving import status
 from fairlead.serving.bookkeeper import JOURNAL, LEDGER, Bookkeeper, Following
 from fairlead.serving.machine import anonymous_file
 from fairlead.usage import journal
@@ -212,14 +213,17 @@ def test_a_segment_that_cannot_be_read_holds_up_no_other(tmp_path, capsys):
 
 def run(state, pipe: int) -> subprocess.Popen[bytes]:
     """The process, with the orders that a server gives it."""
-    spec = ServerSpec(config.load({}, {}, None), [], str(state), -1, -1, 1.5)
+    pages = status.create(1)
+    spec = ServerSpec(config.load({}, {}, None), [], str(state), -1, pages, 1.5)
     told = anonymous_file(json.dumps(spec.to_json()).encode())
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", process.__name__, str(told), str(pipe)], pass_fds=[told, pipe]
+            [sys.executable, "-m", process.__name__, str(told), str(pipe)],
+            pass_fds=[told, pipe, pages],
         )
     finally:
         os.close(told)
+        os.close(pages)
 
 
 def test_a_bookkeeper_that_is_ended_rolls_up_the_rest_first(tmp_path):

@@ -128,7 +128,7 @@ def test_each_request_is_one_line_whichever_protocol_and_however_it_ends(tmp_pat
         assert found["unknown"]["error"] == "MODEL_NOT_FOUND"
         assert found["unknown"]["route"] == "/predict/{model}"
         assert found["broken"]["status"] == 400
-        assert found["nowhere"]["path"] == "/what/is%0athis"
+        assert found["nowhere"]["route"] == "(none)"
         assert found["grpc"]["route"] == "/inference.GRPCInferenceService/ModelReady"
         assert found["grpc"]["wire"] == "oip_grpc"
 

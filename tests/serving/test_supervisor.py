@@ -139,7 +139,7 @@ def test_readiness_is_off_at_once_while_draining(running):
             answers.append((answer.status, answer.read(), answer.headers["connection"]))
             if len(answers) == 3:
                 running.process.send_signal(signal.SIGTERM)
-    assert answers[-1] == (503, b'{"ready": false}', "close")
+    assert answers[-1] == (503, b'{"ready": false, "why": "the server ends"}', "close")
     statuses = [status for status, _, _ in answers]
     assert statuses[:3] == [200] * 3
     assert statuses == sorted(statuses), "once it is off it stays off"

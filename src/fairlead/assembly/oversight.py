@@ -8,6 +8,7 @@ from typing import Any
 
 from fairlead.assembly.spec import ServerSpec
 from fairlead.core.version import __version__
+from fairlead.serving.machine import usable_cores
 from fairlead.serving.memory import resident
 from fairlead.serving.overseeing import Overseeing
 from fairlead.serving.status import StatusPages, about_process
@@ -23,6 +24,8 @@ def overseeing_of(spec: ServerSpec, stores: Callable[[], Mapping[str, Any]]) -> 
         "state": spec.state,
     }
     own = about_process("bookkeeper")
+    wanted = spec.settings.server.workers
+    workers = wanted if isinstance(wanted, int) else usable_cores()
     return Overseeing(
-        StatusPages(spec.status), about, lambda: {**own, "memory": resident()}, stores
+        StatusPages(spec.status), about, lambda: {**own, "memory": resident()}, stores, workers
     )

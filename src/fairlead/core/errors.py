@@ -194,15 +194,18 @@ class ModelNotReady(Unavailable):
 
 
 class ModelAsleep(ModelNotReady):
-    """The model is loaded once somebody asks for it, which begins now: who can wait does.
+    """The model is loaded once somebody asks for it, which begins now."""
 
-    wait: takes what is to be called once it is loaded, or known why not. Raises Overloaded when too
-    many wait.
-    """
+    id, name = "FRL-1511", "MODEL_ASLEEP"
+    park: Callable[[Callable[[], None]], None] | None = None
+    """Keeps what is to be called then; None where nobody can wait."""
 
-    def __init__(self, what: str, wait: Callable[[Callable[[], None]], None]) -> None:
-        super().__init__(what, fix="Ask again in a second")
-        self.wait = wait
+    def wait(self, again: Callable[[], None]) -> None:
+        """Calls `again` once it is loaded, or known why not. Raises Overloaded when too many wait,
+        and itself where nobody can."""
+        if self.park is None:
+            raise self
+        self.park(again)
 
 
 class Overloaded(Unavailable):

@@ -36,11 +36,14 @@ class Overseeing:
         about: Mapping[str, Any],
         myself: Callable[[], Mapping[str, Any]],
         stores: Callable[[], Mapping[str, Any]],
+        workers: int = 0,
     ) -> None:
+        """workers: how many there should be."""
         self._pages = pages
         self._about = about
         self._myself = myself
         self._stores = stores
+        self._workers = workers
         self._beats = 0
 
     def take(self, line: Line, message: Message) -> None:
@@ -50,8 +53,11 @@ class Overseeing:
         """All that is known at this moment."""
         pages, counts = self._pages, self._pages.counts()
         workers: list[dict[str, Any]] = []
-        for index in range(pages.count):
-            age_s, page = pages.last(index)
+        ages = [pages.last(index) for index in range(pages.count)]
+        there = sum(age_s is not None for age_s, _ in ages)
+        for index, (age_s, page) in enumerate(ages):
+            if age_s is None and there >= self._workers:
+                continue  # the place of one that was replaced
             told = {name: page[name] for name in _OF_A_WORKER if name in page}
             workers.append({"process": f"worker {index}", **told, "age_s": age_s})
         fresh = pages.fresh()

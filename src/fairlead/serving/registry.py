@@ -270,7 +270,9 @@ class Registry:
                 fix=f"Known: {', '.join(str(v) for v in sorted(known))}",
             )
         if self._sleeps(model, version):
-            return ModelAsleep(f"model {model!r} is being loaded", partial(self._wait, model))
+            asleep = ModelAsleep(f"model {model!r} is being loaded", fix="Ask again in a second")
+            asleep.park = partial(self._wait, model)
+            return asleep
         default = self._defaults.get(model, 0)
         found = known.get(version if version != LATEST else default) or known[max(known)]
         if isinstance(found.fault, MemoryTooSmall):

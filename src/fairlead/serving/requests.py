@@ -35,6 +35,8 @@ _ID = "x-request-id"
 
 Known = tuple[str, str]
 """The address as the reference writes it, such as /predict/{model}, and the wire; "" for none."""
+_NOWHERE = "(none)"
+"""In place of the route of an address that nobody answers."""
 
 
 class Served(Protocol):
@@ -256,7 +258,8 @@ class Requests:
         if route:
             said["method"], said["route"], said["wire"] = head.method, route, wire
         else:
-            said["method"], said["path"] = _plain(head.method[:20]), _plain(head.path[:256])
+            # Whatever stands in an address that nobody answers may be anything, a key among it.
+            said["method"], said["route"] = _plain(head.method[:20]), _NOWHERE
         for name, value in echo:
             if name == _ID:
                 said["request_id"] = value
