@@ -43,6 +43,13 @@ def states(running: Running) -> dict[int, str]:
     return {one["version"]: one["state"] for one in about.get("versions", [])}
 
 
+def calls(running: Running, version: int) -> float:
+    """How many calls a version has answered, by the metrics."""
+    begins = f'fairlead_calls_total{{model="total",version="{version}",outcome="ok"}}'
+    lines = running.get("/metrics")[1].decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(begins))
+
+
 def steer(running: Running, state: Path, *words: str) -> int:
     return command(["models", *words, "--state", str(state)])
 
@@ -50,9 +57,12 @@ def steer(running: Running, state: Path, *words: str) -> int:
 def test_a_version_that_appears_is_served_and_the_one_before_gives_its_memory_back(
     running, repository
 ):
+    assert answering(running) == {1}
+    before = calls(running, 1)
     models.total(repository)
     until(lambda: answering(running) == {2})
     until(lambda: states(running) == {1: "unloaded", 2: "ready"})
+    assert calls(running, 1) >= before >= 12, "no total ever falls"
 
 
 def test_a_model_that_appears_is_served_and_one_that_goes_is_not_found(running, repository):

@@ -303,6 +303,7 @@ class Worker:
 
     def _forget(self, served: Served) -> None:
         """A version has ended here."""
+        self._vitals.keep(served)
         self._reporting.forget(served.key)
         for kept in (served.outcomes, served.payloads):
             if kept is not None:

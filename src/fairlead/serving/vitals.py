@@ -13,8 +13,12 @@ from fairlead.serving.observe import exposition
 from fairlead.serving.ready import ENDS, has_every_model, of_model, why_not
 from fairlead.serving.registry import Registry
 from fairlead.serving.reporting import Reporting
+from fairlead.serving.served import Served
 from fairlead.serving.states import FAILED, READY, UNLOADED
-from fairlead.serving.status import StatusPages, about_process
+from fairlead.serving.status import StatusPages, about_process, merge
+
+_MOST_ENDED = 256
+"""Versions of which it is kept what they counted, once they have ended."""
 
 
 class Front(Protocol):
@@ -67,6 +71,19 @@ class Vitals:
         self._told = told
         self._process = about_process(f"worker {index}")
         self.accepting = self.over = False
+        self._ended: dict[str, Any] = {}
+
+    def keep(self, served: Served) -> None:
+        """A version has ended: what it has counted stays, so that no total ever falls."""
+        one = {"stats": {served.key: served.stats.to_json()}}
+        kept = (
+            {"stats": {served.key: self._ended.pop(served.key)}}
+            if served.key in self._ended
+            else {}
+        )
+        self._ended |= merge([kept, one])["stats"]
+        if len(self._ended) > _MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
 
     def publish(self) -> None:
         """Writes this worker's page, which is its heartbeat."""
@@ -143,7 +160,7 @@ class Vitals:
         book = self._admission.book
         return {
             "models": models,
-            "stats": stats,
+            "stats": merge([{"stats": self._ended}, {"stats": stats}])["stats"],
             "refusals": self._front.refusals,
             "settled": self.settled,
             "accepting": self.accepting and not self.over,
