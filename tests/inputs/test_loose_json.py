@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from fairlead.core.errors import DuplicateName, FairleadError, JsonTooDeep, MalformedBody
 from fairlead.inputs.loose_json import loads
 
-SCALARS = st.none() | st.booleans() | st.floats() | st.text(st.characters(exclude_characters="\0"))
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.sampled_from("abNI")), inner),

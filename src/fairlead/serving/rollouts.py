@@ -10,7 +10,7 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,6 +33,8 @@ FILE = "rollouts.json"
 """In the state folder."""
 _BY = By("", "rollout")
 _MODE = "mode"
+_ANY = 100.0
+"""So many times the latency is too much of a version whose latency is not judged."""
 
 
 @dataclass(slots=True)
@@ -143,10 +145,12 @@ class Rollouts:
         if folder is None:
             return None
         try:
-            return rollout_of({"rollout": _words(folder)}, str(folder))
+            rule = rollout_of({"rollout": _words(folder)}, str(folder))
         except FairleadError as error:
             log("rollout_failed", model=record.name, reason=error.line())
             return None
+        # Nobody waits for a shadow: how long it takes says nothing of how long it would.
+        return replace(rule, latency_factor=_ANY) if rule.mode == "shadow" else rule
 
     def _look(self, running: _Rollout) -> None:
         """Adds up what has come, and asks for the verdict."""

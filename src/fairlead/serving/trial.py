@@ -104,11 +104,18 @@ class Trial:
             elif is_failure(call.error):
                 evidence.fail(call.error.name, self._group(call))
         evidence.add(
-            [moment - call.received for call in answered],
+            self._seconds(answered, moment),
             [call.decision for call in answered],
             [predicted.get(id(call), np.nan) for call in answered],
             [self._group(call) for call in answered] if self._kept is not None else (),
         )
+
+    def _seconds(self, calls: Sequence[Call], moment: float) -> list[float]:
+        """How long each took. Beside others calls wait until nobody else does, so only what a
+        version computes is told of them."""
+        if self._shadows:
+            return [call.compute_ns / 1e9 for call in calls]
+        return [moment - call.received for call in calls]
 
     def _group(self, call: Call) -> int:
         return self._kept.group(call.caller.account) if self._kept is not None else 0
