@@ -24,7 +24,7 @@ _WIDE = 90
 """Characters that a desktop shows; text of longer lines is wrapped, unless it stands in columns."""
 
 _ALIGNED = re.compile(r"\S {2,}\S")
-_MOST_WORDS = 180
+_MOST_WORDS = 160
 
 
 class Resolve(Protocol):
