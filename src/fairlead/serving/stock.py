@@ -118,7 +118,7 @@ def wanted_by(choice: Choice, shelf: Shelf) -> tuple[int, ...]:
     version that would not answer.
     """
     held = shelf.held
-    own = bool(choice.exact or choice.only or choice.source)
+    own = bool(choice.exact or choice.only or choice.source) or choice.labels is not None
     wanted = tuple((choice if own else replace(shelf.choice, labels=None)).of(held))
     for number in wanted:
         if number not in held:
