@@ -83,12 +83,7 @@ class Keeping:
 
     def take(self, line: Line, message: Message) -> None:
         """An act that the command line asks for, or a worker for whoever has signed in there."""
-        told = {"kind": "answer", "id": message.get("id")}
-
-        def done(outcome: Outcome) -> None:
-            failed = isinstance(outcome, FairleadError)
-            line.send(told | ({"error": error_to_json(outcome)} if failed else {"done": outcome}))
-
+        done = answer_to(line, message)
         self.ask(str(message["kind"]), message.get("given") or {}, by_of(line, message), done)
 
     def ask(
@@ -276,6 +271,17 @@ class Keeping:
         """Finishes what was asked."""
         self._refusals.flush(all_of_them=True)
         self._clerk.end()
+
+
+def answer_to(line: Line, message: Message) -> Callable[[Outcome], None]:
+    """What sends the outcome of an act over the line on which it was asked for."""
+    told = {"kind": "answer", "id": message.get("id")}
+
+    def done(outcome: Outcome) -> None:
+        failed = isinstance(outcome, FairleadError)
+        line.send(told | ({"error": error_to_json(outcome)} if failed else {"done": outcome}))
+
+    return done
 
 
 def by_of(line: Line, message: Message) -> By:

@@ -18,8 +18,8 @@ from fairlead.core.model_record import CANDIDATE, ModelRecord
 from fairlead.serving.act_fields import Fields
 from fairlead.serving.clerk import Outcome
 from fairlead.serving.control import END, LOAD, Controlling
-from fairlead.serving.exchange import Line, Message, error_to_json
-from fairlead.serving.keeping import Keeping, by_of
+from fairlead.serving.exchange import Line, Message
+from fairlead.serving.keeping import Keeping, answer_to, by_of
 from fairlead.serving.states import FAILED, READY
 
 CHOSEN = "chosen"
@@ -71,12 +71,7 @@ class Steering:
 
     def take(self, line: Line, message: Message) -> None:
         """An act that the command line asks for."""
-        told = {"kind": "answer", "id": message.get("id")}
-
-        def done(outcome: Outcome) -> None:
-            failed = isinstance(outcome, FairleadError)
-            line.send(told | ({"error": error_to_json(outcome)} if failed else {"done": outcome}))
-
+        done = answer_to(line, message)
         self.ask(str(message["kind"]), message.get("given") or {}, by_of(line, message), done)
 
     def ask(self, kind: str, given: Mapping[str, Any], by: By, done: Done) -> None:
