@@ -44,10 +44,16 @@ class Desk:
         self.keeping, self.controlling = Keeping(), Controlling()
         self.desk = Steering(self.keeping, self.controlling, self.pages)  # type: ignore[arg-type]
         self.answers: list[Any] = []
+        self.answering = "m/1"
 
     def pages(self) -> list[dict[str, Any]]:
         return [
-            {"models": {k: {"state": v, "reason": "torn"} for k, v in states.items()}}
+            {
+                "models": {
+                    key: {"state": state, "reason": "torn", "answers": key == self.answering}
+                    for key, state in states.items()
+                }
+            }
             for states in self.workers
         ]
 
@@ -65,6 +71,9 @@ def test_a_promotion_is_answered_once_the_version_is_ready_in_every_worker():
     desk.desk.beat()
     assert desk.answers == []
     other["m/2"] = "ready"
+    desk.desk.beat()
+    assert desk.answers == [], "it is ready, and does not answer yet"
+    desk.answering = "m/2"
     desk.desk.beat()
     desk.desk.beat()
     assert desk.answers == [{"stable": 2, "previous": 1}]

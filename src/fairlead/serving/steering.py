@@ -171,9 +171,10 @@ class Steering:
             for key, told in page.get("models", {}).items():
                 name, _, number = key.rpartition("/")
                 one = found.setdefault(name, {}).setdefault(
-                    int(number), {"state": told["state"], "reason": "", "ready": 0}
+                    int(number), {"state": told["state"], "reason": "", "ready": 0, "answers": 0}
                 )
                 one["ready"] += told["state"] == READY
+                one["answers"] += bool(told.get("answers"))
                 if told["state"] != READY:
                     one["state"] = told["state"]
                 one["reason"] = one["reason"] or told.get("reason", "")
@@ -255,7 +256,8 @@ class Steering:
         """Tells those who wait for a version once it answers everywhere, or will not."""
         for one in [*self._promotions]:
             told = self._every().get(one.model, {}).get(one.version)
-            if told is not None and told["state"] == READY:
+            everywhere = len(self._pages())
+            if told is not None and told["state"] == READY and told["answers"] == everywhere:
                 self._end(one, one.outcome)
             elif told is not None and told["state"] == FAILED:
                 reason = f"version {one.version} of model {one.model!r} failed: {told['reason']}"

@@ -11,7 +11,7 @@ from fairlead.serving.admission import Admission
 from fairlead.serving.memory import resident
 from fairlead.serving.observe import exposition
 from fairlead.serving.ready import ENDS, has_every_model, of_model, why_not
-from fairlead.serving.registry import Registry
+from fairlead.serving.registry import LATEST, Registry
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.served import Served
 from fairlead.serving.states import FAILED, READY, UNLOADED
@@ -151,6 +151,7 @@ class Vitals:
                 "state": version.state,
                 "reason": version.reason,
                 "promised": version.promised,
+                "answers": self._registry.newest(name, LATEST) == number,
                 "folder": str(version.package.folder) if version.package is not None else "",
             }
             for name, versions in self._registry.versions.items()
