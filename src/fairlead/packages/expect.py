@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from math import isfinite
-from typing import Any, cast
+from typing import Any
 
-from fairlead.core.errors import PackageInvalid
 from fairlead.core.package import Expectation
+from fairlead.packages.section import Known, section
 
 _LONGEST = 500
 
@@ -18,7 +17,7 @@ def _number(value: Any) -> bool:
     return type(value) in (int, float) and isfinite(value) and 0 < value <= 1e9
 
 
-_EXPECT: dict[str, tuple[str, Callable[[Any], bool]]] = {
+_EXPECT: Known = {
     "requests_per_second": ("a number above 0", _number),
     "rows_per_request": (
         "a whole number from 1 to 1000000",
@@ -41,16 +40,4 @@ def expectation_of(words: Mapping[str, Any], where: str) -> Expectation:
 
     words: the sections of a model.toml, of which [expect] is a table where it is there.
     """
-    given = cast("dict[str, Any]", words.get("expect", {}))
-    for key, value in given.items():
-        if key not in _EXPECT:
-            near = get_close_matches(key, KEYS, 1)
-            raise PackageInvalid(
-                f"model.toml: [expect] {key[:80]} is not known",
-                where=where,
-                fix=f"Did you mean {near[0]}?" if near else f"Known: {', '.join(KEYS)}",
-            )
-        wanted, accepts = _EXPECT[key]
-        if not accepts(value):
-            raise PackageInvalid(f"model.toml: [expect] {key} must be {wanted}", where=where)
-    return Expectation(**given)
+    return Expectation(**section(words, "expect", _EXPECT, where))

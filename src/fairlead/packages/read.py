@@ -11,7 +11,6 @@ import json
 import os
 import stat
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +38,7 @@ from fairlead.packages.preparations import (
     preparations_of,
 )
 from fairlead.packages.rollout import rollout_of
+from fairlead.packages.section import Known, section
 from fairlead.packages.signatures import graph_of, with_signatures
 
 _AMEND = "A version never changes: use `fairlead amend` to make the next one"
@@ -197,9 +197,9 @@ def read_words(raw: bytes, where: str) -> tuple[dict[str, Any], Limits]:
         words = tomllib.loads(raw.decode())
     except manifest.UNREADABLE as error:
         raise PackageInvalid(f"model.toml is not valid TOML: {error}", where=where) from error
-    for section in WORDS:
-        if not isinstance(words.get(section, {}), dict):
-            raise PackageInvalid(f"model.toml: [{section}] must be a table", where=where)
+    for title in WORDS:
+        if not isinstance(words.get(title, {}), dict):
+            raise PackageInvalid(f"model.toml: [{title}] must be a table", where=where)
     guards_of(words, where)
     feedback_of(words, where)
     payloads_of(words, None, where)
@@ -213,7 +213,7 @@ def read_words(raw: bytes, where: str) -> tuple[dict[str, Any], Limits]:
 
 
 _ACTIONS = ("reject", "abstain", "warn", "shadow", "off")
-_GUARDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+_GUARDS: Known = {
     "novelty": (f"one of {', '.join(_ACTIONS)}", lambda v: v in _ACTIONS),
     "false_alarm_rate": ("between 0 and 1", lambda v: _share(v)),
     "assured": ("true or false", lambda v: isinstance(v, bool)),
@@ -226,13 +226,13 @@ _GUARDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "embedding": ("the name of an output", lambda v: isinstance(v, str)),
 }
 """The keys of [guards]: what each must be, in words, and whether a value is."""
-_FEEDBACK: dict[str, tuple[str, Callable[[Any], bool]]] = {
+_FEEDBACK: Known = {
     "outcomes": ("true or false", lambda v: isinstance(v, bool)),
     "days": ("a whole number from 1 to 366", lambda v: type(v) is int and 1 <= v <= 366),
 }
 """The keys of [feedback], likewise."""
 _HOW = ("plain", "hash")
-_PAYLOADS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+_PAYLOADS: Known = {
     "sample": ("from 0 to 1", lambda v: type(v) in (int, float) and 0 <= v <= 1),
     "fields": (
         'a table such as { age = "plain", name = "hash" }',
@@ -241,7 +241,7 @@ _PAYLOADS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "days": _FEEDBACK["days"],
 }
 """The keys of [payloads], likewise."""
-_CARD: dict[str, tuple[str, Callable[[Any], bool]]] = {
+_CARD: Known = {
     "required": ("from 0 to 1", lambda v: type(v) in (int, float) and 0 <= v <= 1),
     "groups": (
         'a list of columns such as ["sex"]',
@@ -258,17 +258,17 @@ def _share(value: Any) -> bool:
 
 def guards_of(words: dict[str, Any], where: str) -> GuardChoice:
     """What the owner wants of the guards. Raises PackageInvalid."""
-    return GuardChoice(**_chosen(words, "guards", _GUARDS, where))
+    return GuardChoice(**section(words, "guards", _GUARDS, where))
 
 
 def feedback_of(words: dict[str, Any], where: str) -> Feedback:
     """What the owner lets be kept for true labels that come later. Raises PackageInvalid."""
-    return Feedback(**_chosen(words, "feedback", _FEEDBACK, where))
+    return Feedback(**section(words, "feedback", _FEEDBACK, where))
 
 
 def card_choice_of(words: dict[str, Any], where: str) -> CardChoice:
     """What the owner wants of the model card. Raises PackageInvalid."""
-    given: dict[str, Any] = {**_chosen(words, "card", _CARD, where)}
+    given: dict[str, Any] = {**section(words, "card", _CARD, where)}
     groups: tuple[str, ...] = tuple(given.pop("groups", ()))
     return CardChoice(groups=groups, **given)
 
@@ -278,7 +278,7 @@ def payloads_of(words: dict[str, Any], signature: Signature | None, where: str) 
 
     signature: its columns are those that may be named; None where they are not known yet.
     """
-    found = Payloads(**_chosen(words, "payloads", _PAYLOADS, where))
+    found = Payloads(**section(words, "payloads", _PAYLOADS, where))
     if signature is not None and found.sample:
         known = {c.name for c in signature.columns} if signature.batched else set[str]()
         for name in found.fields:
@@ -289,27 +289,6 @@ def payloads_of(words: dict[str, Any], signature: Signature | None, where: str) 
                     fix=f"Columns: {', '.join(sorted(known)[:20]) or 'none, it takes no table'}",
                 )
     return found
-
-
-def _chosen(
-    words: dict[str, Any],
-    section: str,
-    known: dict[str, tuple[str, Callable[[Any], bool]]],
-    where: str,
-) -> dict[str, Any]:
-    """The keys of one section, each known and of a value that it may have."""
-    given: dict[str, Any] = words.get(section, {})
-    for key, value in given.items():
-        if key not in known:
-            raise PackageInvalid(
-                f"model.toml: [{section}] {key} is not known",
-                where=where,
-                fix=f"Known: {', '.join(known)}",
-            )
-        wanted, accepts = known[key]
-        if not accepts(value):
-            raise PackageInvalid(f"model.toml: [{section}] {key} must be {wanted}", where=where)
-    return given
 
 
 def _limits(words: dict[str, Any], where: str) -> Limits:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from math import isfinite
-from typing import Any, cast
+from typing import Any
 
 from fairlead.core.errors import PackageInvalid
 from fairlead.core.package import RolloutChoice
+from fairlead.packages.section import Known, section
 
 
 def _number(least: float, most: float) -> Callable[[Any], bool]:
@@ -22,7 +22,7 @@ def _one_of(*texts: str) -> tuple[str, Callable[[Any], bool]]:
 
 
 _POINTS = ("a number above 0 and at most 100", _number(0, 100))
-_ROLLOUT: dict[str, tuple[str, Callable[[Any], bool]]] = {
+_ROLLOUT: Known = {
     "mode": _one_of("canary", "shadow", "none"),
     "share": ("a number above 0 and at most 0.5", _number(0, 0.5)),
     "assignment": _one_of("random", "caller"),
@@ -51,18 +51,7 @@ def rollout_of(words: Mapping[str, Any], where: str) -> RolloutChoice:
 
     words: the sections of a model.toml, of which [rollout] is a table where it is there.
     """
-    given = cast("dict[str, Any]", words.get("rollout", {}))
-    for key, value in given.items():
-        if key not in _ROLLOUT:
-            near = get_close_matches(key, KEYS, 1)
-            raise PackageInvalid(
-                f"model.toml: [rollout] {key[:80]} is not known",
-                where=where,
-                fix=f"Did you mean {near[0]}?" if near else f"Known: {', '.join(KEYS)}",
-            )
-        wanted, accepts = _ROLLOUT[key]
-        if not accepts(value):
-            raise PackageInvalid(f"model.toml: [rollout] {key} must be {wanted}", where=where)
+    given = section(words, "rollout", _ROLLOUT, where)
     if given and "mode" not in given:
         raise PackageInvalid(
             "model.toml: [rollout] says no mode, so nothing in it would count",
