@@ -151,6 +151,7 @@ class Trial:
         moment = now()
         shadow = Call(call.route, moment, moment + _SHADOW_S, 0, True, _nothing_to_do)
         shadow.rows, shadow.caller = call.rows, _ASIDE
+        shadow.inputs = call.inputs  # what is refused, and known again, if the process dies of it
         shadow.note, shadow.prepare = inputs, _joined  # so that it never runs on the loop
         shadow.lease, shadow.group = self.candidate, ("shadow", self.rollout)
         shadow.encoder = _Unsent(self.candidate, self.source)
