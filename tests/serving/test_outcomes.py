@@ -120,7 +120,8 @@ def test_the_prediction_is_computed_also_when_a_caller_asks_for_another_output(t
 def test_without_a_log_nothing_more_is_computed(tmp_path):
     served = serve(Model(), Signature((X,), (spec("other", "FP32", (-1, 2)), VALUE)))
     assert outcomes_of(served.package, None, served.stats, tmp_path, "w") is None
-    assert served.wanted((0,)) == (0,)
+    assert served.source is None
+    assert served.wanted((0,), served.source) == (0,)
 
 
 @pytest.mark.parametrize(

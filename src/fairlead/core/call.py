@@ -262,7 +262,7 @@ class Call:
     usage:    its number in this worker's journal, the second half of its usage id; -1 without one.
     echo:     by what its caller knows it, for the log (`Head.echo`).
     trial:    the rollout for which it was assigned to a version; None for none.
-    beside:   of a call for which nobody waits, takes what was answered; None for all others.
+    beside:   of a call for which nobody waits, the one beside which it is asked; else None.
     head:     of the request that asked, for the log; None for one that no request asked for.
     batch:    the execution that it was part of, None for a call that was not executed.
     """

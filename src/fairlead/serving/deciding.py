@@ -42,6 +42,16 @@ def _choose(calls: Sequence[Call], verdicts: Verdicts) -> None:
     verdicts.worst = int(verdicts.codes.max(initial=0))
 
 
+def judge(calls: Sequence[Call], verdicts: Verdicts) -> None:
+    """Notes on each call the severest decision on its rows, by what its caller's key says."""
+    _choose(calls, verdicts)
+    start = 0
+    for call in calls:
+        stop = start + call.rows
+        call.decision = int(verdicts.codes[start:stop].max(initial=0))
+        start = stop
+
+
 def decide(
     calls: Sequence[Call], outputs: list[Array], verdicts: Verdicts, spoken: bool
 ) -> list[Array]:
@@ -50,11 +60,10 @@ def decide(
     spoken: the answer says the decision of each row. Where it does not, a call with a row that
     must not be served gets an error, or its rows are masked if the owner chose so.
     """
-    _choose(calls, verdicts)
+    judge(calls, verdicts)
     start = 0
     for call in calls:
         stop = start + call.rows
-        call.decision = int(verdicts.codes[start:stop].max(initial=0))
         if call.decision >= ABSTAINED:
             call.withheld = int((verdicts.codes[start:stop] >= ABSTAINED).sum())
             choice: GuardChoice = call.lease.package.guards

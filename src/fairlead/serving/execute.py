@@ -69,9 +69,10 @@ def execute(
         begin()
     started = perf_counter_ns()
     try:
-        wanted = served.wanted(encoder.outputs)
+        source = served.source  # once: a rollout may end meanwhile
+        wanted = served.wanted(encoder.outputs, source)
         outputs = _predicted(served, calls, inputs, wanted)
-        outputs, predicted = _told_apart(served, encoder.outputs, wanted, outputs)
+        outputs, predicted = _told_apart(served, encoder.outputs, wanted, outputs, source)
         if guarding is not None and verdicts is not None:
             outputs = guarding.after(verdicts, encoder.outputs, outputs)
         check_answer(encoder.specs, outputs, rows if signature.batched else -1)
@@ -139,10 +140,13 @@ def _share_out(calls: Sequence[Call], spent_ns: int) -> None:
 
 
 def _told_apart(
-    served: Served, asked: tuple[int, ...], wanted: tuple[int, ...], outputs: list[Array]
+    served: Served,
+    asked: tuple[int, ...],
+    wanted: tuple[int, ...],
+    outputs: list[Array],
+    source: int | None,
 ) -> tuple[list[Array], Array | None]:
     """The outputs for callers and guards, and the one that is kept whole, if any."""
-    source = served.source
     if source not in wanted or len(outputs) != len(wanted):
         return outputs, None
     kept = outputs[wanted.index(source)]

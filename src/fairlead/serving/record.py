@@ -53,6 +53,8 @@ def refuse(call: Call, error: Exception, again: Callable[[], None] | None = None
         log("call_failed", model=call.route.model, error=repr(error), **known_by(call.echo))
         error = Internal("the server failed on this request")
     if call.lease is not None:
+        if call.trial is not None:
+            call.trial.refused(call, error)
         call.lease.stats.refuse(error.name)
         release(call.lease)
     give_back([call])

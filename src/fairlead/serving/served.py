@@ -101,11 +101,10 @@ class Served:
         if self.pressed is not None:
             self.pressed(call)
 
-    def wanted(self, outputs: tuple[int, ...]) -> tuple[int, ...]:
-        """The outputs to compute: those asked for, those that guards look at, the outcome."""
+    def wanted(self, outputs: tuple[int, ...], source: int | None) -> tuple[int, ...]:
+        """The outputs to compute: those asked for, those that guards look at, and `source`."""
         if self.guarding is not None:
             outputs = self.guarding.wanted(outputs)
-        source = self.source
         return outputs if source is None or source in outputs else (*outputs, source)
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,15 @@ import numpy as np
 from fairlead.core.access import NOBODY, PRIORITIES
 from fairlead.core.call import Call
 from fairlead.core.clock import now
-from fairlead.core.errors import Code, FairleadError
-from fairlead.core.signature import TensorSpec
+from fairlead.core.errors import (
+    Code,
+    DeadlineExceeded,
+    Draining,
+    FairleadError,
+    InputQuarantined,
+    Overloaded,
+)
+from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import Array
 from fairlead.guards.drift import PREDICTED
 from fairlead.rollout.assign import Drawn, Kept
@@ -24,6 +32,8 @@ from fairlead.rollout.bins import Bins
 from fairlead.rollout.evidence import Evidence, is_failure
 from fairlead.rollout.pairs import Pairs
 from fairlead.serving.answered import Answered
+from fairlead.serving.deciding import judge
+from fairlead.serving.log import log
 from fairlead.serving.outcomes import source_of, word
 from fairlead.serving.served import Served
 
@@ -32,6 +42,8 @@ _ASIDE = replace(NOBODY, rank=PRIORITIES.index("shadow"))
 _MOST_SHADOWS = 64
 """Calls beside others that may be under way; those beyond are not asked."""
 _SHADOW_S = 10.0
+_STARVED = (Overloaded, DeadlineExceeded, Draining)
+"""Of a call beside others that was never executed: others went first, which is no fault of it."""
 
 
 class Terms(NamedTuple):
@@ -40,6 +52,13 @@ class Terms(NamedTuple):
     rollout: str
     stable: int
     candidate: int
+
+
+class _Beside(NamedTuple):
+    """The call that was answered, and the answer on its first row; None where it is not counted."""
+
+    asked: Call
+    stable: float | None
 
 
 class Trial:
@@ -56,12 +75,14 @@ class Trial:
         self._shadows = rule.mode == "shadow"
         self._drawn = Drawn(rollout, worker, rule.share)
         self._kept = Kept(rollout, rule.share) if rule.assignment == "caller" else None
-        self.source = source_of(stable.package.signature)
-        same = self.source == source_of(candidate.package.signature)
-        self._bins = bins_of(stable, self.source) if same and self.source is not None else None
+        self.source = _common(stable.package.signature, candidate.package.signature)
+        self._bins = None if self.source is None else bins_of(stable, self.source)
         self._seen = {each.key: self._nothing() for each in (stable, candidate)}
         self._pairs = Pairs(self._bins) if self._bins is not None and self._shadows else None
         self._under_way = 0
+        self._batched = stable.package.signature.batched
+        # What is told more than tensors would have to be told it too, and might remember.
+        self._asks = self._shadows and not (stable.package.takes or candidate.package.takes)
 
     def _nothing(self) -> Evidence:
         return Evidence(self._bins, grouped=self._kept is not None)
@@ -89,9 +110,15 @@ class Trial:
             return
         predicted = self._predicted(answers) if self._bins is not None else {}
         self._count(evidence, mine, predicted)
-        if self._shadows and served is self.stable:
+        if self._asks and served is self.stable:
             for answer in answers:
                 self._ask_beside(answer, predicted)
+
+    def refused(self, call: Call, error: Exception) -> None:
+        """Takes in that a call never reached the model of its version."""
+        evidence = self._seen.get(call.lease.key)
+        if evidence is not None and isinstance(error, FairleadError) and is_failure(error):
+            evidence.fail(error.name, self._group(call))
 
     def _count(
         self, evidence: Evidence, calls: Sequence[Call], predicted: dict[int, float]
@@ -99,10 +126,11 @@ class Trial:
         moment = now()
         answered: list[Call] = []
         for call in calls:
-            if call.error is None or call.error.code is Code.DECLINED:
+            error = call.error
+            if isinstance(error, InputQuarantined) or (error is not None and is_failure(error)):
+                evidence.fail(error.name, self._group(call))
+            elif error is None or error.code is Code.DECLINED:
                 answered.append(call)
-            elif is_failure(call.error):
-                evidence.fail(call.error.name, self._group(call))
         evidence.add(
             self._seconds(answered, moment),
             [call.decision for call in answered],
@@ -143,7 +171,9 @@ class Trial:
             stop = start + call.rows
             wanted = call.trial is self and call.error is None and self._assigned(call)
             if wanted and self._under_way < _MOST_SHADOWS:
-                inputs = [array[start:stop] for array in answer.inputs]
+                inputs = (
+                    [one[start:stop] for one in answer.inputs] if self._batched else answer.inputs
+                )
                 self._submit(call, inputs, predicted.get(id(call)))
             start = stop
 
@@ -157,15 +187,7 @@ class Trial:
         shadow.encoder = _Unsent(self.candidate, self.source)
         shadow.trial = self
 
-        def compared(answers: Sequence[Answered]) -> None:
-            self._under_way -= 1
-            shadow.caller = call.caller  # whose group it is counted in
-            found = self._predicted(answers) if self._bins is not None else {}
-            self._count(self._seen[self.candidate.key], [shadow], found)
-            if self._pairs is not None and stable is not None and id(shadow) in found:
-                self._pairs.add([stable], [found[id(shadow)]])
-
-        shadow.beside = compared
+        shadow.beside = _Beside(call, stable)
         self.candidate.leases += 1
         self._under_way += 1
         try:
@@ -174,6 +196,23 @@ class Trial:
             # Who is too busy is not asked; that is no fault of it.
             self.candidate.leases -= 1
             self._under_way -= 1
+
+    def compare(self, shadows: Sequence[Call], answers: Sequence[Answered]) -> None:
+        """Takes in what has become of calls beside others."""
+        self._under_way -= len(shadows)
+        for shadow in shadows:
+            shadow.caller = shadow.beside.asked.caller  # whose group it is counted in
+        mine = [one for one in answers if one.calls[0].beside and one.calls[0].trial is self]
+        for answer in mine:
+            if answer.verdicts is not None:
+                judge(answer.calls, answer.verdicts)
+        found = self._predicted(mine) if self._bins is not None else {}
+        asked = [s for s in shadows if s.batch is not None or not isinstance(s.error, _STARVED)]
+        self._count(self._seen[self.candidate.key], asked, found)
+        for shadow in asked:
+            stable = shadow.beside.stable
+            if self._pairs is not None and stable is not None and id(shadow) in found:
+                self._pairs.add([stable], [found[id(shadow)]])
 
     # --- to the bookkeeper ------------------------------------------------------------------
 
@@ -205,11 +244,22 @@ class _Unsent:
 
 def _joined(calls: Sequence[Call], rows: int) -> list[Array]:
     """The inputs of calls beside others, which were prepared already."""
+    if len(calls) == 1:
+        return calls[0].note
     return [np.concatenate(parts) for parts in zip(*(call.note for call in calls), strict=True)]
 
 
 def _nothing_to_do(call: Call) -> None:
     """Nobody waits for it."""
+
+
+def _common(stable: Signature, candidate: Signature) -> int | None:
+    """The output whose answers are compared; None where the two do not mean the same by it."""
+    source = source_of(stable)
+    if source is None or source != source_of(candidate):
+        return None
+    one, other = stable.outputs[source], candidate.outputs[source]
+    return source if (one.role, one.classes) == (other.role, other.classes) else None
 
 
 def bins_of(stable: Served, source: int) -> Bins | None:
@@ -240,17 +290,29 @@ def first_answers(spec: TensorSpec, output: Array, starts: Any) -> list[float]:
 
 
 Settle = Callable[[Served, Sequence[Call], Sequence[Answered]], None]
+_beside = attrgetter("beside")
 
 
 def settling(settle: Settle) -> Settle:
-    """The same, but for calls for which nobody waits: they are compared, and not written down."""
+    """The same, but for calls for which nobody waits: they are compared, and not written down.
+
+    Those that are executed together are of one kind. Those that wait are not: both may be given up
+    at once.
+    """
 
     def settled(served: Served, calls: Sequence[Call], answers: Sequence[Answered]) -> None:
-        if calls[0].beside is None:
+        if not any(map(_beside, calls)):
             settle(served, calls, answers)
             return
-        served.leases -= len(calls)
-        for call in calls:
-            call.beside([one for one in answers if call in one.calls])
+        shadows = [call for call in calls if call.beside is not None]
+        served.leases -= len(shadows)
+        waited_for = [call for call in calls if call.beside is None]
+        if waited_for:
+            settle(served, waited_for, [one for one in answers if one.calls[0].beside is None])
+        for trial in {id(call.trial): call.trial for call in shadows}.values():
+            try:
+                trial.compare([call for call in shadows if call.trial is trial], answers)
+            except Exception as error:
+                log("rollout_failed", model=served.key, reason=f"not compared: {error!r}")
 
     return settled
