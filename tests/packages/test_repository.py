@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from tests import models
 from fairlead.core.errors import FileUnreadable
 from fairlead.core.names import is_name
 from fairlead.packages import manifest
-from fairlead.packages.repository import committed, is_package, next_version
+from fairlead.packages.repository import committed, is_package, next_version, stamp
 
 
 def make(repository, name, *versions, finished=True):
@@ -92,3 +95,12 @@ def test_a_name_that_may_name_a_model_stays_one_folder_below_the_repository(name
         assert ".." not in name
         assert not name.startswith(".")
         assert len(name) <= 128
+
+
+def test_a_version_with_a_file_name_that_is_no_text_has_a_stamp_like_any_other(tmp_path):
+    before = stamp(tmp_path)
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")).touch()
+    except OSError:  # this file system holds no such names
+        (tmp_path / "other").touch()
+    assert stamp(tmp_path) not in ("", before)

@@ -127,4 +127,4 @@ async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
     end = now() + seconds
     while not true():
         assert now() < end, "it never came to be so"
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)  # a loop that only spins would keep other threads from running

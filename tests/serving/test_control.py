@@ -12,7 +12,8 @@ import pytest
 from tests import models
 from tests.processes import Running, server, until
 
-from fairlead.serving.control import FILE
+from fairlead.serving.control import ASKED, DONE, FILE, LOAD, TOLD, Controlling
+from fairlead.serving.exchange import Within
 
 ROW = {"a": 1, "b": 2, "c": 3}
 
@@ -121,3 +122,33 @@ def test_no_call_is_lost_while_versions_change(running, repository):
         over.set()
     assert {*statuses} == {200}
     assert len(statuses) > 20
+
+
+def _joined(desk: Controlling) -> tuple[Within, list[dict]]:
+    heard: list[dict] = []
+    line = Within(heard.append)
+    desk.joined(line)
+    return line, heard
+
+
+def test_a_worker_that_joins_while_a_change_is_made_is_waited_for_too(tmp_path):
+    desk, told = Controlling(tmp_path), []
+    early, _ = _joined(desk)
+    desk.take(
+        Within(told.append), {"kind": ASKED, "act": LOAD, "model": "m", "choice": {}, "id": 1}
+    )
+    late, heard = _joined(desk)
+    assert [one["kind"] for one in heard] == [TOLD]
+    desk.take(early, {"kind": DONE, "serial": heard[0]["serial"]})
+    assert not told
+    desk.take(late, {"kind": DONE, "serial": heard[0]["serial"]})
+    assert told == [{"kind": "answer", "id": 1}]
+
+
+def test_who_asks_is_answered_though_the_disk_is_full(tmp_path, capsys):
+    desk, told = Controlling(tmp_path / "gone"), []
+    desk.take(
+        Within(told.append), {"kind": ASKED, "act": LOAD, "model": "m", "choice": {}, "id": 1}
+    )
+    assert told == [{"kind": "answer", "id": 1}]
+    assert "bookkeeping_failed" in capsys.readouterr().err

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from unittest.mock import ANY
 
 import pytest
 from tests import models
 from tests.serving.parts import call, until
 
-from fairlead.core.errors import LoadFailed
+from fairlead.core.errors import LoadFailed, ModelNotFound
 from fairlead.packages import manifest
 from fairlead.packages.repository import committed
 from fairlead.runtimes.onnx import OnnxRuntime
@@ -264,3 +265,89 @@ def _rewrite(package, example: bytes) -> None:
 def test_example_rows_that_cannot_be_read_fail_the_version(tmp_path, content):
     _rewrite(models.total(tmp_path), content)
     assert load(tmp_path).all() == [("total", 1, FAILED)]
+
+
+def test_what_fails_unforeseen_stops_neither_the_manager_nor_what_comes_after(tmp_path):
+    models.total(tmp_path)
+    models.total(tmp_path, name="other")
+    loaded = Loaded()
+
+    async def test() -> None:
+        await loaded.load(tmp_path)
+        loaded.manager.change(lambda stock: stock.no_such_thing)  # type: ignore[attr-defined]
+        damaged = loaded.manager._stock.shelves["other"]
+        loaded.manager.change(lambda stock: setattr(damaged, "states", None))
+        models.total(tmp_path)
+        heard = list[object]()
+        loaded.manager.load("total", heard.append)
+        await until(lambda: bool(heard))
+        assert heard == [None]
+        assert loaded.registry.newest("total", LATEST) == 2
+
+    asyncio.run(test())
+    assert ("manager_failed", {"error": ANY}) in loaded.events
+
+
+def test_a_version_that_cannot_be_made_to_answer_displaces_none(tmp_path):
+    models.total(tmp_path)
+    loaded = Loaded()
+
+    async def test() -> None:
+        await loaded.load(tmp_path)
+
+        def full(served, plan):
+            raise OSError("no space left on device")
+
+        loaded.manager._make_batcher = full
+        models.total(tmp_path)
+        heard = list[object]()
+        loaded.manager.load("total", heard.append)
+        await until(lambda: bool(heard))
+        assert "no space left" in heard[0].what
+        await until(loaded.settled)
+        assert loaded.all() == [("total", 1, READY), ("total", 2, FAILED)]
+        assert loaded.registry.newest("total", LATEST) == 1
+
+    asyncio.run(test())
+
+
+def test_who_waits_for_what_was_ended_meanwhile_is_told_so_either_way(tmp_path):
+    models.total(tmp_path)
+    loaded = Loaded()
+
+    async def test() -> None:
+        await loaded.load(tmp_path)
+        heard = dict[str, object]()
+        held = loaded.registry.lease("total", 1)
+        loaded.manager.end("total", lambda told: heard.update(ended=told))
+        await until(lambda: loaded.registry.get("total", 1) is None)
+        loaded.manager.load("total", lambda told: heard.update(loaded=told))
+        await until(lambda: "ended" in heard)
+        assert "asked for again" in heard["ended"].what
+        loaded.manager.end("total", lambda told: heard.update(again=told))
+        release(held)
+        await until(lambda: {"loaded", "again"} <= {*heard})
+        assert "ended before it was loaded" in heard["loaded"].what
+        assert heard["again"] is None
+
+    asyncio.run(test())
+
+
+def test_who_waits_for_a_version_that_is_taken_away_is_told_so(tmp_path):
+    models.total(tmp_path)
+    damage(models.total(tmp_path))
+    loaded = Loaded()
+
+    async def test() -> None:
+        await loaded.load(tmp_path)
+        held = loaded.registry.lease("total", 1)
+        heard = list[object]()
+        loaded.manager.end("total", lambda told: None)
+        await until(lambda: loaded.registry.get("total", 1) is None)
+        loaded.manager.load("total", heard.append)
+        loaded.manager.change(lambda stock: stock.shelves["total"].stocked.clear())
+        await until(lambda: bool(heard))
+        assert isinstance(heard[0], ModelNotFound | LoadFailed)
+        release(held)
+
+    asyncio.run(test())

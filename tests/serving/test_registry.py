@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.serving.parts import DOUBLE, Model, call, serve
 
+from fairlead.core.call import Call, Reply, Route
 from fairlead.core.errors import (
     LabelUnknown,
     MemoryTooSmall,
@@ -16,10 +17,11 @@ from fairlead.core.errors import (
     ModelNotFound,
     ModelNotReady,
 )
-from fairlead.core.package import CardChoice, Limits, Package
+from fairlead.core.package import CardChoice, Limits, Package, RolloutChoice
 from fairlead.serving.registry import LATEST, Registry, has_every_model
 from fairlead.serving.served import Served, release
 from fairlead.serving.states import FAILED, LOADING, READY
+from fairlead.serving.trial import Trial
 
 
 def served(version: int, name: str = "m") -> Served:
@@ -167,6 +169,39 @@ def test_the_version_that_operators_chose_answers_and_no_other_in_its_place():
     assert known.newest("m", known.labelled("candidate")) == 3
     known.label("m", {})
     assert known.newest("m", LATEST) == 3
+
+
+def test_what_answered_before_the_record_was_heard_does_not_go_on_in_its_place():
+    known = registry(3, 4)
+    known.publish(served(4))
+    known.label("m", {}, default=3)
+    assert known.get("m", LATEST) is None
+    known.publish(served(3))
+    assert known.newest("m", LATEST) == 3
+
+
+def test_what_answers_goes_on_until_the_version_that_is_chosen_can():
+    known = registry(3, 4)
+    known.publish(served(4))
+    known.label("m", {})
+    known.label("m", {}, default=3)
+    assert known.newest("m", LATEST) == 4
+    known.publish(served(3))
+    assert known.newest("m", LATEST) == 3
+
+
+def test_nothing_is_assigned_any_more_to_a_version_that_ends():
+    known = registry(1, 2)
+    stable, candidate = served(1), served(2)
+    for one in (stable, candidate):
+        known.publish(one)
+    candidate.package = replace(candidate.package, rollout=RolloutChoice("canary", 1.0))
+    known.label("m", {"candidate": 2}, default=1)
+    stable.trial = candidate.trial = Trial("r", stable, candidate, "w")
+    one = Call(Route("predict", lambda error: Reply(500, b""), model="m"), 0.0, 9.0, 0, True, print)
+    assert known.take(one) is candidate
+    known.withdraw("m", 2)
+    assert known.take(one) is stable
 
 
 def test_a_model_that_sleeps_is_woken_by_who_asks_and_told_of_once_it_answers():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests import models
-from tests.serving.parts import until
+from tests.serving.parts import Model, serve, until
 
 from fairlead.core.errors import MemoryTooSmall, ModelAsleep, Unavailable
 from fairlead.packages.repository import Found, committed
@@ -197,3 +198,45 @@ def test_a_large_graph_is_measured_as_no_less_than_it_is(tmp_path):
     loaded = Loader({"onnx": OnnxRuntime()}).load(Found("total", 1, package.folder), lambda: None)
     assert loaded.footprint.size >= package.files[package.graph].size
     loaded.served.close()
+
+
+def test_one_model_makes_room_for_one_however_often_it_is_asked_for(ten):
+    """Each ask is a step of the manager, and memory is given back only some steps later."""
+
+    async def test() -> None:
+        async with House(ten, 85, lazy=True) as house:
+            for number in range(8):
+                release(await house.asked(f"m{number}"))
+            for _ in range(64):
+                house.manager.wake("m8")
+            release(await house.asked("m8"))
+            await until(house.at_rest)
+            asleep = [told["model"] for event, told in house.events if event == "put_to_sleep"]
+            assert asleep == ["m0"]
+
+    asyncio.run(test())
+
+
+def test_what_was_seen_of_other_files_says_nothing_of_a_version(ten):
+    async def test() -> None:
+        async with House(ten, 25, lazy=True) as house:
+            house.loader.sizes = {"m5": 26}
+            assert isinstance(await house.asked("m5"), MemoryTooSmall)
+            house.loader.sizes = {}
+            shelf = house.stock.shelves["m5"]
+            other = shelf.stocked[1]._replace(stamp="other")
+            house.manager.change(lambda stock: shelf.stocked.update({1: other}))
+            await until(lambda: house.registry.get("m5", 1) is not None)
+
+    asyncio.run(test())
+
+
+def test_the_memory_of_a_process_that_is_away_is_still_counted(monkeypatch):
+    footprint = Footprint(0)
+    model = Model()
+    footprint.loaded(serve(model))
+    model.runner = SimpleNamespace(pid=7)
+    monkeypatch.setattr("fairlead.serving.footprint.peak", lambda pid: 30)
+    assert footprint.size == 30
+    model.runner = None
+    assert footprint.size == 30

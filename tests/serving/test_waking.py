@@ -74,3 +74,16 @@ def test_a_call_whose_model_sleeps_again_waits_again():
     waking.woken("m")
     assert len(rounds) == 3
     assert len(waking) == 0
+
+
+def test_a_call_that_fails_once_it_is_woken_does_not_take_the_others_with_it(capsys):
+    waking, heard = Waking(), list[int]()
+
+    def fails() -> None:
+        raise ValueError("of this call alone")
+
+    waking.wait("m", fails)
+    waking.wait("m", lambda: heard.append(1))
+    waking.woken("m")
+    assert heard == [1]
+    assert "of this call alone" in capsys.readouterr().err

@@ -311,6 +311,7 @@ class Worker:
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         """Four times a second to the end: the status page, overdue calls, slow connections."""
+        loop.call_later(_BEAT_S, self._beat, loop)  # first: whatever fails below, the next comes
         self._ticks += 1
         self._vitals.publish()
         self._reporting.beat()
@@ -342,12 +343,11 @@ class Worker:
             self._frozen = True
             gc.collect()
             gc.freeze()
-        loop.call_later(_BEAT_S, self._beat, loop)
 
     def _renew(self, loop: asyncio.AbstractEventLoop) -> None:
         """Many times a second: leases of limits are renewed, and given back when they are idle."""
-        self._leases.beat(monotonic_ns())
         loop.call_later(_LEASES_S, self._renew, loop)
+        self._leases.beat(monotonic_ns())
 
     async def _others_answer(self) -> None:
         """Waits for the models while another worker is there to answer; alone, we say why not."""

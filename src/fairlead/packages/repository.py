@@ -61,7 +61,7 @@ def stamp(folder: Path) -> str:
                 told.append(f"{base}/{name} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}")
     except OSError:
         return ""
-    return sha256("\n".join(sorted(told)).encode()).hexdigest()[:16]
+    return sha256(os.fsencode("\n".join(sorted(told)))).hexdigest()[:16]
 
 
 def next_version(repository: Path, name: str) -> int:

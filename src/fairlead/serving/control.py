@@ -18,6 +18,7 @@ from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, LoadFailed
 from fairlead.serving.choosing import NEWEST, Choice
 from fairlead.serving.exchange import Line, Message, Within, error_of, error_to_json
+from fairlead.serving.log import log
 
 if TYPE_CHECKING:
     from fairlead.serving.manager import Manager
@@ -155,15 +156,25 @@ class Controlling:
                 worker.press({"kind": TOLD, "serial": 0, "act": END, "model": change.wish["model"]})
         if change.error is None:
             self._wishes[str(change.wish["model"])] = change.wish
-            _write(self._file, self._wishes)
+            self._keep()
         answer = {"kind": "answer", "id": change.asked}
         change.asker.press(answer | ({"error": change.error} if change.error else {}))
 
+    def _keep(self) -> None:
+        """What is not kept on the disk is only lost where this process ends before the server."""
+        try:
+            _write(self._file, self._wishes)
+        except OSError as error:
+            log("bookkeeping_failed", what="what was wished", error=repr(error))
+
     def joined(self, line: Line) -> None:
-        """A worker that starts is told what was wished before."""
+        """A worker that starts is told what was wished before, and what is being done."""
         self._workers.add(line)
         for wish in self._wishes.values():
             line.press({"kind": TOLD, "serial": 0, **wish})
+        for serial, change in self._changes.items():
+            change.waiting.add(line)
+            line.press({"kind": TOLD, "serial": serial, **change.wish})
 
     def lost(self, line: Line) -> None:
         """A worker that is gone is not waited for: its successor is told when it joins."""

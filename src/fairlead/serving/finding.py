@@ -69,7 +69,7 @@ class Looking:
         for root in self._roots:
             try:
                 sightings = self._sightings(root)
-            except (FairleadError, OSError) as error:
+            except Exception as error:  # the thread goes on: what was found before stands
                 self._say(root, error)
                 continue
             self._told.pop(root, None)

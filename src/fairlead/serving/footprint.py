@@ -10,11 +10,13 @@ from fairlead.serving.served import Served
 class Footprint:
     """Bytes that a version takes.
 
-    here: in this process. runners: the processes in which it runs, whose memory is read anew.
+    here: in this process. The memory of the processes in which it runs is read anew; while one is
+    away, what it took before counts.
     """
 
     def __init__(self, least: int) -> None:
         self.here = least
+        self._most = 0
         self._served: Served | None = None
 
     def loaded(self, served: Served) -> None:
@@ -24,7 +26,8 @@ class Footprint:
     @property
     def size(self) -> int:
         """Bytes in all, at the most that any of its processes ever had."""
-        return self.here + sum(map(peak, self._runners()))
+        self._most = max(self._most, sum(map(peak, self._runners())))
+        return self.here + self._most
 
     def _runners(self) -> list[int]:
         served = self._served

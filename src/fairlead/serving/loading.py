@@ -22,6 +22,7 @@ from fairlead.serving.served import Served
 from fairlead.serving.warmup import warm
 
 EXAMPLE = "examples.json"
+_ALONE_S = 60.0
 APART = "onnx apart"
 """The runtime of an ONNX graph that is kept in a runner."""
 
@@ -44,7 +45,7 @@ class Loader:
     def __init__(self, runtimes: Mapping[str, Runtime], isolate: Container[str] = ()) -> None:
         self._runtimes = runtimes
         self._isolate = isolate
-        # What is measured is not to be disturbed by another load.
+        # What is measured is not to be disturbed by another load, unless that one hangs.
         self._alone = Lock()
 
     def load(self, found: Found, warming: Callable[[], None]) -> Loaded:
@@ -70,9 +71,13 @@ class Loader:
             served = Served(package, model, read_example(package), read_guards(package))
             served.preparing = preparing
             served.facts = {n: read_verified(package, n) for n in NEEDED if n in package.files}
-            with self._alone:
+            alone = self._alone.acquire(timeout=_ALONE_S)
+            try:
                 plan = warm(package, model, served.example)
                 plans = [plan, *self._further(served)]
+            finally:
+                if alone:
+                    self._alone.release()
         except BaseException:
             (served or model).close()
             raise

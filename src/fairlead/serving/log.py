@@ -58,6 +58,7 @@ EVENTS = {
     "stream_not_settled": ERROR,
     "guard_failed": ERROR,
     "load_failed": ERROR,
+    "manager_failed": ERROR,
     "model_stuck": ERROR,
     "outcomes_lost": ERROR,
     "payloads_lost": ERROR,

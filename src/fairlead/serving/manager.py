@@ -14,14 +14,15 @@ from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
 
 from fairlead.core.clock import now
 from fairlead.core.errors import FairleadError, LoadFailed, ModelNotFound
 from fairlead.serving import lifecycle
+from fairlead.serving.askers import Askers
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.budget import Budget
 from fairlead.serving.choosing import NEWEST, Choice
+from fairlead.serving.errands import Errands
 from fairlead.serving.lifecycle import Standing
 from fairlead.serving.loading import Loaded, Loader, reason_of
 from fairlead.serving.loads import MOST, Load, Loads
@@ -73,8 +74,10 @@ class Manager:
         # Where memory is short, what one load needs for a moment is not to meet that of another.
         most = 1 if budget.most else MOST
         self._loads = Loads(loader, self._jobs.put, self._warming, self._loaded, most)
-        self._told: list[Callable[[], None]] = []
+        self._errands = Errands(loop, self._fell)
+        self._askers = Askers(stock, registry, self._errands)
         self._crowded = False
+        self._dues: list[float | None] = []
         self.batchers: list[Batcher | Streamer] = []
 
     # --- called from the loop ---------------------------------------------------------------
@@ -83,8 +86,7 @@ class Manager:
         """Begins to load what is wanted; returns at once."""
         for shelf in self._stock.shelves.values():
             self._note_known(shelf)
-        for act in self._taken():
-            act()
+        self._errands.do()
         self._registry.waking.wake = self.wake
         Thread(target=self._work, name="manager", daemon=True).start()
 
@@ -125,62 +127,65 @@ class Manager:
     # --- the thread -------------------------------------------------------------------------
 
     def _work(self) -> None:
-        with suppress(RuntimeError):  # the loop has ended, and the worker with it
-            while True:
-                self._advance()
-                self._flush()
-                with suppress(Empty):
-                    self._jobs.get(timeout=self._patience())()
+        while not self._loop.is_closed():  # and the worker with it
+            self._guarded(self._advance)
+            self._errands.send()
+            with suppress(Empty):
+                self._guarded(self._jobs.get(timeout=self._patience()))
+                while True:  # what was asked for at once is decided at once
+                    self._guarded(self._jobs.get_nowait())
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Whatever fails of one model, the others go on."""
+        try:
+            act()
+        except Exception as error:
+            self._fell(error)
+
+    def _fell(self, error: Exception) -> None:
+        self._log("manager_failed", error=repr(error))
 
     def _advance(self) -> None:
         """Does what the lifecycle says, for every model."""
-        self._loads.give_up_overdue()
-        self._crowded = False
+        self._guarded(self._loads.give_up_overdue)
+        self._crowded, self._dues = False, []
         for shelf in [*self._stock.shelves.values()]:
-            self._note_known(shelf)
-            for step in lifecycle.steps(shelf.wanted, shelf.states, now()):
-                if step.act == lifecycle.LOAD:
-                    self._begin(shelf, step.version)
-                elif step.act == lifecycle.END:
-                    self._drain(shelf, step.version)
-                else:
-                    self._drop(shelf, step.version)
-            self._answer(shelf)
+            self._guarded(partial(self._advance_one, shelf))
         for model in self._room.sleepy():
-            self._put_to_sleep(self._stock.shelves[model])
+            shelf = self._stock.shelves.get(model)
+            if shelf is not None and not shelf.busy:
+                self._put_to_sleep(shelf)
+
+    def _advance_one(self, shelf: Shelf) -> None:
+        self._note_known(shelf)
+        for step in lifecycle.steps(shelf.wanted, shelf.states, now()):
+            if step.act == lifecycle.LOAD:
+                self._begin(shelf, step.version)
+            elif step.act == lifecycle.END:
+                self._drain(shelf, step.version)
+            else:
+                self._drop(shelf, step.version)
+        self._askers.answer(shelf)
+        self._dues.append(lifecycle.next_due(shelf.wanted, shelf.states))
 
     def _patience(self) -> float:
         """Seconds until something is to be done though nobody asks."""
         if self._crowded:
             return _LOOK_S
-        shelves = self._stock.shelves.values()
-        dues = [lifecycle.next_due(shelf.wanted, shelf.states) for shelf in shelves]
-        dues.append(self._loads.due)
-        due = min((due for due in dues if due is not None), default=now() + _IDLE_S)
-        return min(max(due - now(), _LOOK_S), _IDLE_S)
-
-    def _tell(self, act: Callable[..., Any], *arguments: Any) -> None:
-        """Is done on the loop, together with all else that comes of one change."""
-        self._told.append(partial(act, *arguments))
-
-    def _taken(self) -> list[Callable[[], None]]:
-        told, self._told = self._told, []
-        return told
-
-    def _flush(self) -> None:
-        told = self._taken()
-        if told:
-            self._loop.call_soon_threadsafe(_do_all, told)
+        dues = [due for due in (*self._dues, self._loads.due) if due is not None]
+        return min(max(min(dues, default=now() + _IDLE_S) - now(), _LOOK_S), _IDLE_S)
 
     def _set(self, shelf: Shelf, version: int, standing: Standing, reason: str = "") -> None:
         shelf.states[version] = standing
-        self._tell(self._registry.mark, shelf.name, version, standing.state, reason)
+        self._errands.add(self._registry.mark, shelf.name, version, standing.state, reason)
 
     def _note_known(self, shelf: Shelf) -> None:
         """Versions that are new here are known from now on, and what is to be loaded waits."""
         new = [number for number in shelf.held if number not in shelf.states]
         if not new:
             return
+        if self._stock.recorded:
+            self._askers.tell_choice(shelf)
         targets = lifecycle.chosen(shelf.wanted, shelf.states)
         for number in sorted(new):
             waits = number in targets and shelf.awake and not shelf.ended
@@ -196,6 +201,8 @@ class Manager:
             return
         candidate = shelf.held[version]
         standing = shelf.states[version]
+        if standing.stamp != candidate.stamp:
+            self._room.forget(shelf, version)
         try:
             answer = self._room.asks(shelf, version, candidate)
         except (FairleadError, OSError) as error:
@@ -233,11 +240,26 @@ class Manager:
             self._set(shelf, version, Standing(WAITING, stamp, crowded=True), NO_ROOM)
             return
         shelf.served[version] = outcome.served
-        shelf.states[version] = Standing(READY, stamp)
-        self._tell(self._publish, outcome)
+        self._errands.add(self._publish, load, outcome)
 
-    def _publish(self, loaded: Loaded) -> None:
-        """On the loop: a version answers from now on."""
+    def _publish(self, load: Load, loaded: Loaded) -> None:
+        """On the loop: a version answers from now on, and only then another one ends for it."""
+        try:
+            self._answers(loaded)
+        except Exception as error:
+            self._jobs.put(partial(self._unpublished, load, loaded, error))
+        else:
+            self._jobs.put(partial(self._published, load))
+
+    def _published(self, load: Load) -> None:
+        load.shelf.states[load.version] = Standing(READY, load.candidate.stamp)
+
+    def _unpublished(self, load: Load, loaded: Loaded, error: Exception) -> None:
+        load.shelf.served.pop(load.version, None)
+        loaded.served.close()
+        self._failed(load.shelf, load.version, load.candidate.stamp, error)
+
+    def _answers(self, loaded: Loaded) -> None:
         served, plans = loaded.served, loaded.plans
         each = zip((served, *served.further.values()), plans, strict=True)
         self.batchers += [self._make_batcher(one, plan) for one, plan in each]
@@ -257,17 +279,16 @@ class Manager:
         told = {"model": f"{shelf.name}/{version}", "reason": reason}
         self._log("load_failed", **told, again_in_s=round(due - now(), 1))
         self._set(shelf, version, Standing(FAILED, stamp, failures, due), reason)
-        self._tell(self._registry.blame, shelf.name, version, error)
-        for waiter in [w for w in shelf.waiters if version in w.wanted]:
-            shelf.waiters.remove(waiter)
-            self._refuse(shelf, waiter, LoadFailed(reason, where=f"{shelf.name} version {version}"))
+        self._errands.add(self._registry.blame, shelf.name, version, error)
+        failed = LoadFailed(reason, where=f"{shelf.name} version {version}")
+        self._askers.refuse(shelf, failed, version)
 
     # --- ending -----------------------------------------------------------------------------
 
     def _drain(self, shelf: Shelf, version: int) -> None:
         """A version answers no new call; its memory is given back once nobody holds it."""
         shelf.states[version] = replace(shelf.states[version], state=DRAINING)
-        self._tell(self._withdraw, shelf, version)
+        self._errands.add(self._withdraw, shelf, version)
 
     def _withdraw(self, shelf: Shelf, version: int) -> None:
         """On the loop."""
@@ -284,17 +305,21 @@ class Manager:
         self._jobs.put(partial(self._close, shelf, version, served))
 
     def _close(self, shelf: Shelf, version: int, served: Served) -> None:
+        self._room.give(shelf, version)  # which reads once more what it took
+        shelf.served.pop(version, None)
         served.close()
         trim()
-        shelf.served.pop(version, None)
-        self._room.give(shelf, version)
         reason = "" if shelf.awake or shelf.ended else ASLEEP
         self._set(shelf, version, Standing(UNLOADED, shelf.states[version].stamp), reason)
 
     def _drop(self, shelf: Shelf, version: int) -> None:
         """The repository holds a version no more."""
         del shelf.states[version]
-        self._tell(self._registry.forget_version, shelf.name, version)
+        self._room.forget(shelf, version)
+        self._errands.add(self._registry.forget_version, shelf.name, version)
+        self._tell_asleep(shelf)
+        gone = ModelNotFound(f"the repository holds no version {version} of model {shelf.name!r}")
+        self._askers.refuse(shelf, gone, version)
         if not shelf.states and not shelf.held:
             self._stock.forget(shelf.name)
 
@@ -304,60 +329,40 @@ class Manager:
         try:
             shelf = self._stock.look(model, choice.source)
             wanted = wanted_by(choice, shelf)
-        except FairleadError as error:
+        except Exception as error:
             if choice.source and not self._stock.shelves.get(model, Shelf("")).states:
                 self._stock.forget(model)  # what cannot be loaded was never promised to be served
-            self._tell(done, error)
+            self._errands.add(
+                done, error if isinstance(error, FairleadError) else LoadFailed(reason_of(error))
+            )
             return
         shelf.ended, shelf.awake, shelf.asked = False, True, True
+        self._askers.tell_enders(shelf, LoadFailed("it was asked for again while it ended"))
         for number in wanted:
+            self._room.forget(shelf, number)  # it is tried, whatever it was seen to take
             if number in shelf.states:
                 shelf.states[number] = replace(shelf.states[number], due=0.0)
         if choice.source:
             source = Source(choice.called or model, choice.source)
-            self._tell(self._registry.note_source, model, source)
+            self._errands.add(self._registry.note_source, model, source)
         takes_over = choice.exact or choice.source or choice.labels is not None
         shelf.waiters.append(Waiter(wanted, done, choice if takes_over else None))
 
     def _record(self, choices: Mapping[str, Choice]) -> None:
         self._stock.record(choices)
         for shelf in self._stock.shelves.values():
-            self._tell_choice(shelf)
+            self._askers.tell_choice(shelf)
             if not shelf.awake:
                 self._tell_asleep(shelf)
 
     def _wish_end(self, model: str, done: Done) -> None:
         shelf = self._stock.shelves.get(model)
         if shelf is None:
-            self._tell(done, ModelNotFound(f"no model {model!r} is served here"))
+            self._errands.add(done, ModelNotFound(f"no model {model!r} is served here"))
             return
         shelf.ended, shelf.wish = True, None
         shelf.enders.append(done)
         self._tell_asleep(shelf)
-
-    def _answer(self, shelf: Shelf) -> None:
-        """Tells those who waited for what has become of a model."""
-        for waiter in [w for w in shelf.waiters if all(v in shelf.served for v in w.wanted)]:
-            shelf.waiters.remove(waiter)
-            shelf.wish = waiter.choice or shelf.wish
-            self._tell_choice(shelf)
-            self._tell(waiter.done, None)
-        if shelf.enders and not shelf.in_memory:
-            enders, shelf.enders = shelf.enders, []
-            if shelf.placed:
-                self._stock.forget(shelf.name)
-                self._tell(self._registry.forget, shelf.name)
-            for done in enders:
-                self._tell(done, None)
-
-    def _refuse(self, shelf: Shelf, waiter: Waiter, error: FairleadError) -> None:
-        if shelf.placed and not shelf.served:
-            self._stock.forget(shelf.name)
-            self._tell(self._registry.forget, shelf.name)
-        self._tell(waiter.done, error)
-
-    def _tell_choice(self, shelf: Shelf) -> None:
-        self._tell(self._registry.label, shelf.name, shelf.labels, shelf.own.default)
 
     # --- sleep ------------------------------------------------------------------------------
 
@@ -385,9 +390,4 @@ class Manager:
     def _tell_asleep(self, shelf: Shelf) -> None:
         asleep = not shelf.awake and not shelf.ended
         wanted = lifecycle.chosen(shelf.wanted, shelf.states) if asleep else ()
-        self._tell(self._registry.sleep, shelf.name, frozenset(wanted))
-
-
-def _do_all(acts: list[Callable[[], None]]) -> None:
-    for act in acts:
-        act()
+        self._errands.add(self._registry.sleep, shelf.name, frozenset(wanted))

@@ -140,7 +140,8 @@ class Registry:
         newest; until it can, the one that did before goes on.
         """
         before = self._ready.get((model, LATEST))
-        if before is not None and default != self._defaults.get(model, 0):
+        # What answered before anything was said of the model need not be what was wanted.
+        if before is not None and default != self._defaults.get(model, default):
             self._before[model] = before.package.version
         self._labels[model] = dict(labels)
         self._defaults[model] = default
@@ -182,6 +183,8 @@ class Registry:
     def withdraw(self, model: str, version: int) -> Served:
         """Makes a version answer no more; it drains."""
         served = self._ready.pop((model, version))
+        if served.trial is not None:
+            served.trial.end()  # else calls would be assigned to what is about to be closed
         self.mark(model, version, DRAINING)
         self._point(model)
         return served

@@ -68,6 +68,10 @@ class Room:
         """A version's memory was given back."""
         self._budget.give(shelf.name, version)
 
+    def forget(self, shelf: Shelf, version: int) -> None:
+        """What a version was seen to take says nothing of it any more."""
+        self._budget.forget(shelf.name, version)
+
     def sleepy(self) -> list[str]:
         """The models that have to sleep; each is said once."""
         found, self._sleepy = sorted(self._sleepy), set()
@@ -76,6 +80,8 @@ class Room:
     def _find_sleepy(self, asking: Shelf) -> bool:
         """Finds who has to sleep, if anybody can; one at a time: what it gives back is counted
         before another has to go."""
+        if any(shelf.leaving for shelf in self._shelves.values()):
+            return True
         others = [
             shelf
             for shelf in self._shelves.values()

@@ -98,6 +98,12 @@ class Shelf:
         return [v for v, standing in self.states.items() if standing.state in IN_MEMORY]
 
     @property
+    def leaving(self) -> bool:
+        """Whether it sleeps, and its memory is about to be given back."""
+        held = any(served.held for served in self.served.values())
+        return bool(not self.awake and self.in_memory and not held)
+
+    @property
     def used(self) -> float:
         """`clock.now` of its last use."""
         return max((served.used for served in self.served.values()), default=0.0)

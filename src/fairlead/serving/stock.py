@@ -25,6 +25,7 @@ class Stock:
     usual:  what is wanted of a model about which nothing was said.
     lazy:   models are loaded when somebody asks for them. pinned: but for these, which are loaded
             at once and never make room for others.
+    recorded: what operators have put on record was heard.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Stock:
         self._roots = roots
         self._pack = pack
         self._records: Mapping[str, Choice] = {}
+        self.recorded = False
         self.shelves: dict[str, Shelf] = {}
 
     def begin(self, found: Sequence[Found]) -> None:
@@ -83,7 +85,7 @@ class Stock:
 
     def record(self, records: Mapping[str, Choice]) -> None:
         """What operators want, by model: these and no others."""
-        self._records = records
+        self._records, self.recorded = records, True
         for model, shelf in self.shelves.items():
             shelf.own = records.get(model, self._usual)
 

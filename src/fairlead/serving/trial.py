@@ -214,6 +214,10 @@ class Trial:
             if self._pairs is not None and stable is not None and id(shadow) in found:
                 self._pairs.add([stable], [found[id(shadow)]])
 
+    def end(self) -> None:
+        """Nothing more is assigned by it."""
+        self.stable.trial = self.candidate.trial = None
+
     # --- to the bookkeeper ------------------------------------------------------------------
 
     def drain(self) -> dict[str, Any]:

@@ -57,4 +57,4 @@ class Trials:
     def _end(self, model: str) -> None:
         trial = self._running.pop(model)
         self._send({"kind": SEEN, **trial.drain()})
-        trial.stable.trial = trial.candidate.trial = None
+        trial.end()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from fairlead.core.clock import now
 from fairlead.core.errors import NoRoom, Overloaded
+from fairlead.serving.log import log
 
 WAITING = 1024
 """Calls that may wait at one time, for all models together."""
@@ -49,7 +50,10 @@ class Waking:
     def woken(self, model: str) -> None:
         """A model is loaded, or it is known why it cannot be."""
         for again, _ in self._parked.pop(model, ()):
-            again()
+            try:
+                again()
+            except Exception as error:  # of one call; the others were promised an answer too
+                log("call_failed", model=model, error=repr(error))
 
     def beat(self) -> None:
         """Several times a second: whoever has waited long enough asks for the last time."""
