@@ -47,6 +47,15 @@ from fairlead.core.access_errors import TokenMisdirected as TokenMisdirected
 from fairlead.core.access_errors import TokenUntrusted as TokenUntrusted
 from fairlead.core.access_errors import TooManyAttempts as TooManyAttempts
 from fairlead.core.access_errors import Unauthenticated as Unauthenticated
+from fairlead.core.cost_errors import GoalImpossible as GoalImpossible
+from fairlead.core.cost_errors import LogUnreadable as LogUnreadable
+from fairlead.core.cost_errors import NotProfiled as NotProfiled
+from fairlead.core.cost_errors import OfferUnknown as OfferUnknown
+from fairlead.core.cost_errors import PowerUnknown as PowerUnknown
+from fairlead.core.cost_errors import PricesInvalid as PricesInvalid
+from fairlead.core.cost_errors import PricesUnreachable as PricesUnreachable
+from fairlead.core.cost_errors import ProfileInvalid as ProfileInvalid
+from fairlead.core.cost_errors import TrafficInvalid as TrafficInvalid
 from fairlead.core.failure import CATALOGUE as CATALOGUE
 from fairlead.core.failure import Code as Code
 from fairlead.core.failure import FairleadError as FairleadError

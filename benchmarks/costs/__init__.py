@@ -1,0 +1,1 @@
+"""The numbers of docs/explanation/costs.md, each a command that prints what it found."""
