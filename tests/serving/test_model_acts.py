@@ -50,6 +50,42 @@ def test_the_candidate_is_promoted_where_no_version_is_named_and_is_one_no_more(
     assert act(keys, "models.rollback", model="m")["labels"] == {"canary": 4}
 
 
+def _rolling(keys, version=5, answering=4):
+    return act(keys, "models.rollout", model="m", version=version, answering=answering)
+
+
+def test_what_was_followed_is_followed_again_unless_something_newer_is_there(keys):
+    _rolling(keys)
+    told = act(keys, "models.promote", model="m", answering=4, newest=5)
+    assert (told["stable"], told["answers"], told["rollout"]) == (0, 5, "")
+    act(keys, "models.label", model="m", label="stable", version=0)
+    _rolling(keys, 7, 5)
+    told = act(keys, "models.promote", model="m", answering=5, newest=8)
+    assert (told["stable"], told["answers"]) == (7, 7), "8 would answer for it"
+
+
+@pytest.mark.parametrize("kind", ["models.promote", "models.rollback"])
+def test_a_verdict_on_one_rollout_changes_nothing_of_the_next(keys, kind):
+    first = _rolling(keys)
+    second = _rolling(keys, 6, 4)
+    assert first["rollout"] != second["rollout"]
+    told = act(keys, kind, model="m", rollout=first["rollout"], why=["too slow"])
+    assert (told["rollout"], told["labels"]) == (second["rollout"], {"candidate": 6})
+
+
+def test_a_rollout_ends_when_another_version_is_made_the_candidate(keys):
+    _rolling(keys)
+    told = act(keys, "models.label", model="m", label="candidate", version=9)
+    assert (told["labels"], told["rollout"], told["follows"]) == ({"candidate": 9}, "", False)
+    assert told["stable"] == 4
+
+
+def test_nothing_is_rolled_out_any_more_once_the_newest_is_to_answer(keys):
+    _rolling(keys)
+    told = act(keys, "models.label", model="m", label="stable")
+    assert (told["stable"], told["labels"], told["rollout"]) == (0, {}, "")
+
+
 def test_labels_are_put_moved_and_taken_away(keys):
     act(keys, "models.label", model="m", label="canary", version=3)
     assert act(keys, "models.label", model="m", label="canary", version=4)["labels"] == {

@@ -9,6 +9,8 @@ import pytest
 from tests import models
 from tests.processes import Running, server, until
 
+from fairlead.core.signature import Signature
+
 ROW = {"a": 1, "b": 2, "c": 3}
 RULE = """[rollout]
 mode = "{mode}"
@@ -90,6 +92,28 @@ def test_a_canary_that_fails_is_rolled_back_and_not_tried_again(running, reposit
     until(lambda: answering(running) == {1})
     assert running.events("rollout_begun")[0]["model"] == "total/2"
     assert len(running.events("rollout_begun")) == 1
+
+
+def test_a_candidate_that_takes_other_inputs_is_rolled_back_before_anybody_is_refused(
+    running, repository, tmp_path
+):
+    answered_by(running, tmp_path / "state")
+    package = first(repository)
+    signature = Signature(
+        (models.spec("x", "FP32", (-1, 2), columns=("a", "d")),), package.signature.outputs
+    )
+    nodes = [models.node("ReduceSum", "x last", "value", keepdims=1)]
+    held = {"last": np.array([1], np.int64)}
+    models.commit(repository, "total", signature, nodes, held, words=words(package))
+    seen = set[int]()
+
+    def decided() -> bool:
+        seen.update(answering(running))
+        return bool(running.events("rollout_decided"))
+
+    until(decided, 60)
+    assert "other inputs" in running.events("rollout_decided")[0]["why"]
+    assert seen == {1}
 
 
 def test_a_shadow_answers_nobody_and_is_in_no_journal(running, repository, tmp_path):

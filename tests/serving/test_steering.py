@@ -67,7 +67,7 @@ def test_a_promotion_is_answered_once_the_version_is_ready_in_every_worker():
     desk.ask("promote", model="m", version=2)
     kind, given, done = desk.keeping.asked[0]
     assert (kind, given["version"], given["answering"]) == ("models.promote", 2, 1)
-    done({"stable": 2, "previous": 1})
+    done({"stable": 2, "previous": 1, "answers": 2})
     desk.desk.beat()
     assert desk.answers == []
     other["m/2"] = "ready"
@@ -76,14 +76,40 @@ def test_a_promotion_is_answered_once_the_version_is_ready_in_every_worker():
     desk.answering = "m/2"
     desk.desk.beat()
     desk.desk.beat()
-    assert desk.answers == [{"stable": 2, "previous": 1}]
+    assert desk.answers == [{"stable": 2, "previous": 1, "answers": 2}]
+
+
+def test_the_candidate_that_follows_is_waited_for_by_its_own_number():
+    desk = Desk({"m/1": "ready", "m/2": "ready"})
+    desk.desk.learn({"m": ModelRecord("m", stable=1, labels={"candidate": 2}, follows=True)})
+    desk.ask("promote", model="m")
+    _, given, done = desk.keeping.asked[0]
+    assert (given["version"], given["newest"]) == (0, 2)
+    told = {"stable": 0, "previous": 1, "answers": 2}
+    done(told)
+    desk.desk.beat()
+    assert desk.answers == []
+    desk.answering = "m/2"
+    desk.desk.beat()
+    assert desk.answers == [told]
+
+
+def test_a_promotion_of_a_model_that_sleeps_is_not_waited_for():
+    awake, asleep = {"m/1": "unloaded", "m/2": "ready"}, {"m/1": "unloaded", "m/2": "unloaded"}
+    desk = Desk(awake, asleep)
+    desk.answering = "m/2"
+    desk.ask("promote", model="m", version=2)
+    told = {"stable": 2, "previous": 1, "answers": 2}
+    desk.keeping.asked[0][2](told)
+    desk.desk.beat()
+    assert desk.answers == [told]
 
 
 def test_a_promotion_whose_version_fails_says_so():
     states = {"m/1": "ready", "m/2": "unloaded"}
     desk = Desk(states)
     desk.ask("promote", model="m", version=2)
-    desk.keeping.asked[0][2]({"stable": 2, "previous": 1})
+    desk.keeping.asked[0][2]({"stable": 2, "previous": 1, "answers": 2})
     states["m/2"] = "failed"
     desk.desk.beat()
     (error,) = desk.answers
@@ -114,8 +140,8 @@ def test_what_is_not_there_or_has_failed_is_refused_before_anything_changes():
 def test_without_workers_what_is_said_is_kept_as_it_is():
     desk = Desk()
     desk.ask("promote", model="m", version=2)
-    desk.keeping.asked[0][2]({"stable": 2, "previous": 0})
-    assert desk.answers == [{"stable": 2, "previous": 0}]
+    desk.keeping.asked[0][2]({"stable": 2, "previous": 0, "answers": 2})
+    assert desk.answers == [{"stable": 2, "previous": 0, "answers": 2}]
 
 
 def test_loading_and_ending_are_on_record_and_done_on_every_worker():

@@ -100,7 +100,7 @@ def _check(args: argparse.Namespace) -> None:
 def _sentence(args: argparse.Namespace, told: Mapping[str, Any]) -> str:
     model = args.model
     if args.action in ("promote", "rollback"):
-        return f"{model} version {told['stable']} answers now; before it was {told['previous']}"
+        return f"{model} version {told['answers']} answers now; before it was {told['previous']}"
     if args.action == "label":
         gone = f"{model} has no label {args.what} any more"
         return gone if args.remove else f"{args.what} of {model} is version {args.version}"

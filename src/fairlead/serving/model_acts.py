@@ -47,6 +47,8 @@ def label(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
         labels = {k: v for k, v in record.labels.items() if k != name}
         if version:
             labels[name] = version
+        if name == CANDIDATE and record.rollout:
+            record = _withdrawn(record)  # what was rolled out is the candidate no more
         if len(labels) > _MOST_LABELS:
             raise KeyFieldInvalid(f"a model has at most {_MOST_LABELS} labels", where="label")
         return replace(record, labels=labels)
@@ -57,21 +59,27 @@ def label(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
 def promote(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
     """Makes a version the stable one: the candidate, where none is named.
 
-    answering: the version that answers now, as far as whoever asks knows. why: for the trail.
+    answering: the version that answers now, as far as whoever asks knows; newest: the highest that
+    there is. rollout: nothing changes once another one is under way. why: for the trail.
     """
-    fields = Fields(given, "model", "version", "answering", "why")
-    version = fields.whole("version", 0, 0, _HIGHEST)
-    answering = fields.whole("answering", 0, 0, _HIGHEST)
+    fields = Fields(given, "model", "version", "answering", "newest", "rollout", "why")
+    version, answering, newest = (
+        fields.whole(name, 0, 0, _HIGHEST) for name in ("version", "answering", "newest")
+    )
+    chosen = version
 
     def put(record: ModelRecord) -> ModelRecord:
+        nonlocal chosen
         chosen = version or record.labels.get(CANDIDATE, 0)
+        if _is_over(fields, record):
+            return record
         if not chosen:
             raise ModelNotFound(
                 f"model {record.name!r} has no candidate", fix="Name the version to promote"
             )
-        return _promoted(record, chosen, record.stable or answering)
+        return _promoted(record, chosen, record.stable or answering, newest)
 
-    return _change(acting, "models.promote", fields, put)
+    return _change(acting, "models.promote", fields, put) | {"answers": chosen}
 
 
 def roll_back(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,26 +87,28 @@ def roll_back(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
 
     answering: the version that answers now. below: the next lower one that there is. why: for the
     trail. Where a rollout is under way, its candidate is one no more, and the stable version stays.
+    rollout: nothing changes once another one is under way.
     """
-    fields = Fields(given, "model", "version", "answering", "below", "why")
+    fields = Fields(given, "model", "version", "answering", "below", "rollout", "why")
     version, answering, below = (
         fields.whole(name, 0, 0, _HIGHEST) for name in ("version", "answering", "below")
     )
 
     def put(record: ModelRecord) -> ModelRecord:
+        if _is_over(fields, record):
+            return record
         if record.rollout and not version:
-            labels = {k: v for k, v in record.labels.items() if k != CANDIDATE}
-            return replace(record, labels=labels, rollout="", follows=False)
+            return _withdrawn(record)
         back = version or (record.previous if record.stable else 0) or below
         if not back:
             raise ModelNotFound(
                 f"it is not known which version of model {record.name!r} answered before",
                 fix="Name it: fairlead models rollback MODEL --to VERSION",
             )
-        labels = {k: v for k, v in record.labels.items() if k != CANDIDATE}
-        return replace(_promoted(record, back, record.stable or answering), labels=labels)
+        return _promoted(_withdrawn(record), back, record.stable or answering)
 
-    return _change(acting, "models.rollback", fields, put)
+    told = _change(acting, "models.rollback", fields, put)
+    return told | {"answers": told["stable"]}
 
 
 def begin(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,21 +136,32 @@ def listed(acting: Acting, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"models": [record.to_json() for record in acting.room.models.records().values()]}
 
 
-def _promoted(record: ModelRecord, version: int, before: int) -> ModelRecord:
+def _is_over(fields: Fields, record: ModelRecord) -> bool:
+    """Whether the rollout that an act speaks of is no longer under way."""
+    return "rollout" in fields and fields.text("rollout") != record.rollout
+
+
+def _promoted(record: ModelRecord, version: int, before: int, newest: int = 0) -> ModelRecord:
     labels = {k: v for k, v in record.labels.items() if (k, v) != (CANDIDATE, version)}
     previous = before if before != version else record.previous
-    follows = record.follows and version == record.tried
+    follows = record.follows and version == record.tried and version >= newest
     stable = 0 if follows else version
     return replace(
         record, stable=stable, previous=previous, labels=labels, rollout="", follows=False
     )
 
 
+def _withdrawn(record: ModelRecord) -> ModelRecord:
+    """Without a candidate, and without a rollout of one."""
+    labels = {k: v for k, v in record.labels.items() if k != CANDIDATE}
+    return replace(record, labels=labels, rollout="", follows=False)
+
+
 def _pinned(record: ModelRecord, version: int) -> ModelRecord:
-    """One version answers, or (0) the newest again."""
+    """One version answers, or (0) the newest again, and no candidate beside it."""
     if version:
         return _promoted(record, version, record.stable)
-    return replace(record, stable=0, previous=record.stable)
+    return replace(_withdrawn(record), stable=0, previous=record.stable)
 
 
 def _change(

@@ -33,6 +33,8 @@ FILE = "rollouts.json"
 """In the state folder."""
 _BY = By("", "rollout")
 _MODE = "mode"
+_GOING_ON = "going on"
+_MOST_RULES = 4096
 _ANY = 100.0
 """So many times the latency is too much of a version whose latency is not judged."""
 
@@ -87,7 +89,10 @@ class Rollouts:
     def _mode(self, sighting: Sighting) -> str:
         known = self._rules.get(sighting.stamp)
         if known is None:
-            known = self._rules[sighting.stamp] = _words(sighting.found.folder)
+            known = _words(sighting.found.folder)
+            if len(self._rules) >= _MOST_RULES:
+                self._rules.clear()  # they are read again, each once
+            self._rules[sighting.stamp] = known
         return str(known.get(_MODE, "none"))
 
     def _begin(self, model: str, version: int, base: int) -> None:
@@ -119,7 +124,11 @@ class Rollouts:
             if running is None:
                 return
             self._running[model] = running
-        running.waiting.append(message)
+        if "unfit" not in message:
+            running.waiting.append(message)
+        elif not running.over:
+            running.told = {"outcome": "roll back", "reasons": [str(message["unfit"])]}
+            self._settle(running)
 
     def _opened(self, record: ModelRecord, message: Message) -> _Rollout | None:
         from fairlead.rollout.bins import Bins
@@ -174,7 +183,10 @@ class Rollouts:
         elapsed = wall_ns() / 1e9 - running.begun_s
         verdict = judge.look(stable, candidate, max(0.0, elapsed), pairs)
         running.told = verdict.to_json()
-        if verdict.outcome != "going on" and not running.over:
+
+    def _settle(self, running: _Rollout) -> None:
+        """Carries out the verdict, once there is one."""
+        if not running.over and running.told.get("outcome", _GOING_ON) != _GOING_ON:
             running.over = True
             self._carry_out(running)
 
@@ -186,7 +198,7 @@ class Rollouts:
         if not running.judge.rule.automatic:
             return
         kind = "models.promote" if outcome == "promote" else "models.rollback"
-        given: dict[str, Any] = {"model": running.model, "why": reasons}
+        given = {"model": running.model, "rollout": running.rollout, "why": reasons}
 
         def done(outcome: Outcome) -> None:
             if isinstance(outcome, FairleadError):
@@ -198,7 +210,7 @@ class Rollouts:
     def told(self, model: str) -> Mapping[str, Any] | None:
         """How the rollout of a model stands, None where there is none."""
         running = self._running.get(model)
-        return running.told if running is not None and not running.over else None
+        return None if running is None else running.told
 
     # --- as every desk ----------------------------------------------------------------------
 
@@ -216,8 +228,10 @@ class Rollouts:
         for model, running in [*self._running.items()]:
             if self._steering.recorded(model).rollout != running.rollout:
                 del self._running[model]
-            elif running.waiting:
+                continue
+            if running.waiting:
                 self._look(running)
+            self._settle(running)
         answering = {model: self._steering.answering(model) for model, _ in self._folders}
         self._answered |= {model: version for model, version in answering.items() if version}
         told = {

@@ -20,11 +20,15 @@ from fairlead.serving.clerk import Outcome
 from fairlead.serving.control import END, LOAD, Controlling
 from fairlead.serving.exchange import Line, Message
 from fairlead.serving.keeping import Keeping, answer_to, by_of
-from fairlead.serving.states import FAILED, READY
+from fairlead.serving.states import FAILED, READY, UNLOADED
 
 CHOSEN = "chosen"
 """The kind of message by which workers are told what is on record."""
-_PATIENCE_S = 300.0
+_PATIENCE_S = 50.0
+"""A little less than the command line waits: it is told why it is not so yet."""
+_LATE = (
+    "The version before goes on answering until it can; fairlead models list shows how it stands"
+)
 
 Done = Callable[[Outcome], None]
 Pages = Callable[[], Sequence[Mapping[str, Any]]]
@@ -105,6 +109,8 @@ class Steering:
             full["below"] = max((v for v in known if v < answering and _sound(known[v])), default=0)
         elif not version:
             full["version"] = self._to_promote(model, known, answering)
+        if kind == "models.promote":
+            full["newest"] = max(known, default=0)
         self._check(model, full["version"])
 
         def moved(outcome: Outcome) -> None:
@@ -112,7 +118,7 @@ class Steering:
                 done(outcome)
                 return
             due = now() + _PATIENCE_S
-            self._promotions.append(_Promotion(model, outcome["stable"], done, outcome, due))
+            self._promotions.append(_Promotion(model, outcome["answers"], done, outcome, due))
 
         self._keeping.ask(kind, full, by, moved)
 
@@ -122,6 +128,9 @@ class Steering:
 
     def decide(self, kind: str, given: Mapping[str, Any], by: By, done: Done) -> None:
         """Promotes or rolls back the candidate of a rollout."""
+        if kind == "models.promote":
+            known = self._every().get(str(given["model"]), {})
+            given = {**given, "newest": max(known, default=0)}
         self._keeping.ask(kind, given, by, done)
 
     def _to_promote(self, model: str, known: Mapping[int, Mapping[str, Any]], than: int) -> int:
@@ -256,15 +265,15 @@ class Steering:
         """Tells those who wait for a version once it answers everywhere, or will not."""
         for one in [*self._promotions]:
             told = self._every().get(one.model, {}).get(one.version)
-            everywhere = len(self._pages())
-            if told is not None and told["state"] == READY and told["answers"] == everywhere:
+            pages = self._pages()
+            if pages and all(_is_so(page, one.model, one.version) for page in pages):
                 self._end(one, one.outcome)
             elif told is not None and told["state"] == FAILED:
                 reason = f"version {one.version} of model {one.model!r} failed: {told['reason']}"
                 self._end(one, ModelNotReady(reason, fix="The version before goes on answering"))
             elif now() > one.due:
-                late = f"version {one.version} of model {one.model!r} is not ready yet"
-                self._end(one, ModelNotReady(late, fix="The version before goes on answering"))
+                late = f"version {one.version} of model {one.model!r} does not answer yet"
+                self._end(one, ModelNotReady(late, fix=_LATE))
 
     def _end(self, one: _Promotion, outcome: Outcome) -> None:
         self._promotions.remove(one)
@@ -275,6 +284,18 @@ class Steering:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _is_so(page: Mapping[str, Any], model: str, version: int) -> bool:
+    """Whether a version answers in a worker, or will, once somebody asks: none is in memory."""
+    mine = {
+        int(number): told
+        for key, told in page.get("models", {}).items()
+        for name, _, number in (key.rpartition("/"),)
+        if name == model
+    }
+    answers = version in mine and bool(mine[version].get("answers"))
+    return answers or all(told["state"] == UNLOADED for told in mine.values())
 
 
 def _sound(told: Mapping[str, Any]) -> bool:

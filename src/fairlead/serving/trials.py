@@ -12,6 +12,8 @@ from fairlead.serving.rollouts import SEEN
 if TYPE_CHECKING:
     from fairlead.serving.trial import Trial
 
+UNFIT = "it takes other inputs than the version that answers, so callers have to know of it"
+
 
 class Trials:
     """send: to the bookkeeper. worker: this worker's own id, another one in each of its lives."""
@@ -24,10 +26,12 @@ class Trials:
         self._worker = worker
         self._wanted: dict[str, ModelRecord] = {}
         self._running: dict[str, Trial] = {}
+        self._unfit: set[str] = set()
 
     def adopt(self, records: Iterable[ModelRecord]) -> None:
         """These rollouts are on record, and no others."""
         self._wanted = {r.name: r for r in records if r.rollout and CANDIDATE in r.labels}
+        self._unfit &= {record.rollout for record in self._wanted.values()}
         for model, trial in [*self._running.items()]:
             wanted = self._wanted.get(model)
             if wanted is None or wanted.rollout != trial.rollout:
@@ -43,11 +47,22 @@ class Trials:
             if trial is not None and (stable, candidate) != (trial.stable, trial.candidate):
                 self._end(model)
                 trial = None
-            if trial is None and stable is not None and candidate is not None:
-                from fairlead.serving.trial import Trial
+            if trial is not None or stable is None or candidate is None:
+                continue
+            if stable.package.signature.inputs != candidate.package.signature.inputs:
+                self._refuse(record)
+                continue
+            from fairlead.serving.trial import Trial
 
-                made = Trial(record.rollout, stable, candidate, self._worker)
-                self._running[model] = stable.trial = candidate.trial = made
+            made = Trial(record.rollout, stable, candidate, self._worker)
+            self._running[model] = stable.trial = candidate.trial = made
+
+    def _refuse(self, record: ModelRecord) -> None:
+        """No call can be answered by either of two versions that take different inputs."""
+        if record.rollout not in self._unfit:
+            self._unfit.add(record.rollout)
+            about = {"model": record.name, "rollout": record.rollout, "bins": None}
+            self._send({"kind": SEEN, **about, "unfit": UNFIT})
 
     def report(self) -> None:
         """Once a second: what was seen goes to the bookkeeper."""
