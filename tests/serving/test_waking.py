@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.core.errors import NoRoom, Overloaded
+from fairlead.core.errors import DeadlineExceeded, Draining, FairleadError, NoRoom, Overloaded
 from fairlead.serving import waking as module
-from fairlead.serving.waking import WAITING, Waking
+from fairlead.serving.waking import WAITING, WAITING_EACH, Waking
 
 
 def test_many_calls_begin_one_load_and_go_on_in_their_order():
@@ -87,3 +87,40 @@ def test_a_call_that_fails_once_it_is_woken_does_not_take_the_others_with_it(cap
     waking.woken("m")
     assert heard == [1]
     assert "of this call alone" in capsys.readouterr().err
+
+
+def _asks(waking: Waking, said: list[FairleadError], deadline: float) -> None:
+    try:
+        waking.wait("m", lambda: _asks(waking, said, deadline), deadline)
+    except FairleadError as error:
+        said.append(error)
+
+
+def test_who_cannot_wait_for_so_long_is_told_when_its_deadline_has_passed(monkeypatch):
+    moment = 100.0
+    monkeypatch.setattr(module, "now", lambda: moment)
+    waking, said = Waking(patience_s=30.0), list[FairleadError]()
+    _asks(waking, said, 200.0)
+    _asks(waking, said, 101.0)
+    moment = 101.0
+    waking.beat()
+    assert [type(error) for error in said] == [DeadlineExceeded]
+    assert len(waking) == 1
+
+
+def test_who_waits_when_the_server_ends_is_told_so():
+    waking, said = Waking(), list[FairleadError]()
+    for _ in range(3):
+        _asks(waking, said, 1e12)
+    assert waking.give_up(Draining("over")) == 3
+    assert [type(error) for error in said] == [Draining] * 3
+    assert len(waking) == 0
+
+
+def test_calls_for_one_model_leave_places_to_those_of_others():
+    waking = Waking()
+    for _ in range(WAITING_EACH):
+        waking.wait("hot", lambda: None)
+    with pytest.raises(Overloaded):
+        waking.wait("hot", lambda: None)
+    waking.wait("quiet", lambda: None)

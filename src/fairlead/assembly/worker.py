@@ -180,7 +180,9 @@ class Worker:
             one.close()
         for handle in (self._spec.listener, *self._spec.also):
             os.close(handle)
-        await self._ending.drain(self._service, lambda: self._manager.batchers)
+        await self._ending.drain(
+            self._service, lambda: [self._registry.waking, *self._manager.batchers]
+        )
         self._leases.close()
         self._told.requests.close()
         self._reporting.close()

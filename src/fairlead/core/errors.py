@@ -24,6 +24,7 @@ in the log, on the command line and in `docs/reference/errors.md`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 from fairlead.core.access_errors import CallerSuspended as CallerSuspended
@@ -206,15 +207,15 @@ class ModelAsleep(ModelNotReady):
     """The model is loaded once somebody asks for it, which begins now."""
 
     id, name = "FRL-1511", "MODEL_ASLEEP"
-    park: Callable[[Callable[[], None]], None] | None = None
+    park: Callable[[Callable[[], None], float], None] | None = None
     """Keeps what is to be called then; None where nobody can wait."""
 
-    def wait(self, again: Callable[[], None]) -> None:
-        """Calls `again` once it is loaded, or known why not. Raises Overloaded when too many wait,
-        and itself where nobody can."""
+    def wait(self, again: Callable[[], None], deadline: float = inf) -> None:
+        """Calls `again` once it is loaded, or known why not, or the deadline (of `clock.now`) has
+        passed. Raises Overloaded when too many wait, and itself where nobody can."""
         if self.park is None:
             raise self
-        self.park(again)
+        self.park(again, deadline)
 
 
 class Overloaded(Unavailable):

@@ -349,8 +349,7 @@ class Manager:
         shelf.waiters.append(Waiter(wanted, done, choice if takes_over else None))
 
     def _record(self, choices: Mapping[str, Choice]) -> None:
-        self._stock.record(choices)
-        for shelf in self._stock.shelves.values():
+        for shelf in self._stock.record(choices):
             self._askers.tell_choice(shelf)
             if not shelf.awake:
                 self._tell_asleep(shelf)

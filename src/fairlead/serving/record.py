@@ -44,7 +44,7 @@ def refuse(call: Call, error: Exception, again: Callable[[], None] | None = None
     """
     if again is not None and isinstance(error, ModelAsleep):
         try:
-            error.wait(again)
+            error.wait(again, call.deadline)
         except FairleadError as late:
             error = late
         else:

@@ -285,8 +285,8 @@ class Registry:
             f"model {model!r} is {found.state}{reason}", fix="GET /models shows its state"
         )
 
-    def _wait(self, model: str, again: Again) -> None:
-        self.waking.wait(model, again)
+    def _wait(self, model: str, again: Again, deadline: float) -> None:
+        self.waking.wait(model, again, deadline)
 
 
 def _lacking(package: Package) -> tuple[str, ...]:

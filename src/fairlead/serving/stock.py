@@ -83,11 +83,16 @@ class Stock:
             if model in held or not self.shelves[model].placed:
                 self.shelf(model).stocked = held.get(model, {})
 
-    def record(self, records: Mapping[str, Choice]) -> None:
-        """What operators want, by model: these and no others."""
-        self._records, self.recorded = records, True
+    def record(self, records: Mapping[str, Choice]) -> list[Shelf]:
+        """What operators want, by model: these and no others. Returns those that were not told."""
+        first, self._records, self.recorded = not self.recorded, records, True
+        untold: list[Shelf] = []
         for model, shelf in self.shelves.items():
-            shelf.own = records.get(model, self._usual)
+            own = records.get(model, self._usual)
+            if first or own != shelf.own:
+                untold.append(shelf)
+            shelf.own = own
+        return untold
 
     def look(self, model: str, source: str = "") -> Shelf:
         """The shelf of a model with what its repository, or a place of its own, holds now.
