@@ -1,0 +1,137 @@
+"""When calls come: drawn from what was said of them, or as they came in a log; and how bursty
+they are.
+
+A burst is a time of a few seconds in which calls come faster: an on-off rate, whose share of time
+is chosen so that the variance over the mean of the calls in 10 s is what was said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import exp
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairlead.costs.traffic import Flash, Traffic
+
+Times = NDArray[np.float64]
+WINDOW_S = 10.0
+_BURST_S = 5.0
+"""The time in which bursts and lulls are forgotten."""
+
+
+class Bursts(NamedTuple):
+    """How calls come.
+
+    gaps: the coefficient of variation of the time between two; 1 for independent ones.
+    in_1_s, in_10_s: variance over mean of the calls in so many seconds; 1 likewise.
+    most: calls in the busiest second.
+    """
+
+    gaps: float
+    in_1_s: float
+    in_10_s: float
+    most: int
+
+
+def bursts_of(times: Sequence[float] | Times) -> Bursts:
+    """How bursty recorded calls are. times: seconds, ascending; at least two of them."""
+    at = np.asarray(times, np.float64)
+    between = np.diff(at)
+    mean = float(between.mean())
+    gaps = float(between.std() / mean) if mean else 0.0
+    each = [_counts(at, seconds) for seconds in (1.0, WINDOW_S)]
+    in_1_s, in_10_s = (float(c.var() / c.mean()) if len(c) > 1 else 1.0 for c in each)
+    return Bursts(gaps, in_1_s, in_10_s, int(each[0].max()))
+
+
+def _counts(at: Times, seconds: float) -> NDArray[np.int64]:
+    """Calls in each whole window; what is left of the last one is not counted."""
+    whole = int((at[-1] - at[0]) // seconds)
+    if whole < 1:
+        return np.array([len(at)])
+    return np.bincount(((at - at[0]) / seconds).astype(np.int64), minlength=whole)[:whole]
+
+
+def drawn(
+    per_s: float,
+    seconds: float,
+    dispersion: float,
+    random: np.random.Generator,
+    flash: Flash | None = None,
+) -> Times:
+    """Calls at a mean rate for so many seconds. flash: begins after a third of them."""
+    if dispersion <= 1 or per_s <= 0:
+        times = _even(per_s, 0.0, seconds, random)
+    else:
+        times = _on_and_off(per_s, seconds, dispersion, random)
+    if flash is None:
+        return times
+    begin, lasts = seconds / 3, min(flash.seconds, seconds / 3)
+    crowd = _even(per_s * (flash.factor - 1), begin, begin + lasts, random)
+    return np.sort(np.concatenate([times, crowd]))
+
+
+def share_on(per_s: float, dispersion: float) -> float:
+    """The share of time in which calls come, all the faster, for so much dispersion in 10 s.
+
+    The rate is r / share while it is on, and 0 while it is off; its covariance falls as
+    exp(-t / burst), and the variance of the calls in T is
+    r T + r^2 (1 - share) / share * 2 burst (T - burst (1 - exp(-T / burst))).
+    """
+    lag, window = _BURST_S, WINDOW_S
+    weight = 2 * lag * (window - lag * (1 - exp(-window / lag))) / window
+    return 1 / (1 + (dispersion - 1) / (per_s * weight))
+
+
+def _on_and_off(
+    per_s: float, seconds: float, dispersion: float, random: np.random.Generator
+) -> Times:
+    share = share_on(per_s, dispersion)
+    mean_on, mean_off = _BURST_S / (1 - share), _BURST_S / share
+    moment, on = 0.0, bool(random.random() < share)
+    parts: list[Times] = []
+    while moment < seconds:
+        lasts = float(random.exponential(mean_on if on else mean_off))
+        if on:
+            parts.append(_even(per_s / share, moment, min(seconds, moment + lasts), random))
+        moment += lasts
+        on = not on
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _even(per_s: float, begin: float, end: float, random: np.random.Generator) -> Times:
+    """Independent calls: so many as come by chance, each at any time."""
+    count = int(random.poisson(max(0.0, per_s * (end - begin))))
+    return np.sort(random.uniform(begin, end, count))
+
+
+def peak(
+    traffic: Traffic, part: float, random: np.random.Generator, *, calls: int
+) -> tuple[Times, float]:
+    """The busiest hour as one of many workers sees it, and its seconds.
+
+    part:  of the calls, chosen at random, that come to this worker. calls: so many are drawn where
+    an hour has as many, and up to three times that for the sake of more bursts.
+    """
+    if traffic.recorded:
+        every = np.asarray(traffic.recorded)
+        lasts = float(every[-1] - every[0])
+        mine = every[random.random(len(every)) < part] - every[0]
+        return mine, lasts
+    rate = traffic.peak_per_s * part
+    dispersion = 1 + (traffic.dispersion - 1) * part
+    enough = calls / max(rate, 1e-9)
+    most = min(3600.0, 3 * enough)
+    seconds = min(most, max(enough, 20 * _BURST_S, _rounds_s(rate, dispersion)))
+    return drawn(rate, seconds, dispersion, random, traffic.flash), seconds
+
+
+def _rounds_s(per_s: float, dispersion: float) -> float:
+    """Seconds in which bursts come and go so often that no single one decides."""
+    if dispersion <= 1 or per_s <= 0:
+        return 0.0
+    share = share_on(per_s, dispersion)
+    return 40 * _BURST_S * (1 / share + 1 / max(1 - share, 1e-9))

@@ -1,0 +1,98 @@
+"""As few machines as reach the goal, and what is asked about them next."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.costs.samples import profile
+
+from fairlead.core.errors import GoalImpossible
+from fairlead.costs.capacity import MOST_OF_A_DAY, Goal, Machines, Planner
+from fairlead.costs.traffic import traffic_of
+
+
+def planner(text: str = "100/s, steady", **more) -> Planner:
+    machines = Machines(workers=2, cores=2, faster=more.pop("faster", 1.0))
+    return Planner(profile(), traffic_of(text), machines, calls=4000, **more)
+
+
+def test_the_goal_is_reached_and_would_not_be_with_a_machine_less():
+    answer = planner("400/s, steady").plan(Goal(0.3))
+    assert answer.replicas >= 2
+    assert answer.seen.p99_s <= 0.3
+    assert answer.seen.refused <= 0.001
+    without = answer.without_one
+    assert without is not None
+    assert without.p99_s > 0.3 or without.refused > 0.001
+    assert answer.headroom >= 1
+
+
+def test_one_to_spare_keeps_the_goal_when_one_dies():
+    answer = planner().plan(Goal(0.3, spare=True))
+    assert answer.replicas == planner().plan(Goal(0.3)).replicas + 1
+    assert answer.without_one is not None
+    assert answer.without_one.p99_s <= 0.3
+
+
+def test_bursty_traffic_needs_more_machines_than_steady_traffic_of_the_same_mean():
+    steady = planner("20/s, steady").plan(Goal(0.2))
+    bursty = planner("20/s, bursty 200").plan(Goal(0.2))
+    assert bursty.safe_per_s / bursty.replicas < steady.safe_per_s / steady.replicas
+
+
+def test_a_machine_twice_as_fast_is_needed_half_as_often():
+    slow, fast = planner().plan(Goal(0.4)), planner(faster=2.0).plan(Goal(0.4))
+    assert fast.replicas == pytest.approx(slow.replicas / 2, abs=1)
+
+
+@pytest.mark.parametrize(
+    "goal", [Goal(0.03), Goal(0.0), Goal(float("nan")), Goal(1.0, refused=1.0)]
+)
+def test_a_goal_that_no_machine_reaches_is_refused(goal):
+    with pytest.raises(GoalImpossible):
+        planner().plan(goal)
+
+
+def test_a_goal_is_held_against_a_call_that_is_alone():
+    with pytest.raises(GoalImpossible, match="alone takes 60"):
+        planner().plan(Goal(0.05))
+
+
+@given(st.floats(0.01, 2000), st.floats(0.1, 2))
+@settings(max_examples=10, deadline=None)
+def test_more_traffic_never_needs_fewer_machines(per_s, p99_s):
+    each = [
+        planner(f"{rate:.4f}/s, steady").plan(Goal(p99_s)).replicas for rate in (per_s, 3 * per_s)
+    ]
+    assert each[0] <= each[1]
+
+
+def test_the_same_seed_gives_the_same_plan():
+    one, other = (json.dumps(planner().plan(Goal(0.3)).to_json()) for _ in range(2))
+    assert one == other
+
+
+def test_a_plan_can_be_told_as_json_also_where_nothing_is_answered():
+    told = planner("0.5/s", timeout_s=0.2).plan(Goal(0.3)).to_json()
+    assert told["goal"]["p99_s"] == 0.3
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_machines_come_and_go_with_the_hours():
+    plan = planner("300/s, peak 3x, open 8-18, weekdays")
+    hours = plan.hourly(Goal(0.3), least=1)
+    assert len(hours) == 168
+    assert hours[3] == 1
+    assert max(hours) > 3
+    assert max(hours) == pytest.approx(plan.plan(Goal(0.3)).replicas, rel=0.35)
+
+
+def test_a_quiet_day_is_simulated_and_a_busy_one_is_not():
+    run = planner("100/hour, open 8-18, steady").elastic(Goal(0.3), 0)
+    assert run is not None
+    assert 0 < run.paid_s < 86400
+    assert run.cold > 0
+    assert planner(f"{MOST_OF_A_DAY + 1}/day, steady").elastic(Goal(0.3), 0) is None
