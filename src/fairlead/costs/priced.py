@@ -10,6 +10,12 @@ CONFIDENCES: tuple[Confidence, ...] = get_args(Confidence)
 """How far a price is to be trusted: read at the provider; quoted by others; from one unverified
 source or from memory; or reckoned from another price by a rule."""
 
+
+def least_sure(*each: Confidence) -> Confidence:
+    """The least sure of several: what is reckoned from all of them is no surer."""
+    return CONFIDENCES[max(map(CONFIDENCES.index, each))]
+
+
 PROVIDERS = ("aws", "azure", "gcp", "modal", "replicate", "tokens")
 
 

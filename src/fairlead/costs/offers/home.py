@@ -9,7 +9,7 @@ from __future__ import annotations
 from fairlead.core.errors import PowerUnknown
 from fairlead.costs.bill import Kind, Line, Lines, Place, Usage, line
 from fairlead.costs.power import Power, grid, tariff
-from fairlead.costs.priced import CONFIDENCES, Price
+from fairlead.costs.priced import Price, least_sure
 from fairlead.costs.prices import Prices
 
 
@@ -27,7 +27,7 @@ def lines(usage: Usage, prices: Prices, place: Place) -> Lines:
     kwh = power.kwh(usage.instance_hours, usage.busy_hours)
     each = tariff(place.country, place.tariff_usd)
     source = f"{each.source}; power by {power.source}"
-    sure = max(power.confidence, each.confidence, key=CONFIDENCES.index)
+    sure = least_sure(power.confidence, each.confidence)
     used = line("electricity", kwh, "kWh", Price(each.usd, source, each.date, sure))
     return (used, *_carbon(kwh, place)) if kwh else ()
 
