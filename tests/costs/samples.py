@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from fairlead.core.errors import FairleadError
 from fairlead.costs.bill import Place, Usage
 from fairlead.costs.prices import Prices
 from fairlead.costs.profile import QUANTILES, Payload, Point, Profile, Scaling, Service, Setting
@@ -72,6 +76,13 @@ def at(prices: Prices, title: str, **more: Any) -> Place:
     """Two replicas of a machine, such as "aws/c7g.large"."""
     machine = prices.machine(title)
     return Place(machine.provider, machine=machine, **{"replicas": 2, **more})
+
+
+def said(kind: type[FairleadError], act: Callable[[], object]) -> str:
+    """The whole of the error that an act ends with: what is wrong, where, and what mends it."""
+    with pytest.raises(kind) as caught:
+        act()
+    return caught.value.line()
 
 
 def monthly(lines: Any) -> dict[str, float]:

@@ -32,7 +32,7 @@ def test_functions_on_arm():
 
 def test_functions_on_x86_cost_a_quarter_more():
     found = monthly(lines(usage(), PRICES, Place("aws", "us-east-1")))
-    assert found["calls at 2048 MB"] == pytest.approx(16.66667)  # 1 million GB-s x 0.0000166667
+    assert found["calls at 2048 MB"] == pytest.approx(16.6667)  # 1 million GB-s x 0.0000166667
 
 
 def test_the_time_of_each_call_is_rounded_up_to_a_millisecond():
