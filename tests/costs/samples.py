@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from fairlead.core.errors import FairleadError
+from fairlead.costs.bill import Place, Usage
+from fairlead.costs.prices import Prices
 from fairlead.costs.profile import QUANTILES, Payload, Point, Profile, Scaling, Service, Setting
 
 
@@ -45,3 +51,40 @@ def profile(one_s: float = 0.05, row_s: float = 0.01, **more: Any) -> Profile:
         throughput=Setting(8, 1, 16, 8 / (one_s + 7 * row_s), 0.4),
     )
     return replace(made, **more)
+
+
+def usage(**more: Any) -> Usage:
+    """Ten million calls of exactly 50 ms a month: 6 GB out, 18 GB both ways, 3 GB of logs.
+
+    Two replicas that always run, of 2 GiB of memory, with an image of 1 GB.
+    """
+    made = Usage(
+        calls=10e6,
+        request_bytes=1200,
+        answer_bytes=600,
+        log_bytes=300,
+        image_bytes=10**9,
+        memory_bytes=2 << 30,
+        service=service(1, 0.05, spread=0.0),
+        instance_hours=1460.0,
+        idle_hours=1460.0,
+    )
+    return replace(made, **more)
+
+
+def at(prices: Prices, title: str, **more: Any) -> Place:
+    """Two replicas of a machine, such as "aws/c7g.large"."""
+    machine = prices.machine(title)
+    return Place(machine.provider, machine=machine, **{"replicas": 2, **more})
+
+
+def said(kind: type[FairleadError], act: Callable[[], object]) -> str:
+    """The whole of the error that an act ends with: what is wrong, where, and what mends it."""
+    with pytest.raises(kind) as caught:
+        act()
+    return caught.value.line()
+
+
+def monthly(lines: Any) -> dict[str, float]:
+    """What each line comes to, by its name."""
+    return {line.what: line.monthly for line in lines}

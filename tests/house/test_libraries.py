@@ -103,7 +103,7 @@ def test_every_library_has_its_places():
 
 
 def test_what_reads_code_from_data_or_calls_the_network_appears_nowhere():
-    """But for the words of HTTP's statuses, and the one place that fetches keys."""
+    """But for the words of HTTP's statuses, and the places that fetch keys and prices."""
     found = {
         str(file.relative_to(HOUSE)): sorted(names)
         for file in OURS
@@ -111,9 +111,12 @@ def test_what_reads_code_from_data_or_calls_the_network_appears_nowhere():
     }
     found.pop("edge/service.py", None)  # from http import HTTPStatus
     found.pop("access/issuers.py", None)  # fetches the keys of issuers that the owner names
+    found.pop("assembly/price_services.py", None)  # fetches prices where the owner asks for it
     assert found == {}
     assert _top(imports(HOUSE / "edge" / "service.py")) & NEVER == {"http"}
     assert _top(imports(HOUSE / "access" / "issuers.py")) & NEVER == {"http"}
+    callers = {str(f.relative_to(HOUSE)) for f in OURS if "urllib.request" in imports(f)}
+    assert callers == {"assembly/price_services.py"}
 
 
 def _top(names: set[str] | frozenset[str]) -> set[str]:

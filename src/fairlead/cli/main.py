@@ -37,6 +37,7 @@ COMMANDS = {
     "plans": "Keep and show plans: bundles of scopes, limits, disclosure and prices",
     "audit": "Show who did what to keys, tenants and plans, and verify that the trail is whole",
     "usage": "Show who used how much of which model, and verify it against the journal",
+    "prices": "Show what machines and services cost, with source and date, and fetch new prices",
     "state": "Back up a state folder, restore one, and show what is in it",
     "config": "Show every setting and where its value comes from",
 }

@@ -1,0 +1,26 @@
+"""Vertex AI online prediction: the hours of nodes while a model is deployed; it never sleeps."""
+
+from __future__ import annotations
+
+from fairlead.costs.bill import Kind, Lines, Place, Usage, short_of, too_large
+from fairlead.costs.parts import always, endpoints
+from fairlead.costs.prices import Prices
+
+MOST_BYTES, MOST_S = 1_500_000, 60.0
+"""Of a public endpoint."""
+
+
+def refusal(usage: Usage, place: Place) -> str:
+    """A machine that is not hosted or too small; 1.5 MB, 60 s."""
+    machine = place.booked
+    if machine.hosting is None or machine.hosting_service != "vertex":
+        return f"no price of {machine.name} as an endpoint is known"
+    return short_of(usage, machine) or too_large(usage, MOST_BYTES, MOST_S)
+
+
+def lines(usage: Usage, prices: Prices, place: Place) -> Lines:
+    """Hours of nodes, the registry, egress and logs."""
+    return (*endpoints(usage, place), *always(usage, prices, place))
+
+
+KINDS = (Kind("vertex", ("gcp",), "endpoint", refusal, lines, "vertex"),)
