@@ -20,7 +20,7 @@ PLACES = {
     "numpy": [
         "client/answer.py", "core/tensor.py", "guards/*", "inputs/*", "packing/*", "rollout/*",
         "runtimes/*", "serving/deciding.py", "serving/disclosing.py", "serving/embedding.py",
-        "serving/execute.py", "serving/guarding.py", "profiling/measuring.py",
+        "serving/execute.py", "serving/guarding.py", "profiling/*",
         "serving/standing.py", "serving/trial.py", "serving/warmup.py", "serving/watching.py",
         "usage/tables.py",
     ],

@@ -224,6 +224,9 @@ def test_a_fact_that_is_absent_is_named(package, fact):
         ("time_budget_s = '1'", "must be a number"),
         ("max_body_mib = 0", "must be above 0"),
         ("max_body_mib = 0.5", "must be a whole number"),
+        ("threads = 0", "must be above 0"),
+        ("threads = 1.5", "must be a whole number"),
+        ("threads = 257", "threads must be at most 256"),
         ("max_row = 1", "max_row is not known"),
     ],
 )
@@ -235,10 +238,13 @@ def test_an_impossible_limit_is_refused_with_its_name(package, limits, says):
 
 
 def test_the_owners_limits_are_read_and_the_rest_have_defaults(package):
-    (package.folder / "model.toml").write_text("[limits]\nmax_rows = 7\ntime_budget_s = 2\n")
+    (package.folder / "model.toml").write_text(
+        "[limits]\nmax_rows = 7\ntime_budget_s = 2\nthreads = 3\n"
+    )
     rewrite(package.folder)
     limits = open_package(package.folder).limits
     assert (limits.max_rows, limits.time_budget_s, limits.max_batch) == (7, 2.0, 256)
+    assert limits.threads == 3
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def test_its_examples_are_valid_whatever_columns_and_labels_are_called(columns, 
     assert list(told["labels"]) == classes[:3]
     assert list(told["units"]) == columns[:3]
     numbers = {"max_rows": 10_000, "max_batch": 256, "time_budget_s": 30, "max_body_mib": 128}
+    numbers |= {"threads": 2}
     assert told["limits"] == numbers | {"usage": ["rows=100000/minute"]}
     assert list(told["payloads"]["fields"]) == (columns[:2] or ["column"])
     assert tuple(told["expect"]) == KEYS

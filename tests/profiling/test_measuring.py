@@ -11,7 +11,8 @@ from fairlead.assembly.runtimes import runtimes
 from fairlead.core.errors import LoadFailed
 from fairlead.packages.read import open_package
 from fairlead.profiling import measuring
-from fairlead.profiling.measuring import measure, strange_rows
+from fairlead.profiling.asking import strange_rows
+from fairlead.profiling.measuring import measure
 from fairlead.serving.memory import resident
 
 

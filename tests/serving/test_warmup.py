@@ -71,6 +71,17 @@ def test_a_dear_model_runs_in_threads_with_full_batches(clock):
     assert found.slots >= 1
 
 
+def test_the_owner_may_say_how_many_executions_there_are_at_once(clock):
+    dear = plan(clock, once=INLINE_LIMIT_S, per_row=1e-6, threads=3)
+    assert (dear.inline, dear.slots) == (False, 3)
+    cheap = plan(clock, once=140e-6, per_row=50e-6, threads=3)
+    assert (cheap.inline, cheap.slots) == (False, 3)
+    alone = plan(clock, once=140e-6, per_row=50e-6, threads=1)
+    assert (alone.inline, alone.slots) == (True, 1)
+    assert plan(clock, once=INLINE_LIMIT_S, per_row=1e-6, threads=1).slots == 1
+    assert plan(clock, once=10e-6, per_row=0, isolated=True, threads=3).slots == 1
+
+
 def test_rows_are_not_joined_where_joining_saves_nothing(clock):
     assert plan(clock, once=0, per_row=100e-6).max_rows == 1
     assert plan(clock, once=0, per_row=10e-3).max_rows == 1

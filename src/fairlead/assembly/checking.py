@@ -54,7 +54,7 @@ def check(
     """
     state = Path(settings.server.state)
     _make(state)
-    place, versions = _versions(given, settings, say)
+    place, versions = versions_of(given, settings, say)
     each = [_try(found, settings, say) for found in _wanted(versions, settings)]
     when = datetime.fromtimestamp(wall_ns() / 1e9, UTC).isoformat(timespec="seconds")
     held = sum(one.measured.model for one in each if one.measured is not None)
@@ -87,10 +87,13 @@ def _make(state: Path) -> None:
 # --- which versions ------------------------------------------------------------------------------
 
 
-def _versions(
+def versions_of(
     given: str, settings: Settings, say: Callable[[str], None]
 ) -> tuple[str, list[Found]]:
-    """What is checked, as a command line would name it to serve it, and its versions."""
+    """What is meant, as a command line would name it to serve it, and its versions.
+
+    given: as `check` takes it. Raises as `check` does.
+    """
     if not given:
         given = next((place for place in _USUAL if _has_versions(Path(place))), _USUAL[0])
     path = Path(given)

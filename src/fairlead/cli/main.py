@@ -26,6 +26,7 @@ COMMANDS = {
     "amend": "Write the next version of a packed model with other words, limits or settings",
     "card": "Show the model card of a packed model, and verify its figures",
     "check": "Answer what a person must ask before a model goes into the world, by measuring",
+    "profile": "Measure what a model needs and how fast it is here, and find its best settings",
     "serve": "Serve a repository, a package or a trained file over HTTP",
     "status": "Show how a running server does: processes, models, rates, times",
     "predict": "Answer every row of a file with a model of a running server",

@@ -28,6 +28,7 @@ class Limits:
     max_rows:      rows in one request.
     time_budget_s: seconds one execution may take before it is stopped.
     max_batch:     rows joined into one execution.
+    threads:       executions at once in a worker, where it is no runner's; 0 is chosen at warm-up.
     usage:         what all callers together may use, such as `rows=100000/minute`.
     max_body_mib:  MiB of one request's body, once it is decoded; 0 for what the server allows.
     """
@@ -37,6 +38,7 @@ class Limits:
     max_batch: int = 256
     usage: tuple[Limit, ...] = ()
     max_body_mib: int = 0
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ class Profile:
     inline, slots, max_rows: how a server runs it (serving/batcher.py: Plan).
     call_s:   seconds of the worker's loop for each call, beside the execution.
     path_s:   what a lone caller waits beyond the execution: sockets, both ways.
+    graph_sha256: of the graph that was measured; "" where it is not known.
     """
 
     model: str
@@ -124,10 +125,18 @@ class Profile:
     payloads: tuple[Payload, ...]
     latency: Setting
     throughput: Setting
+    graph_sha256: str = ""
 
-    def service(self, rows: int) -> Service:
-        """The measured size of execution that is nearest to so many rows."""
-        return min(self.services, key=lambda one: (abs(one.rows - rows), one.rows))
+    def service(self, rows: int, threads: int = 0) -> Service:
+        """The measured size of execution that is nearest to so many rows.
+
+        threads: executions at once; 0 for as many as a server runs.
+        """
+        at_once = threads or (1 if self.inline else self.slots)
+        return min(
+            self.services,
+            key=lambda one: (abs(one.rows - rows), one.rows, abs(one.threads - at_once)),
+        )
 
     @property
     def payload(self) -> Payload:
@@ -146,7 +155,8 @@ def profile_of(told: Mapping[str, Any], where: str = "") -> Profile:
     parts = {"services": Service, "points": Point, "payloads": Payload}
     alone = {"scaling": Scaling, "latency": Setting, "throughput": Setting}
     try:
-        made: dict[str, Any] = {field.name: told[field.name] for field in fields(Profile)}
+        known = {"graph_sha256": "", **told}
+        made: dict[str, Any] = {field.name: known[field.name] for field in fields(Profile)}
         for name, kind in parts.items():
             made[name] = tuple(kind(**one) for one in made[name])
         for name, kind in alone.items():

@@ -48,7 +48,14 @@ WORDS = (
 )  # fmt: skip
 """The sections of a model.toml."""
 
-_LIMIT_NAMES = {"max_rows": int, "time_budget_s": float, "max_batch": int, "max_body_mib": int}
+_LIMIT_NAMES = {
+    "max_rows": int,
+    "time_budget_s": float,
+    "max_batch": int,
+    "max_body_mib": int,
+    "threads": int,
+}
+_MOST_THREADS = 256
 
 
 def open_package(folder: Path) -> Package:
@@ -311,6 +318,12 @@ def _limits(words: dict[str, Any], where: str) -> Limits:
         if not 0 < value < 1e9:
             raise PackageInvalid(
                 f"model.toml: [limits] {key} must be above 0 and below 1e9", where=where
+            )
+        if key == "threads" and value > _MOST_THREADS:
+            raise PackageInvalid(
+                f"model.toml: [limits] threads must be at most {_MOST_THREADS}",
+                where=where,
+                fix="As many as the machine has cores, or fewer",
             )
         found[key] = kind(value)
     return Limits(**found)

@@ -7,12 +7,15 @@ copied as it was verified.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from fairlead.core.errors import BadUsage, FileUnreadable, ModelNotFound, PackageInvalid
 from fairlead.core.names import check_name, parse_version
 from fairlead.core.package import Package
 from fairlead.core.preparation import FOLDER, Text
+from fairlead.costs.profiles import PACKED
 from fairlead.guards.contract import Contract
 from fairlead.guards.files import CONTRACT
 from fairlead.packages.preparations import check_preparations, preparations_of
@@ -31,12 +34,17 @@ _MOST_BYTES = 1 << 20
 
 
 def amend(
-    repository: Path, model: str, words: Path | None = None, contract: Path | None = None
+    repository: Path,
+    model: str,
+    words: Path | None = None,
+    contract: Path | None = None,
+    profile: Mapping[str, Any] | None = None,
 ) -> Package:
     """Writes the version after the newest of `model` ("name" or "name@version").
 
-    words: the new model.toml; contract: the new contract.toml. Raises ModelNotFound,
-    FileUnreadable, or PackageInvalid for what cannot be served; then nothing is written.
+    words: the new model.toml; contract: the new contract.toml; profile: what was measured of it.
+    Raises ModelNotFound, FileUnreadable, or PackageInvalid for what cannot be served; then nothing
+    is written.
     """
     package = find(repository, model)
     files: dict[str, bytes | Path] = {
@@ -49,6 +57,8 @@ def amend(
     if contract is not None:
         files[CONTRACT] = _read_contract(contract, package)
         _hide(files, package)
+    if profile is not None:
+        files[PACKED] = write.json_bytes(profile)
     if CARD in files:
         card = renewed(package, before, files)
         files |= {} if card is None else {CARD: card}

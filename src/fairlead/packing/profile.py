@@ -14,6 +14,7 @@ import numpy as np
 from fairlead.core.promises import LoadedModel
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
+from fairlead.core.timing import timed
 
 BATCH = 64
 _FAST_S, _MOST_S = 0.05, 0.7
@@ -78,15 +79,14 @@ def _timed(
     """Seconds of each call, and CPU seconds of all of them; the first call is not counted."""
     outputs = range(len(signature.outputs))
     model.predict(inputs, outputs)
-    times: list[float] = []
-    began, cpu = perf_counter(), process_time()
-    while len(times) < _MOST_CALLS:
-        spent = perf_counter() - began
-        if spent > _MOST_S or (spent > _FAST_S and len(times) >= _LEAST_CALLS):
-            break
-        started = perf_counter()
-        model.predict(inputs, outputs)
-        times.append(perf_counter() - started)
+    cpu = process_time()
+    times = timed(
+        lambda: model.predict(inputs, outputs),
+        least=_LEAST_CALLS,
+        most=_MOST_CALLS,
+        enough_s=_FAST_S,
+        longest_s=_MOST_S,
+    )
     return times, process_time() - cpu
 
 

@@ -52,6 +52,7 @@ def first_words(name: str, signature: Signature, chosen: Mapping[str, Any] | Non
             "[limits]",
             f"# max_rows = {limits.max_rows}        # rows in one request",
             f"# max_batch = {limits.max_batch}         # rows joined into one execution",
+            "# threads = 2             # executions at once; chosen at warm-up without it",
             f"# time_budget_s = {limits.time_budget_s:g}      # seconds for one execution",
             "# max_body_mib = 128      # MiB of one request, instead of what the server allows",
             '# usage = ["rows=100000/minute"]   # what all callers together may use',

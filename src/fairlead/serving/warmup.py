@@ -108,14 +108,14 @@ def _plan(
     package: Package, model: LoadedModel, single: float, joined: int = 1, each: float = 0.0
 ) -> Plan:
     """single: seconds of one row alone; each: of a row when `joined` go together."""
-    most = package.limits.max_batch
+    most, asked = package.limits.max_batch, package.limits.threads
     if joined < _JOINED[-1]:
         # Where the most that was tried is not the best, more is not either.
         most = min(most, joined)
     # What an input can prolong is never run where it would hold up everyone else.
     endless: bool = getattr(model, "endless", False)
-    if package.isolated or endless or single > INLINE_LIMIT_S / 2:
-        slots = 1 if package.isolated else usable_cores()
+    if package.isolated or endless or single > INLINE_LIMIT_S / 2 or asked > 1:
+        slots = 1 if package.isolated else asked or usable_cores()
         most = min(most, max(joined, _rows_within(_LONGEST_BATCH_S, single, joined, each)))
         return Plan(inline=False, max_rows=most, slots=slots)
     # As many rows as the loop may spend on one execution.

@@ -1,0 +1,131 @@
+"""What a server of one worker does for callers who keep asking: memory, bytes, rates and waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from time import sleep
+from typing import Any
+
+from fairlead.core.errors import NotProfiled, ServerUnreachable
+from fairlead.core.package import Package
+from fairlead.costs.profile import Payload, Point
+from fairlead.profiling import processes, requests
+from fairlead.profiling.callers import Heard, NotAnswered, ask_once, keep_asking
+from fairlead.profiling.grpc_call import grpc_call
+from fairlead.profiling.loopback import Loopback
+from fairlead.profiling.requests import GRPC, OIP, OIP_BINARY, REST, Asked
+
+CALLERS = (1, 2, 4, 8, 16, 32, 64)
+_POINTS = 0.25
+"""The share of the budget in which callers ask."""
+_LONGEST_S, _SHORTEST_S = 2.0, 0.05
+_SETTLED_S = 0.3
+_METRICS = {
+    "executions": b"fairlead_batches_total{",
+    "compute_s": b"fairlead_compute_seconds_total{",
+}
+_METRICS_REQUEST = b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server of one version, and what it is asked."""
+
+    package: Package
+    asked: Asked
+    running: Loopback
+
+    def measured(self, seconds: float, say: Callable[[float, str], None]) -> dict[str, Any]:
+        """{"base_bytes", "steady_bytes", "peak_bytes", "points", "payloads", "busy"}.
+
+        seconds: of the whole profile. busy: of the time with most callers, {"calls", "cpu_s",
+        "executions", "compute_s"}. Raises NotProfiled where no wire is answered.
+        """
+        running = self.running
+        worker = running.worker
+        base = processes.held(worker)
+        say(0.0, "asking over every wire")
+        payloads, asking = self._payloads()
+        sleep(_SETTLED_S)
+        worker = running.worker  # a model that is code has a runner now
+        steady = processes.held(worker)
+        points: list[Point] = []
+        busy: dict[str, float] = {}
+        each = max(_SHORTEST_S, min(_LONGEST_S, seconds * _POINTS / len(CALLERS)))
+        for place, callers in enumerate(CALLERS):
+            say((place + 1) / (len(CALLERS) + 1), f"{callers} callers of a server")
+            before = self._counts(worker)
+            heard = self._heard(asking, callers, each)
+            after = self._counts(worker)
+            busy = {name: after[name] - before[name] for name in after}
+            busy["calls"] = float(len(heard.waits))
+            points.append(Point(callers, heard.per_s, heard.quantile(0.5), heard.quantile(0.99)))
+        return {
+            "base_bytes": base,
+            "steady_bytes": steady,
+            "peak_bytes": max(steady, processes.most_held(worker)),
+            "points": [asdict(point) for point in points],
+            "payloads": [asdict(payload) for payload in payloads],
+            "busy": busy,
+        }
+
+    def _payloads(self) -> tuple[list[Payload], Sequence[bytes]]:
+        """Bytes by wire, and the requests of the wire that callers speak."""
+        package, asked, port = self.package, self.asked, self.running.port
+        name, signature, tensors = package.name, package.signature, asked.tensors
+        ways = {
+            REST: [requests.rest(name, row) for row in asked.rows],
+            OIP: [requests.oip(name, tensors)],
+            OIP_BINARY: [requests.oip_binary(name, signature, tensors)],
+        }
+        found: list[Payload] = []
+        spoken: Sequence[bytes] = ()
+        refused = ""
+        for wire, made in ways.items():
+            try:
+                sizes = [(len(one), len(ask_once(port, one))) for one in made]
+            except (NotAnswered, ServerUnreachable) as error:
+                refused = refused or str(error)
+                continue
+            if sizes:
+                requested, answered = (
+                    sum(column) // len(sizes) for column in zip(*sizes, strict=True)
+                )
+                found.append(Payload(wire, requested, answered))
+                spoken = spoken or made
+        if not found:
+            raise NotProfiled(
+                f"a server does not answer what was sent: {refused}",
+                where=f"{name} version {package.version}",
+                fix="Give it rows that it answers: --rows FILE",
+            )
+        return [*found, *self._over_grpc()], spoken
+
+    def _over_grpc(self) -> list[Payload]:
+        package = self.package
+        if not self.running.grpc_port:
+            return []
+        request = requests.grpc(package.name, package.signature, self.asked.tensors)
+        try:
+            return [Payload(GRPC, *grpc_call(self.running.grpc_port, request))]
+        except (NotAnswered, OSError):
+            return []
+
+    def _heard(self, asking: Sequence[bytes], callers: int, seconds: float) -> Heard:
+        try:
+            return keep_asking(self.running.port, asking, callers, seconds)
+        except NotAnswered as error:
+            raise NotProfiled(
+                f"{callers} callers were not all answered: {error}",
+                where=f"{self.package.name} version {self.package.version}",
+            ) from None
+
+    def _counts(self, worker: Sequence[int]) -> dict[str, float]:
+        """What the server has counted until now, and its processor time."""
+        lines = ask_once(self.running.port, _METRICS_REQUEST).splitlines()
+        counts = {
+            name: sum(float(line.rpartition(b" ")[2]) for line in lines if line.startswith(start))
+            for name, start in _METRICS.items()
+        }
+        return {**counts, "cpu_s": processes.spent(worker)}

@@ -1,0 +1,256 @@
+"""Takes the profile of a version: executions in a process of their own, then a real server.
+
+Every part is kept as soon as it is measured, so that a run may be stopped and gone on with.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from fairlead.core.clock import now, wall_ns
+from fairlead.core.errors import NotProfiled
+from fairlead.core.package import Package
+from fairlead.costs.profile import Payload, Point, Profile, Service, Setting
+from fairlead.costs.scaling import fit
+from fairlead.costs.searching import Found, Grid, Outcome, Place, grid_of, search
+from fairlead.packages.manifest import NAME as MANIFEST
+from fairlead.packing.profile import machine
+from fairlead.profiling.kept import Kept
+from fairlead.profiling.serving import Served
+from fairlead.serving.machine import usable_cores
+
+_SEARCH, _SERVICES = 0.35, 0.2
+"""Shares of the budget."""
+_TRIALS = 24
+_LONGEST_S, _SHORTEST_S = 0.8, 0.01
+_TOO_SLOW_S = 2.0
+"""An execution that takes longer is not tried with twice the rows, unless a server would."""
+_ARCHES = {"aarch64": "arm64", "AMD64": "x86_64"}
+_GPUS = Path("/proc/driver/nvidia/gpus")
+
+Say = Callable[[float, str], None]
+"""Is told how much is done, from 0 to 1, and what is done now."""
+
+
+class Tries(Protocol):
+    """A loaded version in a process of its own."""
+
+    def loaded(self) -> dict[str, Any]:
+        """{"load_s", "inline", "slots", "max_rows", "answered", "joins", "at_once"}."""
+        ...
+
+    def execute(self, place: Place, seconds: float, bar: float) -> dict[str, Any]:
+        """A trial, as `profiling/executions.py: Executed` tells it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be measured. seconds: that it may take in all. offer: the machine's own name in
+    the price table, "" elsewhere."""
+
+    package: Package
+    seconds: float
+    offer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A profile, and how it was found: trials of how many in the whole grid."""
+
+    profile: Profile
+    trials: int
+    grid: int
+
+
+def take(
+    job: Job,
+    tries: Tries,
+    server: Callable[[], AbstractContextManager[Served]],
+    kept: Kept,
+    say: Say,
+) -> Taken:
+    """The profile of a version. Raises NotProfiled, LoadFailed, FileUnreadable."""
+    package = job.package
+    say(0.0, "loading the model")
+    loaded = kept.get("loaded", tries.loaded)
+    if not loaded["answered"]:
+        raise NotProfiled(
+            "the model does not answer a row of zeros, and its package has no example",
+            where=f"{package.name} version {package.version}",
+            fix="Give it rows: --rows FILE",
+        )
+    most = package.limits.max_batch if loaded["joins"] else 1
+    grid = grid_of(most, loaded["at_once"])
+    run = _Run(job, tries, kept, say, loaded, grid)
+    found = run.searched()
+    services = run.services(found)
+    told = _served(kept, say, server, job.seconds)
+    return Taken(_profile(job, loaded, found, services, told), len(found.tried), grid.size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The executions of a profile under way."""
+
+    job: Job
+    tries: Tries
+    kept: Kept
+    say: Say
+    loaded: dict[str, Any]
+    grid: Grid
+
+    def searched(self) -> Found:
+        """The best settings, among few that are tried."""
+        seconds = _between(self.job.seconds * _SEARCH / _TRIALS)
+        end = now() + 1.5 * _SEARCH * self.job.seconds
+        count = 0
+
+        def measure(place: Place, bar: float) -> Outcome:
+            nonlocal count
+            count += 1
+            batch, threads, callers = place
+            words = f"{callers} callers, up to {batch} rows joined, {threads} at once"
+            self.say(0.05 + 0.35 * min(1.0, count / _TRIALS), words)
+            told = self.kept.get(
+                f"trial {batch} {threads} {callers}",
+                lambda: self.tries.execute(place, seconds, bar),
+            )
+            return Outcome(told["rows_per_s"], told["p99_s"])
+
+        company = min(2 * usable_cores(), self.grid.callers[-1])
+        return search(self.grid, measure, company, lambda: now() > end)
+
+    def services(self, found: Found) -> tuple[Service, ...]:
+        """The time of one execution by rows, as a server runs it, and with the best settings."""
+        own = 1 if self.loaded["inline"] else self.loaded["slots"]
+        threads = sorted({own, 1, found.throughput[1]}, key=lambda t: (t != own, t))
+        most = max(self.loaded["max_rows"], found.throughput[0], found.latency[0])
+        sizes = [b for b in self.grid.batches if b <= most or b == 1]
+        seconds = _between(self.job.seconds * _SERVICES / (len(sizes) * len(threads)))
+        made: list[Service] = []
+        for place, at_once in enumerate(threads):
+            for number, rows in enumerate(sizes):
+                done = (place + number / len(sizes)) / len(threads)
+                self.say(0.4 + 0.2 * done, f"executions of {rows} rows, {at_once} at once")
+                told = self._service(rows, at_once, seconds)
+                made.append(Service(rows, at_once, tuple(told["quantiles"]), told["cpu_s"]))
+                if made[-1].mean_s > _TOO_SLOW_S and rows >= self.loaded["max_rows"]:
+                    break
+        return tuple(made)
+
+    def _service(self, rows: int, threads: int, seconds: float) -> dict[str, Any]:
+        place = (rows, threads, rows * threads)
+        return self.kept.get(
+            f"service {rows} {threads}", lambda: self.tries.execute(place, seconds, 0.0)
+        )
+
+
+def _between(seconds: float) -> float:
+    return max(_SHORTEST_S, min(_LONGEST_S, seconds))
+
+
+def _served(
+    kept: Kept, say: Say, server: Callable[[], AbstractContextManager[Served]], seconds: float
+) -> dict[str, Any]:
+    """What a real server of one worker did: kept as a whole, since its memory is one story."""
+
+    def measured() -> dict[str, Any]:
+        say(0.6, "starting a server")
+        with server() as running:
+            return running.measured(seconds, lambda done, words: say(0.65 + 0.35 * done, words))
+
+    return kept.get("served", measured)
+
+
+def _profile(
+    job: Job,
+    loaded: dict[str, Any],
+    found: Found,
+    services: tuple[Service, ...],
+    told: dict[str, Any],
+) -> Profile:
+    package = job.package
+    points = tuple(Point(**one) for one in told["points"])
+    at_once = 1 if loaded["inline"] else loaded["slots"]
+    one = next(s for s in services if s.rows == 1 and s.threads == at_once)
+    fact = package.files.get(package.graph)
+    return Profile(
+        model=package.name,
+        version=package.version,
+        runtime=package.runtime,
+        taken=datetime.fromtimestamp(wall_ns() / 1e9, UTC).date().isoformat(),
+        machine=machine(),
+        cores=usable_cores(),
+        arch=_ARCHES.get(platform.machine(), platform.machine()),
+        gpu=_gpu(),
+        offer=job.offer,
+        load_s=loaded["load_s"],
+        disk_bytes=_disk(package),
+        base_bytes=told["base_bytes"],
+        steady_bytes=told["steady_bytes"],
+        peak_bytes=told["peak_bytes"],
+        inline=loaded["inline"],
+        slots=loaded["slots"],
+        max_rows=loaded["max_rows"],
+        call_s=_call_s(services, at_once, told),
+        path_s=max(0.0, points[0].p50_s - one.quantiles[50]),
+        services=services,
+        points=points,
+        scaling=fit(points),
+        payloads=tuple(Payload(**each) for each in told["payloads"]),
+        latency=_setting(found, found.latency, inline=loaded["inline"]),
+        throughput=_setting(found, found.throughput, inline=loaded["inline"]),
+        graph_sha256=fact.sha256 if fact is not None else "",
+    )
+
+
+def _call_s(services: tuple[Service, ...], at_once: int, told: dict[str, Any]) -> float:
+    """Processor time of a call in a busy worker, beside that of the executions."""
+    busy = told["busy"]
+    if not busy["calls"]:
+        return 0.0
+    rows = busy["calls"] / max(1, busy["executions"])
+    own = [s for s in services if s.threads == at_once]
+    beside = busy["cpu_s"] - busy["executions"] * _cpu_of(own, rows)
+    if beside <= 0:  # other programs slowed down the executions that were timed alone
+        beside = busy["cpu_s"] - busy["compute_s"]
+    return max(0.0, beside / busy["calls"])
+
+
+def _cpu_of(services: list[Service], rows: float) -> float:
+    """Processor time of an execution of so many rows, between those that were measured."""
+    before = max((s for s in services if s.rows <= rows), key=lambda s: s.rows, default=services[0])
+    after = min((s for s in services if s.rows >= rows), key=lambda s: s.rows, default=before)
+    if after.rows == before.rows:
+        return before.cpu_s
+    share = (rows - before.rows) / (after.rows - before.rows)
+    return before.cpu_s + share * (after.cpu_s - before.cpu_s)
+
+
+def _setting(found: Found, place: Place, *, inline: bool) -> Setting:
+    batch, threads, callers = place
+    outcome = found.tried[place]
+    at_once = 0 if inline and threads == 1 else threads
+    return Setting(batch, at_once, callers, outcome.rows_per_s, outcome.p99_s)
+
+
+def _disk(package: Package) -> int:
+    manifest = package.folder / MANIFEST
+    own = manifest.stat().st_size if manifest.is_file() else 0
+    return own + sum(fact.size for fact in package.files.values())
+
+
+def _gpu() -> str:
+    """The name of the first graphics processor that the system tells of."""
+    for file in sorted(_GPUS.glob("*/information")):
+        for line in file.read_text(errors="replace").splitlines():
+            if line.startswith("Model:"):
+                return line.partition(":")[2].strip()
+    return ""
