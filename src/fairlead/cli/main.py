@@ -27,6 +27,8 @@ COMMANDS = {
     "card": "Show the model card of a packed model, and verify its figures",
     "check": "Answer what a person must ask before a model goes into the world, by measuring",
     "profile": "Measure what a model needs and how fast it is here, and find its best settings",
+    "capacity": "Say how many machines a goal needs under the traffic that is expected",
+    "cost": "Say what serving a model costs a month, on everything that has a price",
     "serve": "Serve a repository, a package or a trained file over HTTP",
     "status": "Show how a running server does: processes, models, rates, times",
     "predict": "Answer every row of a file with a model of a running server",

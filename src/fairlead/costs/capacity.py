@@ -197,7 +197,7 @@ class Planner:
         self.check(goal)
         found: list[tuple[int, int]] = []
         for max_batch in self._batches():
-            fewest = self._fewest(goal, max_batch)
+            fewest = self.fewest(goal, max_batch)
             if fewest:
                 found.append((fewest, max_batch))
         if not found:
@@ -225,7 +225,7 @@ class Planner:
         best = {self.profile.latency.max_batch, self.profile.throughput.max_batch}
         return [0, *sorted(b for b in best if 0 < b < self.profile.max_rows)]
 
-    def _fewest(self, goal: Goal, max_batch: int) -> int:
+    def fewest(self, goal: Goal, max_batch: int = 0) -> int:
         """The fewest replicas for a goal; 0 where no number is enough."""
 
         def meets(replicas: int) -> bool:
@@ -258,7 +258,7 @@ class Planner:
         """Calls per second that one machine answers within the goal, as bursty as all of them."""
         known = self.seen(1)
         if not _reached(known, goal):
-            fewest = self._fewest(goal, 0)
+            fewest = self.fewest(goal, 0)
             return self.traffic.peak_per_s / fewest if fewest else 0.0
         return self._safe(goal, 1, 0) * self.traffic.peak_per_s
 

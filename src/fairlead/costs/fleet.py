@@ -64,6 +64,20 @@ class Run:
         """Of all calls, those that waited for a machine."""
         return self.cold / max(1, self.outcome.calls)
 
+    def to_json(self) -> dict[str, float | None]:
+        """For a report."""
+        outcome = self.outcome
+        p99 = outcome.quantile(0.99)
+        return {
+            "calls": outcome.calls,
+            "machine_hours": round(self.paid_s / 3600, 3),
+            "most_machines": self.most,
+            "cold_share": round(self.cold_share, 6),
+            "refused_share": round(outcome.refused_share, 6),
+            "p50_s": round(outcome.quantile(0.5), 6) if outcome.took else None,
+            "p99_s": round(p99, 6) if outcome.took else None,
+        }
+
 
 def machines(times: Times, seconds: float, scale: Autoscale) -> list[Machine]:
     """Which machines there are, as calls come at these times."""

@@ -1,0 +1,116 @@
+"""`fairlead cost`: what a month of serving a model costs, on everything that has a price."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fairlead.cli.capacity import add_goal
+from fairlead.cli.main import COMMANDS
+from fairlead.core.errors import FileUnreadable
+
+SUMMARY = COMMANDS["cost"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is expected, where it might run, at which prices."""
+    add_goal(parser)
+    add = parser.add_argument
+    add(
+        "--on",
+        default="",
+        metavar="WHERE",
+        help="providers and kinds of offer, such as aws,gcp,local or cloudrun,vm. Default: all",
+    )
+    add(
+        "--region",
+        action="append",
+        default=[],
+        metavar="PROVIDER/REGION",
+        help="such as aws/us-east-1; may be given several times. Default: where prices are known",
+    )
+    add("--prices", default="", metavar="FILE", help="negotiated rates (docs/reference/prices.md)")
+    add(
+        "--elastic",
+        action="store_true",
+        help="machines come and go with the hours of the week instead of standing for the busiest",
+    )
+    add(
+        "--log-bytes",
+        type=float,
+        default=4.0,
+        metavar="N",
+        help="bytes of log for a call, on average. Default: 4, as one good call in a hundred has "
+        "a line",
+    )
+    add("--power", default="", metavar="IDLE:BUSY", help="watts that a machine of your own draws")
+    add(
+        "--power-source",
+        default="wall meter",
+        choices=["wall meter", "RAPL", "NVML", "TDP"],
+        help="how that is known. Default: wall meter",
+    )
+    add("--country", default="", metavar="CODE", help="where it stands, such as DE")
+    add("--tariff", type=float, metavar="USD", help="what a kWh costs there, in US dollars")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument("--html", action="store_true", help="print one page that needs nothing else")
+    add("--output", metavar="FILE", help="write there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reckons, offline, and prints."""
+    from fairlead.assembly.config import read
+    from fairlead.assembly.costed import (
+        elsewhere,
+        goal_for,
+        prices_for,
+        profile_for,
+        regions_of,
+        traffic_for,
+    )
+    from fairlead.costs.decision import decide
+    from fairlead.costs.market import Wish
+    from fairlead.costs.power import parse_power
+    from fairlead.costs.text import decision_text
+    from fairlead.documents.cost_page import cost_page
+
+    settings = read({"server.state": args.state} if args.state else {}, args.config)
+    traffic = traffic_for(args.traffic, args.model.partition("@")[0])
+    profile = profile_for(args.model, settings, args.measured)
+    wish = Wish(
+        on=tuple(name.strip() for name in args.on.split(",") if name.strip()),
+        regions=regions_of(args.region),
+        elastic=args.elastic,
+        log_bytes=args.log_bytes,
+        power=parse_power(args.power, args.power_source) if args.power else None,
+        country=args.country,
+        tariff=args.tariff,
+    )
+    decision = decide(
+        profile,
+        traffic,
+        goal_for(args.p99, args.refused, args.spare, profile, traffic.rows),
+        prices_for(args.prices, settings),
+        wish,
+        elsewhere(args.measured),
+        today=datetime.now(UTC).date(),
+    )
+    if args.json:
+        told = json.dumps(decision.to_json(), indent=1)
+    else:
+        told = cost_page(decision.to_json()) if args.html else decision_text(decision)
+    if args.output:
+        _write(Path(args.output), told + "\n")
+    else:
+        print(told)
+    return 0
+
+
+def _write(file: Path, told: str) -> None:
+    try:
+        file.write_text(told, encoding="utf-8")
+    except OSError as error:
+        raise FileUnreadable(f"it cannot be written: {error.strerror}", where=str(file)) from None
