@@ -114,7 +114,7 @@ class Decision:
                 {"factor": one.factor, "cheapest": one.title, "monthly": one.monthly}
                 for one in self.busier
             ],
-            "offers": [one.to_json() | {"title": one.title} for one in self.options],
+            "offers": [one.to_json() for one in self.options],
         }  # fmt: skip
 
 
@@ -152,8 +152,8 @@ def decide(
 def _even(market: Market, options: Sequence[Option]) -> tuple[BreakEven, ...]:
     """Between the cheapest of what is paid by the call and the cheapest machine.
 
-    A machine costs the same whatever comes, as long as it is enough; what is paid by the call grows
-    with the calls: by what a call costs now, free amounts included.
+    Both grow with the calls, a machine only by what leaves it; free amounts are counted as if they
+    were used up, and the machine as if it were enough.
     """
     by_call = [one for one in options if one.meets and not one.offer.machine]
     by_call = [one for one in by_call if one.offer.kind != "home" and one.offer.per_million]
@@ -163,11 +163,12 @@ def _even(market: Market, options: Sequence[Option]) -> tuple[BreakEven, ...]:
     machine = min(machines, key=lambda one: one.offer.monthly)
     found: list[BreakEven] = []
     for one in by_call:
-        each = market.each_more(one)
-        fixed = one.offer.monthly - each * one.offer.calls
-        if each > 0 and machine.offer.monthly > fixed:
-            calls = (machine.offer.monthly - fixed) / each
-            found.append(BreakEven(one.title, machine.title, calls / MONTH_S))
+        steeper = market.each_more(one) - market.each_more(machine)
+        apart = (machine.offer.monthly - market.each_more(machine) * machine.offer.calls) - (
+            one.offer.monthly - market.each_more(one) * one.offer.calls
+        )
+        if steeper > 0 and apart > 0:
+            found.append(BreakEven(one.title, machine.title, apart / steeper / MONTH_S))
     return tuple(sorted(found, key=lambda even: -even.per_s))
 
 

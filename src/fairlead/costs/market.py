@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import exp
 from typing import Any
 
-from fairlead.core.errors import FairleadError, OfferUnknown
+from fairlead.core.errors import OfferUnknown, PowerUnknown
 from fairlead.costs.bill import HOURS, MIB, Kind, Offer, Place, Usage, offer
 from fairlead.costs.capacity import Goal
 from fairlead.costs.offering import KINDS
@@ -66,6 +66,8 @@ class Wish:
 class Option:
     """One way. why: what is against it; "" where it reaches the goal. p99_s: of a call, None where
     nobody can say. low, high: the bill where machines are as fast, and as slow, as their band.
+
+    What cannot be at all has no bill: the offer is without lines.
     """
 
     offer: Offer
@@ -75,6 +77,8 @@ class Option:
     band: float
     low: float
     high: float
+    usage: Usage
+    place: Place
 
     @property
     def meets(self) -> bool:
@@ -90,8 +94,11 @@ class Option:
 
     def to_json(self) -> dict[str, Any]:
         """For machines."""
-        return self.offer.to_json() | {
-            "meets": self.meets, "why": self.why, "p99_s": self.p99_s,
+        bill = self.offer.to_json()
+        if not self.offer.lines:
+            bill |= {"monthly": None, "per_million": None, "idle_per_day": None}
+        return bill | {
+            "title": self.title, "meets": self.meets, "why": self.why, "p99_s": self.p99_s,
             "speed": self.speed, "band": self.band, "low": self.low, "high": self.high,
         }  # fmt: skip
 
@@ -140,7 +147,9 @@ class Market:
             for provider in kind.providers:
                 if self._wanted(kind, provider):
                     found += self._of(kind, provider)
-        return sorted(found, key=lambda one: (not one.meets, one.offer.monthly))
+        return sorted(
+            found, key=lambda one: (not one.meets, not one.offer.lines, one.offer.monthly)
+        )
 
     def _wanted(self, kind: Kind, provider: str) -> bool:
         on = self.wish.on
@@ -188,14 +197,15 @@ class Market:
         """The bill for as many of a machine as are needed."""
         place = Place(machine.provider, machine.region, machine, max(1, sized.replicas))
         usage = self._usage(sized)
-        why = sized.why or kind.refusal(usage, place)
+        refused = sized.why or kind.refusal(usage, place)
+        told = sized.speed
+        if refused:
+            return _refused(kind, usage, place, refused, told.source, told.band)
         bill = offer(kind, usage, self.prices, place)
-        low = high = bill.monthly
-        if sized.replicas:
-            fewer, more = self._sizing.band(machine, sized)
-            low, high = (self._priced(kind, sized, place, n) for n in (fewer, more))
-        seen = sized.seen.p99_s if sized.seen is not None and sized.replicas else None
-        return Option(bill, why, seen, sized.speed.source, sized.speed.band, low, high)
+        fewer, more = self._sizing.band(machine, sized)
+        low, high = (self._priced(kind, sized, place, n) for n in (fewer, more))
+        seen = sized.seen.p99_s if sized.seen is not None else None
+        return Option(bill, "", seen, told.source, told.band, low, high, usage, place)
 
     def _priced(self, kind: Kind, sized: Sized, place: Place, replicas: int) -> float:
         usage = self._usage(replace(sized, replicas=replicas))
@@ -226,19 +236,20 @@ class Market:
         """An instance that was not called for long is gone, and the next call waits for one."""
         place = Place(provider, self.wish.region(provider), replicas=self._at_once())
         usage, cold = self._called()
-        why = kind.refusal(usage, place)
-        alone = alone_s(self.profile, self.traffic.rows)
-        p99 = alone if cold < 0.01 else alone + START_S + self.profile.load_s
-        if not why and p99 > self.goal.p99_s:
-            told = f"{p99 * 1000:.3g} ms, goal {self.goal.p99_s * 1000:.3g} ms"
-            why = f"p99 {told}" + (f": {cold:.1%} of calls find it cold" if cold >= 0.01 else "")
+        told = f"a vCPU as fast as where it was measured; {START_S:g} s to start, and loading"
+        if refused := kind.refusal(usage, place):
+            return _refused(kind, usage, place, refused, told, BAND)
+        alone, why = alone_s(self.profile, self.traffic.rows), ""
+        p99 = alone if cold < 0.01 else alone + usage.load_s
+        if p99 > self.goal.p99_s:
+            why = f"p99 {p99 * 1000:.3g} ms, goal {self.goal.p99_s * 1000:.3g} ms"
+            why += f": {cold:.1%} of calls find it cold" if cold >= 0.01 else ""
         bill = offer(kind, usage, self.prices, place)
         low, high = (
             offer(kind, self._called(part)[0], self.prices, place).monthly
             for part in (1 + BAND, 1 - BAND)
         )
-        told = f"a vCPU as fast as where it was measured; {START_S:g} s to start, and loading"
-        return Option(bill, why, p99, told, BAND, low, high)
+        return Option(bill, why, p99, told, BAND, low, high, usage, place)
 
     def _called(self, faster: float = 1.0) -> tuple[Usage, float]:
         """What is used, and the part of calls that find no instance, by exp(-rate x kept)."""
@@ -250,16 +261,15 @@ class Market:
         ), part
 
     def each_more(self, option: Option) -> float:
-        """What a call more costs in an option that is paid by the call: beyond what is free."""
-        kind, own = KINDS[option.offer.kind], option.offer
-        place = Place(own.provider, own.region, replicas=own.replicas)
-        usage = self._called()[0]
+        """What a call more costs, beyond what is free, as long as machines are enough."""
+        kind, usage = KINDS[option.offer.kind], option.usage
         many = max(usage.calls, _MANY)
-        bills = (
-            offer(kind, replace(usage, calls=calls, cold_starts=0.0), self.prices, place).monthly
+        first, second = (
+            offer(
+                kind, replace(usage, calls=calls, cold_starts=0.0), self.prices, option.place
+            ).monthly
             for calls in (many, many + _MANY)
         )
-        first, second = bills
         return (second - first) / _MANY
 
     def _together(self, service: Service) -> float:
@@ -279,7 +289,7 @@ class Market:
         profile, wish = self.profile, self.wish
         own = Machine(
             provider, "", "this machine", "own", profile.arch, profile.cores,
-            max(1.0, need_bytes(profile, profile.cores) / (1 << 30)), profile.gpu, 0, 0,
+            1 + need_bytes(profile, profile.cores) / (1 << 30), profile.gpu, 0, 0,
             self.prices.machines[0].hourly,
         )  # fmt: skip
         sized = self._sizing.of(own, Speed(profile, 1.0, 0.05, 1.0, f"measured on {profile.taken}"))
@@ -288,17 +298,18 @@ class Market:
             replicas=max(1, sized.replicas),
         )  # fmt: skip
         usage = self._usage(replace(sized, replicas=1))
+        told, band = sized.speed.source, sized.speed.band
         why = sized.why or kind.refusal(usage, place)
         if sized.replicas > 1:
             why = f"{sized.replicas} machines like this one would be needed"
+        if why:
+            return _refused(kind, usage, place, why, told, band)
         try:
             bill = offer(kind, usage, self.prices, place)
-        except FairleadError as error:
-            bill = Offer(kind.name, provider, "", "", 1, usage.calls, (), 0.0)
-            why = why or error.what
+        except PowerUnknown as unknown:
+            return _refused(kind, usage, place, unknown.what, told, band)
         seen = sized.seen.p99_s if sized.seen is not None else None
-        told = sized.speed.source
-        return Option(bill, why, seen, told, sized.speed.band, bill.monthly, bill.monthly)
+        return Option(bill, "", seen, told, band, bill.monthly, bill.monthly, usage, place)
 
     # --- what all of them use ---------------------------------------------------------------
 
@@ -323,3 +334,12 @@ class Market:
         loop = profile.call_s / faster
         quantiles = tuple(each * part + loop for each in own.quantiles)
         return replace(own, quantiles=quantiles)
+
+
+def _refused(kind: Kind, usage: Usage, place: Place, why: str, speed: str, band: float) -> Option:
+    """What cannot be has no bill."""
+    machine = place.machine.name if place.machine else ""
+    none = Offer(
+        kind.name, place.provider, place.where, machine, place.replicas, usage.calls, (), 0.0
+    )
+    return Option(none, why, None, speed, band, 0.0, 0.0, usage, place)

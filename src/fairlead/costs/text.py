@@ -18,6 +18,8 @@ def dollars(amount: float) -> str:
     """An amount, in as many digits as it is worth: cents below a thousand."""
     if abs(amount) >= 1000:
         return f"${amount:,.0f}"
+    if 0 < abs(amount) < 0.001:
+        return "under $0.001"
     return f"${amount:,.2f}" if abs(amount) >= 0.1 or not amount else f"${amount:.3g}"
 
 
@@ -140,7 +142,8 @@ def _others(decision: Decision) -> list[str]:
         return []
     told = ["not among them:"]
     for one, why in decision.others[:_SHOWN]:
-        told.append(f"   {one.title}, {dollars(one.offer.monthly)}: {why}")
+        amount = f", {dollars(one.offer.monthly)}" if one.offer.lines else ""
+        told.append(f"   {one.title}{amount}: {why}")
     more = len(decision.others) - _SHOWN
     return told + ([f"   and {more} more: --json has all of them"] if more > 0 else [])
 

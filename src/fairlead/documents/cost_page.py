@@ -11,18 +11,13 @@ from fairlead.documents.page import page
 STYLE = """
 .cost .best { display: grid; gap: 16px; margin-top: 16px;
   grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); }
-.cost .best > li, .cost .best > div { list-style: none; }
-.cost ol.best { padding: 0; }
 .cost .amount { font-size: 30px; font-weight: 600; line-height: 1.1; }
-.cost .first .card, .cost .card.first { border-top: 3px solid var(--good); padding-top: 14px; }
+.cost .card.first { border-top: 3px solid var(--good); padding-top: 14px; }
 .cost .card dl { display: grid; grid-template-columns: auto 1fr; gap: 2px 14px; margin: 0;
   font-size: 14px; }
 .cost .card dt { color: var(--soft); } .cost .card dd { margin: 0; text-align: right; }
 .cost td.why { text-align: left; white-space: normal; color: var(--soft); min-width: 220px; }
 .cost tr.no td { color: var(--soft); }
-.cost .bar { height: 8px; border-radius: 4px; background: var(--learnt); display: block; }
-.cost .bar i { height: 8px; border-radius: 4px; background: var(--now); display: block; }
-.cost .no .bar i { background: var(--soft); }
 .cost td.wide { width: 22%; }
 .cost details td, .cost details th { font-size: 13px; }
 .cost .stale { border-color: var(--moved); }
@@ -57,10 +52,14 @@ def sections(told: Told) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def dollars(amount: float) -> str:
-    """An amount, in as many digits as it is worth."""
+def dollars(amount: float | None) -> str:
+    """An amount, in as many digits as it is worth; a dash where there is none."""
+    if amount is None:
+        return "-"
     if abs(amount) >= 1000:
         return f"${amount:,.0f}"
+    if 0 < abs(amount) < 0.001:
+        return "under $0.001"
     return f"${amount:,.2f}" if abs(amount) >= 0.1 or not amount else f"${amount:.3g}"
 
 
@@ -114,7 +113,7 @@ def _best(told: Told) -> str:
 
 def _card(one: Told, *, first: bool) -> str:
     facts = {
-        "a million calls": dollars(one["per_million"]) if one["per_million"] is not None else "-",
+        "a million calls": dollars(one["per_million"]),
         "a day without calls": dollars(one["idle_per_day"]),
         "99 of 100 within": time(one["p99_s"]),
         "between": f"{dollars(one['low'])} and {dollars(one['high'])}",
@@ -128,7 +127,7 @@ def _card(one: Told, *, first: bool) -> str:
 
 
 def _every(offers: Sequence[Told]) -> str:
-    most = max((one["monthly"] for one in offers), default=0) or 1
+    most = max((one["monthly"] or 0 for one in offers), default=0) or 1
     rows = "".join(_row(one, most) for one in offers)
     return (
         '<h2>Every offer that was looked at</h2>\n<div class="scroll"><table><thead><tr><th>offer'
@@ -138,16 +137,24 @@ def _every(offers: Sequence[Told]) -> str:
 
 
 def _row(one: Told, most: float) -> str:
-    each = dollars(one["per_million"]) if one["per_million"] is not None else "-"
-    part = max(1, round(100 * one["monthly"] / most))
     why = escaped(one["why"] or "reaches the goal")
     return (
         f"<tr{'' if one['meets'] else ' class=no'}><td>{escaped(one['title'])}</td>"
-        f'<td>{dollars(one["monthly"])}</td><td class="wide"><svg viewBox="0 0 100 6" '
-        f'preserveAspectRatio="none" role="img" aria-label="{part} % of the dearest" height="8">'
-        f'<rect class="learnt" width="100" height="6" rx="1"/><rect class="now" width="{part}" '
-        f'height="6" rx="1"/></svg></td><td>{each}</td><td>{time(one["p99_s"])}</td>'
+        f'<td>{dollars(one["monthly"])}</td><td class="wide">{_bar(one["monthly"], most)}</td>'
+        f"<td>{dollars(one['per_million'])}</td><td>{time(one['p99_s'])}</td>"
         f'<td class="why">{why}</td></tr>'
+    )
+
+
+def _bar(amount: float | None, most: float) -> str:
+    """How it stands beside the dearest; nothing where there is no amount."""
+    if amount is None:
+        return ""
+    part = max(1, round(100 * amount / most))
+    return (
+        '<svg viewBox="0 0 100 6" preserveAspectRatio="none" role="img" height="8" '
+        f'aria-label="{part} % of the dearest"><rect class="learnt" width="100" height="6" rx="1"/>'
+        f'<rect class="now" width="{part}" height="6" rx="1"/></svg>'
     )
 
 

@@ -1,0 +1,212 @@
+"""Every way to serve a model is priced, and what cannot be says why."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from tests.costs.samples import profile
+
+from fairlead.core.errors import GoalImpossible, OfferUnknown
+from fairlead.costs.capacity import Goal
+from fairlead.costs.decision import decide
+from fairlead.costs.market import Market, Wish
+from fairlead.costs.offering import KINDS
+from fairlead.costs.power import parse_power
+from fairlead.costs.prices import read_prices
+from fairlead.costs.text import decision_text
+from fairlead.costs.traffic import traffic_of
+from fairlead.documents.cost_page import cost_page
+
+PRICES = read_prices()
+OFFICE = "100k/day, peak 4x, open 8-18, weekdays"
+TODAY = date(2026, 11, 26)
+
+
+def options(text=OFFICE, *, goal=None, wish=None, measured=(), of=None):
+    found = Market(
+        of or profile(), traffic_of(text), goal or Goal(0.3), PRICES, wish, measured
+    ).options()
+    assert found
+    return found
+
+
+def decided(text=OFFICE, *, wish=None, goal=None, busier=False):
+    return decide(
+        profile(), traffic_of(text), goal or Goal(0.3), PRICES, wish, today=TODAY, busier=busier
+    )
+
+
+def test_every_kind_of_offer_is_looked_at_and_told_with_source_date_and_confidence():
+    found = options(wish=Wish(power=parse_power("25:60"), country="DE"))
+    assert {one.offer.kind for one in found} == {*KINDS}
+    for one in found:
+        for line in one.offer.lines:
+            assert line.source
+            assert line.confidence in ("high", "medium", "low", "derived")
+    meeting = [one for one in found if one.meets]
+    assert meeting == sorted(meeting, key=lambda one: one.offer.monthly)
+
+
+@pytest.mark.parametrize(
+    ("on", "kinds", "places"),
+    [
+        (("aws",), None, {"aws"}),
+        (("cloudrun",), {"cloudrun"}, {"gcp"}),
+        (("vm", "azure"), {"vm"}, {"azure"}),
+        (("local",), {"home"}, {"local"}),
+        (("gcp", "azure"), None, {"gcp", "azure"}),
+    ],
+)
+def test_only_what_was_named_is_looked_at(on, kinds, places):
+    found = options(wish=Wish(on=on))
+    assert {one.offer.provider for one in found} == places
+    assert kinds is None or {one.offer.kind for one in found} == kinds
+
+
+@pytest.mark.parametrize(
+    "wish", [Wish(on=("amazon",)), Wish(regions=(("aws", "mars-1"),)), Wish(regions=(("x", "y"),))]
+)
+def test_a_place_that_nobody_knows_is_refused(wish):
+    with pytest.raises(OfferUnknown):
+        options(wish=wish)
+
+
+def test_a_machine_at_home_costs_nothing_invented():
+    (unsaid,) = options(wish=Wish(on=("local",)))
+    assert "draws" in unsaid.why
+    assert unsaid.offer.lines == ()
+    (untariffed,) = options(wish=Wish(on=("local",), power=parse_power("25:60")))
+    assert "kWh" in untariffed.why
+    (known,) = options(wish=Wish(on=("local",), power=parse_power("25:60"), tariff=0.3))
+    assert known.meets
+    busy_hours = traffic_of(OFFICE).per_month * (0.05 + 20e-6) / 3600 / 2
+    assert known.offer.monthly == pytest.approx(
+        (25 * 730 + 35 * busy_hours) / 1000 * 0.3, rel=0.001
+    )
+
+
+def test_more_traffic_than_one_machine_at_home_does_is_said():
+    (crowd,) = options("2000/s", wish=Wish(on=("local",), power=parse_power("25:60"), tariff=0.3))
+    assert "machines like this one" in crowd.why
+
+
+def test_a_gpu_is_looked_at_only_once_it_was_measured():
+    plain = options(wish=Wish(on=("vm",)))
+    assert all("g" not in one.offer.machine.partition(".")[0] or "4g" in one.offer.machine
+               for one in plain if one.offer.provider == "aws")  # fmt: skip
+    measured = profile(0.002, 0.0001, offer="aws/g4dn.xlarge", gpu="T4", cores=4)
+    found = options(
+        "2000/s, steady", goal=Goal(0.2), wish=Wish(on=("vm", "aws")), measured=[measured]
+    )
+    gpu = [one for one in found if one.offer.machine == "g4dn.xlarge"]
+    assert gpu
+    assert "measured on it" in gpu[0].speed
+    assert gpu[0].band == 0.05
+
+
+def test_a_measurement_of_one_size_tells_of_the_family_with_a_narrower_band():
+    measured = profile(0.03, 0.006, offer="aws/c7g.xlarge", arch="arm64", cores=4)
+    found = options("100/s, steady", wish=Wish(on=("vm", "aws")), measured=[measured])
+    bands = {one.offer.machine.partition(".")[0]: one.band for one in found}
+    assert bands.get("c7g", 0.1) == 0.1
+    assert all(band == 0.3 for family, band in bands.items() if family != "c7g")
+
+
+def test_a_model_that_no_machine_holds_is_told_by_how_much():
+    found = options(of=profile(peak_bytes=900 << 30, steady_bytes=900 << 30))
+    assert not any(one.meets for one in found)
+    assert any("RAM short by" in one.why for one in found)
+
+
+def test_a_call_that_finds_nothing_warm_is_late_where_it_must_not_be():
+    rare = options("20/hour", wish=Wish(on=("lambda",)))
+    assert "find it cold" in rare[0].why
+    often = options("10/s", wish=Wish(on=("lambda",)))
+    assert often[0].meets
+
+
+def test_more_traffic_costs_no_less():
+    amounts = [
+        min(one.offer.monthly for one in options(f"{rate}/s, steady") if one.meets)
+        for rate in (1, 10, 100, 1000)
+    ]
+    assert amounts == sorted(amounts)
+
+
+def test_machines_that_go_at_night_cost_less_and_nothing_less_than_one_at_all():
+    text = "300/s, peak 3x, open 8-18, weekdays"
+    still = options(text, wish=Wish(on=("vm", "aws")))
+    moving = options(text, wish=Wish(on=("vm", "aws"), elastic=True))
+    assert moving[0].offer.monthly < still[0].offer.monthly
+    assert moving[0].offer.idle_per_day > 0
+
+
+def test_an_estimate_asks_no_network(monkeypatch):
+    def refused(*given, **more):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refused)
+    assert decided().cheapest
+
+
+def test_a_decision_names_three_and_says_of_all_others_why_not():
+    decision = decided()
+    assert len(decision.cheapest) == 3
+    assert len(decision.others) + 3 == len(decision.options)
+    assert all(why for _, why in decision.others)
+    told = decision.to_json()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    for one in told["offers"]:
+        assert {"kind", "monthly", "per_million", "lines", "meets", "why"} <= {*one}
+        for line in one["lines"]:
+            assert {"source", "date", "confidence"} <= {*line}
+
+
+def test_a_break_even_is_where_both_cost_the_same():
+    decision = decided("50/s, steady", wish=Wish(on=("aws",)))
+    even = next(one for one in decision.even if one.below.startswith("lambda"))
+    assert even.above.startswith("vm")
+    at = decided(f"{even.per_s:.6f}/s, steady", wish=Wish(on=("aws",)))
+    by_call = next(one for one in at.options if one.offer.kind == "lambda")
+    machine = next(one for one in at.options if one.offer.machine and one.meets)
+    assert by_call.offer.monthly == pytest.approx(machine.offer.monthly, rel=0.1)
+
+
+def test_twice_and_ten_times_the_traffic_is_told():
+    decision = decided("3/s", busier=True)
+    assert [one.factor for one in decision.busier] == [0.5, 2.0, 10.0]
+    assert decision.busier[2].monthly >= decision.busier[0].monthly
+
+
+def test_old_prices_are_told_loudly():
+    old = decide(profile(), traffic_of("1/s"), Goal(0.3), PRICES, today=date(2028, 1, 1),
+                 busier=False)  # fmt: skip
+    assert old.stale
+    assert "OLDER THAN 90 DAYS" in decision_text(old)
+    assert "older than 90 days" in cost_page(old.to_json())
+    assert old.age_band == 0.25
+
+
+@pytest.mark.parametrize("goal", [Goal(0.0), Goal(float("inf"))])
+def test_a_goal_that_is_none_is_refused(goal):
+    with pytest.raises(GoalImpossible):
+        decided(goal=goal)
+
+
+def test_a_goal_that_nothing_reaches_is_told_and_nothing_recommended():
+    decision = decided(goal=Goal(0.001))
+    assert decision.cheapest == ()
+    assert "reaches the goal" in decision_text(decision)
+    assert "reaches the goal" in cost_page(decision.to_json())
+
+
+def test_names_from_outside_do_no_harm_on_the_page():
+    strange = replace(profile(), model="<script>", machine="<img src=x>")
+    decision = decide(strange, traffic_of("1/s"), Goal(0.3), PRICES, today=TODAY, busier=False)
+    page = cost_page(decision.to_json())
+    assert "<script" not in page
+    assert "<img" not in page
