@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from tests.browser.bench import (
     violations,
     weight,
 )
+from tests.costs.samples import profile
 from tests.inputs.prepared_models import colours
 from tests.pages.keys import new_key
 from tests.processes import Running, server, until
@@ -50,6 +52,8 @@ ADMIN = (
     "/admin/models/total",
     "/admin/models/classifier",
     "/admin/models/total/card",
+    "/admin/models/total/costs",
+    "/admin/models/classifier/costs",
     "/admin/keys",
     "/admin/audit",
     "/admin/nothing",
@@ -88,6 +92,9 @@ def front(tmp_path_factory) -> Iterator[Front]:
     state = place / "closed"
     checked = ["check", str(place / "few" / "classifier"), "--for", "internet"]
     assert command([*checked, "--state", str(state)]) == 1
+    kept = state / "profiles" / "total-1.json"
+    kept.parent.mkdir()
+    kept.write_text(json.dumps(replace(profile(), graph_sha256="").to_json()))
     scopes = {
         "administrator": ["admin:keys", "admin:audit", "admin:models", "metrics:read"],
         "ann": ["predict:total", "usage:read"],
@@ -136,6 +143,22 @@ def test_the_pages_of_administration_too(bench, front, theme, width):
     page.goto(f"{front.admin_url}/admin/keys")
     page.click("summary")
     assert violations(page) == []
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_the_sliders_of_what_a_model_costs_need_no_script(bench, front, scripts):
+    page = signed_in(bench, front.admin_url, front.keys["administrator"], scripts=scripts)
+    page.goto(f"{front.admin_url}/admin/models/total/costs")
+    assert page.inner_text("output[for=calls]") == "100,000 a day"
+    page.focus("#calls")
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    said = "1,000,000 a day" if scripts else "100,000 a day"
+    assert page.inner_text("output[for=calls]") == said
+    page.click("form.sliders button")
+    page.wait_for_load_state()
+    assert page.inner_text("output[for=calls]") == "1,000,000 a day"
+    assert "reach the goal" in page.inner_text("#cost")
 
 
 @pytest.mark.parametrize("theme", THEMES)

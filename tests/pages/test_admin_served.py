@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from tests import models
+from tests.costs.samples import profile
 from tests.pages.browsing import Reader, Seen
 from tests.pages.keys import new_key
 from tests.processes import Running, server, until
@@ -117,6 +118,25 @@ def test_the_card_of_a_model_is_shown_as_it_was_packed(place):
     assert "Quantitative analyses" in Seen(page).text
     assert place.administrator().look("/admin/models/nothing/card").status == 404
     assert place.administrator("caller").look("/admin/models/total/card").status == 403
+
+
+def test_the_page_of_costs_reckons_with_what_was_measured_and_only_with_that(place):
+    reader = place.administrator("watcher")
+    unmeasured = reader.look("/admin/models/classifier/costs")
+    assert unmeasured.status == 200
+    assert "fairlead profile classifier" in Seen(unmeasured).text
+    kept = place.folder / "state" / "profiles" / "total-1.json"
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(json.dumps(replace(profile(), graph_sha256="").to_json()))
+    page = Seen(reader.look("/admin/models/total/costs?calls=4&peak=3&p99=3&hours=office"))
+    assert "10,000 a day" in page.text
+    assert "The cheapest that reach the goal" in page.text
+    assert "vm aws/" in page.text
+    strange = reader.look("/admin/models/total/costs?calls=lots&peak=nan&p99=1e9&hours=%00&rows=-1")
+    assert strange.status == 200
+    assert "100,000 a day" in Seen(strange).text
+    assert reader.look("/admin/models/nothing/costs").status == 404
+    assert place.administrator("caller").look("/admin/models/total/costs").status == 403
 
 
 def test_a_key_that_is_made_works_and_is_shown_once(place):

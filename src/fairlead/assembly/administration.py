@@ -26,7 +26,7 @@ from fairlead.serving.clerk import Outcome
 from fairlead.serving.exchange import Within
 from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
-from fairlead.serving.kept_cards import KeptCards
+from fairlead.serving.papers import Papers
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.status import StatusPages
 from fairlead.serving.steering import Done, Steering
@@ -110,6 +110,7 @@ class Administration:
             room.ask(kind, given, by, done)
 
         wire = Admin(acts, reckoning.ask, keeping.facts)
+        papers = Papers(state, self._status.fresh, tell)
         pages = AdminPages(
             Administered(
                 sessions,
@@ -123,7 +124,8 @@ class Administration:
                 partial(read_report, state),
                 control,
                 steering.labels,
-                KeptCards(self._status.fresh, tell).ask,
+                papers.card,
+                papers.cost,
                 over_tls_alone(settings),
             ),
             error_reply,

@@ -130,7 +130,8 @@ def _every(offers: Sequence[Told]) -> str:
     most = max((one["monthly"] or 0 for one in offers), default=0) or 1
     rows = "".join(_row(one, most) for one in offers)
     return (
-        '<h2>Every offer that was looked at</h2>\n<div class="scroll"><table><thead><tr><th>offer'
+        '<h2>Every offer that was looked at</h2>\n<div class="scroll" tabindex="0" role="region" '
+        'aria-label="Every offer"><table><thead><tr><th>offer'
         "</th><th>a month</th><th></th><th>a million</th><th>p99</th><th></th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
@@ -195,7 +196,8 @@ def _bill(lines: Sequence[Told]) -> str:
         for one in lines
     )
     return (
-        '<div class="scroll"><table><thead><tr><th>what</th><th>how much</th><th>each</th>'
+        '<div class="scroll" tabindex="0" role="region" aria-label="Bill"><table><thead>'
+        "<tr><th>what</th><th>how much</th><th>each</th>"
         "<th>a month</th><th>confidence</th><th>date</th><th>source</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from fairlead.core.access import Operation
 from fairlead.core.call import PUBLIC, Answer, Ask, ErrorReply, Reply, Route
 from fairlead.core.errors import FairleadError
+from fairlead.pages.admin_costs import AdminCosts
 from fairlead.pages.admin_keys import AdminKeys
 from fairlead.pages.admin_models import AdminModels
 from fairlead.pages.admin_trail import AdminTrail
@@ -27,6 +28,7 @@ class AdminPages:
         "GET /admin",
         "GET /admin/models/{model}",
         "GET /admin/models/{model}/card",
+        "GET /admin/models/{model}/costs",
         "POST /admin/models/{model}/load",
         "POST /admin/models/{model}/unload",
         "POST /admin/models/{model}/promote",
@@ -45,6 +47,7 @@ class AdminPages:
     def __init__(self, known: Administered, error: Callable[[FairleadError], Reply]) -> None:
         self._plain = error
         self._models = AdminModels(known)
+        self._costs = AdminCosts(known)
         self._keys = AdminKeys(known)
         self._trail = AdminTrail(known)
         self._sign_in = SignIn(known.sessions, known.whose, secure=known.secure)
@@ -79,6 +82,8 @@ class AdminPages:
                 found = {"GET": _answers("metrics:read", error, self._models.of(unquote(name)))}
             case ["admin", "models", name, "card"]:
                 found = {"GET": _asks("metrics:read", error, self._models.card(unquote(name)))}
+            case ["admin", "models", name, "costs"]:
+                found = {"GET": _asks("metrics:read", error, self._costs.of(unquote(name)))}
             case ["admin", "models", name, ("load" | "unload" | "promote" | "rollback") as act]:
                 change = self._models.change(unquote(name), act)
                 found = {"POST": _asks("admin:models", error, change)}

@@ -16,6 +16,7 @@ from fairlead.core.call import Lines, Reply
 from fairlead.core.version import __version__
 from fairlead.documents.card_style import STYLE as CARD_STYLE
 from fairlead.documents.check_page import STYLE as CHECK_STYLE
+from fairlead.documents.cost_page import STYLE as COST_STYLE
 from fairlead.documents.page import STYLE
 
 HTML = "text/html; charset=utf-8"
@@ -72,7 +73,11 @@ def root(path: str) -> str:
 def _asset(name: str) -> bytes:
     own = (_HERE / "assets" / name).read_bytes()
     # One style for documents in a file of their own and for pages: the documents' comes first.
-    return (STYLE + CARD_STYLE + CHECK_STYLE).encode() + own if name.endswith(".css") else own
+    return (
+        (STYLE + CARD_STYLE + CHECK_STYLE + COST_STYLE).encode() + own
+        if name.endswith(".css")
+        else own
+    )
 
 
 @lru_cache

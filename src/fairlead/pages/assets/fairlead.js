@@ -84,5 +84,13 @@
       }
     });
   }
+  /* A slider says what it stands for while it moves. */
+  for (const input of all(document, "form[data-live] input[type=range]")) {
+    const output = document.querySelector(`output[for="${input.id}"]`);
+    input.addEventListener("input", () => {
+      const number = "power" in input.dataset ? Number((10 ** input.value).toPrecision(2)) : Number(input.value);
+      output.textContent = input.dataset.words.replace("{}", number.toLocaleString("en-US"));
+    });
+  }
   dress(document);
 })();
