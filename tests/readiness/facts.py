@@ -20,7 +20,7 @@ from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import DTYPES
 from fairlead.documents.card_words import KNOWN
 from fairlead.guards.files import DRIFT, MISUSE
-from fairlead.readiness.facts import Callers, Doors, Facts, KeyFact, Measured, Record
+from fairlead.readiness.facts import Callers, Doors, Facts, KeyFact, Measured, Planned, Record
 
 MEASURED = Measured(
     load_s=0.5,
@@ -90,6 +90,17 @@ GOOD = Facts(
     record=Record(durable=True, backup=2.0),
     measured=MEASURED,
     evaluation={"rows": 200, "accuracy": 0.95},
+    planned=Planned(
+        taken="2026-11-26",
+        p99_s=0.02,
+        machines=1,
+        headroom=4.0,
+        cheapest="vm aws/c7g.large",
+        monthly=53.0,
+        per_million=0.4,
+        prices="2026-11-26",
+    ),
+    profiled=True,
 )
 
 

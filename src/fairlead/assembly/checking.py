@@ -14,6 +14,7 @@ from shlex import quote
 from typing import Any
 
 from fairlead.assembly.check_facts import bounds, callers, doors, machine, record
+from fairlead.assembly.planned import planned
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.trial import tried
 from fairlead.assembly.versions import CACHE, find_versions, pack_trained
@@ -205,6 +206,7 @@ def _report(
         broken=what,
         remedy=remedy,
         evaluation=_evaluation(one.package),
+        **planned(one.package, settings),
     )
     return report(facts, when)
 

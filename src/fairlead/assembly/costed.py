@@ -10,7 +10,6 @@ from fairlead.assembly.checking import versions_of
 from fairlead.assembly.settings import Settings
 from fairlead.core.errors import BadUsage, NotProfiled, OfferUnknown
 from fairlead.costs.capacity import Goal
-from fairlead.costs.prices import KEPT, Prices, read_prices
 from fairlead.costs.profile import Profile
 from fairlead.costs.profiles import find, read_profile
 from fairlead.costs.request_log import traffic_of_log
@@ -81,12 +80,6 @@ def goal_for(p99: str, refused: float, spare: bool, profile: Profile, rows: int)
         raise BadUsage("--refused is a part of all calls in per cent, below 100")
     seconds = seconds_of(p99, "--p99") if p99 else 10 * alone_s(profile, rows)
     return Goal(seconds, refused / 100, spare)
-
-
-def prices_for(file: str, settings: Settings) -> Prices:
-    """The packaged prices, those that `prices refresh` keeps, and those of a file over them."""
-    kept = Path(settings.server.state) / KEPT
-    return read_prices(kept if kept.is_file() else None, Path(file) if file else None)
 
 
 def regions_of(said: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -66,7 +66,6 @@ def run(args: argparse.Namespace) -> int:
     from fairlead.assembly.costed import (
         elsewhere,
         goal_for,
-        prices_for,
         profile_for,
         regions_of,
         traffic_for,
@@ -74,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from fairlead.costs.decision import decide
     from fairlead.costs.market import Wish
     from fairlead.costs.power import parse_power
+    from fairlead.costs.prices import prices_in
     from fairlead.costs.text import decision_text
     from fairlead.documents.cost_page import cost_page
 
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         profile,
         traffic,
         goal_for(args.p99, args.refused, args.spare, profile, traffic.rows),
-        prices_for(args.prices, settings),
+        prices_in(Path(settings.server.state), Path(args.prices) if args.prices else None),
         wish,
         elsewhere(args.measured),
         today=datetime.now(UTC).date(),

@@ -153,6 +153,13 @@ def read_prices(*extra: Path | None) -> Prices:
     return found
 
 
+def prices_in(state: Path, extra: Path | None = None) -> Prices:
+    """The packaged prices, those that `fairlead prices refresh` keeps in a state folder over them,
+    and those of a file over both. Raises as `read_prices`."""
+    kept = state / KEPT
+    return read_prices(kept if kept.is_file() else None, extra)
+
+
 def table_text(name: str) -> str:
     """The text of a packaged table: "machines", "meters" or "grid"."""
     place = resources.files("fairlead.costs") / "tables" / f"{name}.csv"

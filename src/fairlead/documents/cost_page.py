@@ -18,7 +18,8 @@ STYLE = """
 .cost .card dt { color: var(--soft); } .cost .card dd { margin: 0; text-align: right; }
 .cost td.why { text-align: left; white-space: normal; color: var(--soft); min-width: 220px; }
 .cost tr.no td { color: var(--soft); }
-.cost td.wide { width: 22%; }
+.cost td:first-child { min-width: 170px; }
+.cost td.wide { width: 22%; min-width: 90px; }
 .cost details td, .cost details th { font-size: 13px; }
 .cost .stale { border-color: var(--moved); }
 .cost ul.moves { margin: 8px 0 0; padding-left: 20px; }

@@ -85,6 +85,29 @@ class Measured:
     lighter: Lighter | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What was reckoned from a profile and the traffic that the owner expects.
+
+    taken: the day of the profile. p99_s: of a call on machines like the profile's; None where no
+    number of them reaches what is expected, and then why. machines: of them that are needed.
+    headroom: so many times the traffic may come. cheapest: of all offers, "" for none; monthly: its
+    bill in US dollars. per_million: likewise. prices: the version of the price table; stale: it is
+    older than 90 days.
+    """
+
+    taken: str
+    p99_s: float | None = None
+    machines: int = 0
+    headroom: float = 0.0
+    why: str = ""
+    cheapest: str = ""
+    monthly: float = 0.0
+    per_million: float = 0.0
+    prices: str = ""
+    stale: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What was found. measured: the number or fact, with its unit. fix: the command or setting."""
@@ -214,6 +237,8 @@ class Facts:
             a trained file that is not.
     measured: None where the version does not load; broken: why, and remedy.
     evaluation: what pack measured on labelled rows.
+    planned: what a profile says of the expected traffic; None where none was taken. profiled: one
+    was.
     """
 
     exposure: Exposure
@@ -229,6 +254,8 @@ class Facts:
     broken: str = ""
     remedy: str = ""
     evaluation: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    planned: Planned | None = None
+    profiled: bool = False
 
     @property
     def run(self) -> Measured:

@@ -111,7 +111,7 @@ def _cost(state: Path, words: str, p99_s: float, package: Package) -> Mapping[st
 
     from fairlead.costs.capacity import Goal
     from fairlead.costs.decision import decide
-    from fairlead.costs.prices import KEPT, read_prices
+    from fairlead.costs.prices import prices_in
     from fairlead.costs.profiles import find
     from fairlead.costs.traffic import traffic_of
 
@@ -121,8 +121,7 @@ def _cost(state: Path, words: str, p99_s: float, package: Package) -> Mapping[st
             f"{package.name} version {package.version} was never measured here",
             fix=f"Run `fairlead profile {package.name}` once; it takes about a minute",
         )
-    kept = state / KEPT
-    prices = read_prices(kept if kept.is_file() else None)
+    prices = prices_in(state)
     today = date.fromordinal(date(1970, 1, 1).toordinal() + wall_ns() // _DAY_NS)
     traffic, goal = traffic_of(words), Goal(p99_s)
     return decide(profile, traffic, goal, prices, today=today, busier=False).to_json()
