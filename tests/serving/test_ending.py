@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from contextlib import closing
+from typing import Any
 
 import pytest
+import uvloop
 from tests import models
 from tests.processes import server, until
 
@@ -89,6 +92,50 @@ def test_who_ends_does_not_leave_any_more():
     ending.told()
     ending.leave()
     assert not ending.leaving
+
+
+class Hall(Front):
+    """Listeners whose callers are answered at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connections = self.answered = 0
+
+
+class Caller(asyncio.Protocol):
+    """A connection that is answered, and then ended."""
+
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
+
+    def connection_made(self, transport: Any) -> None:
+        self._hall.connections += 1
+        transport.write(b"x")
+        transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hall.connections -= 1
+        self._hall.answered += 1
+
+
+def test_who_is_taken_in_the_last_moment_is_waited_for():
+    """Its model must not be unloaded before it is answered."""
+
+    async def ends() -> tuple[int, bytes]:
+        loop, hall, ending = asyncio.get_running_loop(), Hall(), Ending(30.0, 0.0)
+        server = await loop.create_server(lambda: Caller(hall), "127.0.0.1", 0)
+        caller = socket.socket()
+        loop.call_soon(ending.leave)
+        loop.call_soon(caller.connect, server.sockets[0].getsockname())
+        with closing(caller):
+            await ending.over.wait()
+            server.close()
+            await ending.drain(hall, list)
+            found = hall.answered, caller.recv(1) if hall.answered else b""
+            await server.wait_closed()
+            return found
+
+    assert uvloop.run(ends()) == (1, b"x")
 
 
 # --- with a real server -------------------------------------------------------------------------

@@ -82,6 +82,8 @@ class Ending:
     async def drain(self, front: Front, queues: Callable[[], Sequence[Queue]]) -> None:
         """Answers what was read and what comes now; at the end of the grace gives up the rest."""
         front.drain()
+        # Who was taken just before the listeners were closed is not among the connections yet.
+        await asyncio.sleep(_LOOK_S)
         while front.connections and now() < self._end and not self._hurry.is_set():
             front.end_idle()
             await asyncio.sleep(_LOOK_S)
