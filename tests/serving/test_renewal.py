@@ -167,6 +167,20 @@ def test_new_workers_that_do_not_serve_what_is_served_are_taken_back(running, re
     assert not set(running.workers) & set(workers)
 
 
+def test_a_model_that_sleeps_in_the_new_workers_is_not_missed(repository, config, tmp_path):
+    environ = {"FAIRLEAD_MODELS__LOAD": "lazy"}
+    more = {"state": tmp_path / "s", "workers": 2, "environ": environ}
+    with server(repository, "--config", config, **more) as running:
+        before = running.workers
+        with Callers(running) as callers:
+            renew(running)
+            assert not set(running.workers) & set(before)
+            count = len(callers.answers)
+            until(lambda: len(callers.answers) > count + 3)
+        assert set(callers.answers) == {200}
+        assert running.events("renewal_taken_back") == []
+
+
 def test_a_worker_that_dies_meanwhile_is_back_and_the_end_is_clean(running):
     running.process.send_signal(signal.SIGHUP)
     until(lambda: running.events("renewing"))

@@ -17,6 +17,7 @@ from typing import Any
 from fairlead.serving.children import Child
 from fairlead.serving.log import flush
 from fairlead.serving.machine import anonymous_file
+from fairlead.serving.ready import lacking
 from fairlead.serving.status import StatusPages
 
 LEAVE = signal.SIGUSR1
@@ -136,12 +137,14 @@ class Rolling:
         return child.deaths >= _TRIES or worse
 
     def _worse(self, page: Mapping[str, Any]) -> bool:
-        """Whether a model that it should serve too is ready in an old worker and not in this."""
-        known = {key.rpartition("/")[0] for key in page["models"]}
+        """Whether a model that is ready in an old worker cannot be answered for by this one.
+
+        One that sleeps can: it is loaded once somebody asks for it.
+        """
         before: set[str] = set()
         for child in self.old:
             before |= _ready(self._page(child))
-        return bool((before & known) - _ready(page))
+        return bool(before & lacking(page["models"]))
 
     def _page(self, child: Child) -> Mapping[str, Any] | None:
         """What a worker says of itself, while it runs."""
