@@ -14,6 +14,7 @@ import pytest
 from tests.processes import until
 
 from fairlead.serving.lines import Apart, Lines
+from fairlead.serving.renewal import HANDLED
 
 
 @pytest.fixture
@@ -128,3 +129,16 @@ def test_what_was_said_last_is_written_at_the_end_of_a_process(tmp_path):
     assert done.returncode == 1
     assert json.loads(said[0])["event"] == "ended"
     assert said[-1] == "ValueError: it broke"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+def test_the_thread_that_writes_takes_no_signal(pipe):
+    """One that came to it would be lost where another program takes the place of this one."""
+    lines = Lines(pipe[1])
+    lines.put(b"x\n")
+    assert lines.flush(10)
+    assert lines._thread is not None
+    status = Path(f"/proc/self/task/{lines._thread.native_id}/status").read_text()
+    blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
+    for number in HANDLED:
+        assert blocked >> (number - 1) & 1, number.name

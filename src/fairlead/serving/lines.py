@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import select
+import signal
 import stat
 from collections import deque
 from threading import Event, Lock, Thread
@@ -23,6 +24,8 @@ _AT_ONCE, _AT_ONCE_IN_FILES = 4096, 1 << 16
 _LINGER_S = 0.02
 """Seconds that the thread rests after writing: lines gather, and it wakes fifty times a second."""
 _LOOK_S = 0.005
+_NOT_OURS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
+"""Signals by which processes of the server live: their main thread takes them."""
 
 
 class Lines:
@@ -65,6 +68,8 @@ class Lines:
         return not self._size
 
     def _run(self) -> None:
+        # A signal that came to this thread would be lost to a program that replaces this one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_OURS)
         while True:
             self._wake.wait()
             self._wake.clear()

@@ -11,7 +11,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fairlead.serving.children import Child
@@ -67,21 +68,31 @@ class Preparing:
         self._process.wait()
 
 
+@contextmanager
+def signals_wait() -> Iterator[None]:
+    """Meanwhile no signal is lost and none ends this program: what comes waits.
+
+    Also for the program that takes its place meanwhile, until that one asks for it.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+
+
 def replace_supervisor(orders: Mapping[str, Any]) -> None:
     """Replaces this program by a supervisor with these orders. Raises OSError.
 
-    What it hands over must be inheritable. No signal is lost and none ends it on the way: they wait
-    until the new program asks for them.
+    What it hands over must be inheritable. Signals must wait.
     """
     handle = anonymous_file(json.dumps(orders).encode())
     command = [sys.executable, "-P", "-m", "fairlead.serving.supervisor", str(handle)]
-    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     flush()
     try:
         os.execv(sys.executable, command)  # noqa: S606
     except OSError:
         os.close(handle)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         raise
 
 
