@@ -164,7 +164,11 @@ def test_while_the_delay_lasts_new_callers_are_answered_and_readiness_is_off(rep
 
 @linux
 def test_a_second_sigterm_answers_what_is_under_way_and_ends(repository, tmp_path):
-    with server(repository, state=tmp_path / "s") as running, closing(running.connect()) as caller:
+    environ = {"FAIRLEAD_LOG__REQUESTS": "all"}
+    with (
+        server(repository, state=tmp_path / "s", environ=environ) as running,
+        closing(running.connect()) as caller,
+    ):
         body = b'{"count": 500000000}'
         caller.request("POST", "/predict/steps", body, {"content-type": "application/json"})
         until(lambda: b"fairlead_connections 2" in running.get("/metrics")[1])
@@ -176,3 +180,4 @@ def test_a_second_sigterm_answers_what_is_under_way_and_ends(repository, tmp_pat
         assert running.process.wait(10) == 0
         assert running.events("gave_up")[0]["calls"] == 1
         assert running.events("killed") == []
+        assert [one["status"] for one in running.events("request") if "model" in one] == [503]

@@ -195,6 +195,7 @@ class Worker:
                     kept.close()
         if self._ending.gave_up:
             # A thread that is not waited for would be waited for by the interpreter.
+            flush()
             os._exit(0)
 
     def _known(self, bodies: BodyLimits) -> Knowledge:

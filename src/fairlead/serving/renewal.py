@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,7 +69,7 @@ class Preparing:
 
 
 @contextmanager
-def signals_wait() -> Iterator[None]:
+def signals_wait() -> Generator[None, None, None]:
     """Meanwhile no signal is lost and none ends this program: what comes waits.
 
     Also for the program that takes its place meanwhile, until that one asks for it.
