@@ -105,7 +105,8 @@ class Worker:
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
         templates = lambda: self._protocols.templates  # noqa: E731
         self._told = Told(spec.settings, self._writer, templates, traced=True)
-        self._path.requests = self._told.requests
+        told = self._told.requests
+        self._path.requests, self._rations.refused = told, told.refused
         bodies = body_limits(spec.settings)
         own = self._native(bodies)
         shown = self._shown(own, sessions, identities.signs_in)
