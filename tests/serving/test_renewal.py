@@ -16,6 +16,8 @@ from tests import models
 from tests.processes import Running, alive, server, until
 from tests.serving.test_observe import parse
 
+from fairlead.serving.exchange import ask
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it finds processes in /proc")
 
 ROW = {"a": 1, "b": 2, "c": 3}
@@ -87,6 +89,18 @@ def test_every_process_is_replaced_and_no_new_caller_is_refused(running):
     until(lambda: len(running.bookkeepers) == 1)
     assert running.events("process_died") == []
     assert running.stop() == 0
+
+
+def test_the_server_says_where_it_answers_as_before(running, tmp_path):
+    renew(running)
+
+    def told() -> dict:
+        try:
+            return ask(tmp_path / "s", {"kind": "status"})["status"]["server"]
+        except OSError:
+            return {}
+
+    assert until(told)["address"] == f"http://127.0.0.1:{running.port}"
 
 
 def test_what_was_counted_is_counted_on(running):
