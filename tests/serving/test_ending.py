@@ -87,6 +87,14 @@ def test_who_leaves_to_another_has_no_delay_and_is_not_hurried_by_the_end_of_the
     assert ending._hurry.is_set()
 
 
+def test_what_is_left_of_the_grace_is_none_once_it_ends_at_once():
+    ending = Ending(1e6, 0.0)
+    ending.told()
+    assert 1e6 - 60 < ending.left_s <= 1e6
+    ending.told()
+    assert ending.left_s == 0.0
+
+
 def test_who_ends_does_not_leave_any_more():
     ending = Ending(1.0, 0.0)
     ending.told()

@@ -185,7 +185,6 @@ class Worker:
             self._service, lambda: [self._registry.waking, *self._manager.batchers]
         )
         self._leases.close()
-        self._told.requests.close()
         self._reporting.close()
         self._manager.unload()
         self._journal.close()
@@ -194,6 +193,8 @@ class Worker:
             for kept in (served.outcomes, served.payloads):
                 if kept is not None:
                     kept.close()
+        # The last: a collector of traces that is slow holds up nothing else.
+        self._told.requests.close(self._ending.left_s)
         if self._ending.gave_up:
             # A thread that is not waited for would be waited for by the interpreter.
             flush()

@@ -52,6 +52,11 @@ class Ending:
         self._grace_s, self._delay_s = grace_s, delay_s
         self._end = 0.0
 
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left of the grace; none once it is to end at once."""
+        return 0.0 if self._hurry.is_set() else max(0.0, self._end - now())
+
     def told(self) -> None:
         """The server ends; said twice, at once."""
         if self.over.is_set() and not self.leaving:
