@@ -62,6 +62,7 @@ def test_a_fault_before_the_model_is_asked_answers_every_call_and_the_next_batch
         served, settled = serve(Model()), Settled()
         made = batcher(served, settled, plan)
         served.quarantine = Quarantine()
+        served.quarantine.died(b"some input")
         monkeypatch.setattr(batching, "let_in", broken)
         calls = [call(served, [n, n]) for n in range(3)]
         for one in calls:

@@ -341,7 +341,7 @@ class Batcher:
         try:
             if begin is None:
                 live = drop_late(calls, moment, self._since(moment))
-            if self._served.quarantine is not None:
+            if self._served.quarantine:
                 live = let_in(self._served, live)
             return execute(self._served, live, begin) if live else []
         except Exception as error:
