@@ -11,6 +11,7 @@ import pytest
 
 from fairlead.assembly import given
 from fairlead.assembly.config import load
+from fairlead.assembly.server import check_exposure
 from fairlead.core.errors import BindRefused
 
 
@@ -59,6 +60,19 @@ def test_one_that_is_named_grpc_is_that_of_grpc(sockets):
     assert found.grpc is not None
     assert found.grpc.getsockname() == sockets[0].getsockname()
     assert found.service is not None
+    release(found)
+
+
+@pytest.mark.parametrize("names", ["", "web:grpc"])
+def test_one_that_others_can_reach_is_enough_to_need_keys(sockets, names, tmp_path):
+    with socket.create_server(("0.0.0.0", 0)) as other:
+        os.dup2(other.fileno(), 701)
+    found = given.given_sockets(environ(2, names))
+    port = sockets[0].getsockname()[1]
+    assert found.facts == {"host": "0.0.0.0", "port": port}
+    settings = found.told(load({"server.state": str(tmp_path)}, {}, None))
+    with pytest.raises(BindRefused, match="can be reached by other machines, and there are no key"):
+        check_exposure(settings)
     release(found)
 
 

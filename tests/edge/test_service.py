@@ -3,9 +3,9 @@
 import pytest
 from tests.edge.parts import EchoPath, EchoWire
 
-from fairlead.core.call import Peer, Reply
+from fairlead.core.call import Head, Peer, Reply, Route
 from fairlead.core.clock import now
-from fairlead.core.errors import UrlTooLong
+from fairlead.core.errors import ModelAsleep, UrlTooLong
 from fairlead.edge.heads import HttpLimits
 from fairlead.edge.http2_stream import http_block
 from fairlead.edge.router import Router
@@ -112,3 +112,40 @@ def test_a_header_of_an_answer_begins_no_other_line_whatever_stands_in_it():
     head = service().head_of(reply, 0, closing=False)
     assert b"location: ./a  set-cookie: evil=1 ?\r\n" in head
     assert http_block(reply, 0, b"now").count(b"./a  set-cookie: evil=1 ?") == 1
+
+
+class Line:
+    """The log of requests, as far as these tests look."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, str]] = []
+
+    def plain(self, head, reply, error, *more) -> None:
+        self.told.append((reply.status, "" if error is None else error.name))
+
+
+def test_who_cannot_wait_for_a_model_is_answered_and_told_of_once():
+    made = service()
+    made.requests = line = Line()
+    asleep = ModelAsleep("it is loaded when somebody asks for it")
+
+    def answer(head, body, caller):
+        raise asleep
+
+    def error(raised):
+        return Reply(503, raised.name.encode())
+
+    head = Head("GET", "/card", "", {}, 0, True, Route("read", error, answer=answer), 1.0)
+    later: list[Reply] = []
+    reply = made.plain(head, b"", Peer("127.0.0.1"), later.append)
+    assert reply is not None
+    assert (reply.status, reply.body) == (503, b"MODEL_ASLEEP")
+    assert line.told == [(503, "MODEL_ASLEEP")]
+    waiting: list = []
+    asleep.park = waiting.append
+    assert made.plain(head, b"", Peer("127.0.0.1"), later.append) is None
+    assert (later, len(line.told)) == ([], 1), "nobody is told before it is answered"
+    asleep.park = None
+    waiting.pop()()
+    assert [one.status for one in later] == [503]
+    assert len(line.told) == 2

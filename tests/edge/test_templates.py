@@ -37,3 +37,13 @@ def test_what_nobody_answers_has_no_template_however_much_of_it_is_asked():
         assert TEMPLATES.of("GET", f"/nowhere/{number}") == ("", "")
         assert TEMPLATES.of(f"BREW{number}", "/models") == ("", "")
     assert TEMPLATES.of("GET", "/models/a/b/c/d") == ("", "")
+
+
+def test_what_is_remembered_of_addresses_is_bounded_in_bytes():
+    templates = Templates(WIRES)
+    longest = "x" * 8000
+    for number in range(50):
+        templates.of("GET", f"/models/{number}{longest}")
+        templates.of(f"{number}{longest}", "/models")
+    assert templates.of("GET", f"/models/{longest}") == templates.of("GET", "/models/short")
+    assert sum(len(method) + len(path) for method, path in templates._known) < 1000

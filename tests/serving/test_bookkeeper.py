@@ -261,3 +261,25 @@ def test_a_damaged_database_of_live_accuracy_costs_no_line_of_the_ledger(tmp_pat
     following.end()
     assert recorded(tmp_path) == 1
     assert capsys.readouterr().err.count("bookkeeping_failed") == 1
+
+
+def test_why_it_ended_is_said_before_it_ends(tmp_path):
+    program = """
+import sys
+from pathlib import Path
+from fairlead.serving.bookkeeper import Following
+from fairlead.serving.log import write_apart
+
+def make(folder):
+    raise RuntimeError("there is no such folder")
+
+write_apart()
+following = Following(Path(sys.argv[1]), make)
+following.start()
+following.join()
+"""
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert json.loads(line)["error"] == "RuntimeError('there is no such folder')"

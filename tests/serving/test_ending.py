@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from contextlib import closing
+from typing import Any
 
 import pytest
+import uvloop
 from tests import models
 from tests.processes import server, until
 
@@ -84,11 +87,63 @@ def test_who_leaves_to_another_has_no_delay_and_is_not_hurried_by_the_end_of_the
     assert ending._hurry.is_set()
 
 
+def test_what_is_left_of_the_grace_is_none_once_it_ends_at_once():
+    ending = Ending(1e6, 0.0)
+    ending.told()
+    assert 1e6 - 60 < ending.left_s <= 1e6
+    ending.told()
+    assert ending.left_s == 0.0
+
+
 def test_who_ends_does_not_leave_any_more():
     ending = Ending(1.0, 0.0)
     ending.told()
     ending.leave()
     assert not ending.leaving
+
+
+class Hall(Front):
+    """Listeners whose callers are answered at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connections = self.answered = 0
+
+
+class Caller(asyncio.Protocol):
+    """A connection that is answered, and then ended."""
+
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
+
+    def connection_made(self, transport: Any) -> None:
+        self._hall.connections += 1
+        transport.write(b"x")
+        transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hall.connections -= 1
+        self._hall.answered += 1
+
+
+def test_who_is_taken_in_the_last_moment_is_waited_for():
+    """Its model must not be unloaded before it is answered."""
+
+    async def ends() -> tuple[int, bytes]:
+        loop, hall, ending = asyncio.get_running_loop(), Hall(), Ending(30.0, 0.0)
+        server = await loop.create_server(lambda: Caller(hall), "127.0.0.1", 0)
+        caller = socket.socket()
+        loop.call_soon(ending.leave)
+        loop.call_soon(caller.connect, server.sockets[0].getsockname())
+        with closing(caller):
+            await ending.over.wait()
+            server.close()
+            await ending.drain(hall, list)
+            found = hall.answered, caller.recv(1) if hall.answered else b""
+            await server.wait_closed()
+            return found
+
+    assert uvloop.run(ends()) == (1, b"x")
 
 
 # --- with a real server -------------------------------------------------------------------------
@@ -117,7 +172,11 @@ def test_while_the_delay_lasts_new_callers_are_answered_and_readiness_is_off(rep
 
 @linux
 def test_a_second_sigterm_answers_what_is_under_way_and_ends(repository, tmp_path):
-    with server(repository, state=tmp_path / "s") as running, closing(running.connect()) as caller:
+    environ = {"FAIRLEAD_LOG__REQUESTS": "all"}
+    with (
+        server(repository, state=tmp_path / "s", environ=environ) as running,
+        closing(running.connect()) as caller,
+    ):
         body = b'{"count": 500000000}'
         caller.request("POST", "/predict/steps", body, {"content-type": "application/json"})
         until(lambda: b"fairlead_connections 2" in running.get("/metrics")[1])
@@ -129,3 +188,4 @@ def test_a_second_sigterm_answers_what_is_under_way_and_ends(repository, tmp_pat
         assert running.process.wait(10) == 0
         assert running.events("gave_up")[0]["calls"] == 1
         assert running.events("killed") == []
+        assert [one["status"] for one in running.events("request") if "model" in one] == [503]

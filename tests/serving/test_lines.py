@@ -7,13 +7,17 @@ import json
 import os
 import subprocess
 import sys
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from tests.processes import until
 
 from fairlead.serving.lines import Apart, Lines
+from fairlead.serving.renewal import HANDLED
 
 
 @pytest.fixture
@@ -128,3 +132,42 @@ def test_what_was_said_last_is_written_at_the_end_of_a_process(tmp_path):
     assert done.returncode == 1
     assert json.loads(said[0])["event"] == "ended"
     assert said[-1] == "ValueError: it broke"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+def test_the_thread_that_writes_takes_no_signal(pipe):
+    """One that came to it would be lost where another program takes the place of this one."""
+    lines = Lines(pipe[1])
+    lines.put(b"x\n")
+    assert lines.flush(10)
+    status = Path(f"/proc/self/task/{lines._thread.native_id}/status").read_text()
+    blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
+    for number in HANDLED:
+        assert blocked >> (number - 1) & 1, number.name
+
+
+class Interrupted(deque[bytes]):
+    """Room for lines; while one is put there, what is called says another."""
+
+    def __init__(self, says: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._says: Callable[[bytes], None] | None = says
+
+    def append(self, lines: bytes) -> None:
+        super().append(lines)
+        says, self._says = self._says, None
+        if says is not None:
+            says(b"within\n")
+
+
+def test_what_interrupts_somebody_who_says_something_may_say_something_too(pipe):
+    """A signal comes, or an object ends whose end is told on standard error."""
+    read, write = pipe
+    lines = Lines(write)
+    lines._waiting = Interrupted(lines.put)
+    saying = Thread(target=lines.put, args=(b"without\n",), daemon=True)
+    saying.start()
+    saying.join(10)
+    assert not saying.is_alive(), "it waits for itself"
+    assert lines.flush(10)
+    assert emptied(read) == b"without\nwithin\n"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.serving.parts import Model, call, serve
+from tests.serving.parts import Model, call, serve, until
 
 from fairlead.core.clock import now
 from fairlead.core.errors import InputQuarantined, ModelCrashed
@@ -156,3 +156,38 @@ def test_no_call_waits_too_long_for_a_process_that_is_away(monkeypatch):
         assert made._since(100.0) == since
     del served.model.ready_since
     assert made._since(100.0) == 99.0
+
+
+def test_inputs_are_looked_at_only_while_some_are_kept_out_or_suspected(monkeypatch):
+    looked: list[int] = []
+
+    def looking(inputs: Any) -> bytes:
+        looked.append(1)
+        return fingerprint(inputs)
+
+    monkeypatch.setattr(quarantining, "fingerprint", looking)
+
+    async def ask(served: Any, loop: asyncio.AbstractEventLoop) -> int:
+        answered: list[Any] = []
+        settle = lambda version, calls, answers: answered.extend(calls)  # noqa: E731
+        batcher = Batcher(served, Plan(True, 8, 1), loop, settle, max_queue=9, max_wait_s=60.0)
+        looked.clear()
+        served.submit(call(served, [3, 4]))
+        await until(lambda: bool(answered))
+        assert answered[0].error is None
+        batcher.close()
+        return len(looked)
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        served = serve(Model())
+        served.quarantine = Quarantine()
+        assert await ask(served, loop) == 0
+        mark = fingerprint(call(served, [POISON, 2]).inputs)
+        served.quarantine.died(mark, 2)
+        assert await ask(served, loop) == 2, "when it comes, and when the model has answered it"
+        monkeypatch.setattr(quarantining, "now", lambda: now() + 2 * quarantining.KEPT_S)
+        assert await ask(served, loop) == 0, "what was kept out is tried again by now"
+        assert len(served.quarantine) == 0
+
+    asyncio.run(test())

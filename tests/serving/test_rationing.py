@@ -82,6 +82,8 @@ def test_a_first_call_waits_for_the_lender_and_then_goes_on():
 
 def test_a_parked_call_whose_limit_is_used_up_is_answered_with_the_reason():
     house = House()
+    told: list = []
+    house.rations.refused = told.append
     who = caller(limits=["rows=3/day"])
     house.used(who, rows=3)
     late = house.call(who)
@@ -90,6 +92,7 @@ def test_a_parked_call_whose_limit_is_used_up_is_answered_with_the_reason():
     assert late.answered == [late]
     assert isinstance(late.error, ResourceExhausted)
     assert b"r=0" in late.told
+    assert told == [late], "the log of requests has a line of it"
 
 
 def test_what_no_waiting_makes_possible_is_said_at_once():

@@ -16,6 +16,8 @@ from tests import models
 from tests.processes import Running, alive, server, until
 from tests.serving.test_observe import parse
 
+from fairlead.serving.exchange import ask
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it finds processes in /proc")
 
 ROW = {"a": 1, "b": 2, "c": 3}
@@ -87,6 +89,18 @@ def test_every_process_is_replaced_and_no_new_caller_is_refused(running):
     until(lambda: len(running.bookkeepers) == 1)
     assert running.events("process_died") == []
     assert running.stop() == 0
+
+
+def test_the_server_says_where_it_answers_as_before(running, tmp_path):
+    renew(running)
+
+    def told() -> dict:
+        try:
+            return ask(tmp_path / "s", {"kind": "status"})["status"]["server"]
+        except OSError:
+            return {}
+
+    assert until(told)["address"] == f"http://127.0.0.1:{running.port}"
 
 
 def test_what_was_counted_is_counted_on(running):
@@ -165,6 +179,20 @@ def test_new_workers_that_do_not_serve_what_is_served_are_taken_back(running, re
     graph.write_bytes(kept)
     renew(running)
     assert not set(running.workers) & set(workers)
+
+
+def test_a_model_that_sleeps_in_the_new_workers_is_not_missed(repository, config, tmp_path):
+    environ = {"FAIRLEAD_MODELS__LOAD": "lazy"}
+    more = {"state": tmp_path / "s", "workers": 2, "environ": environ}
+    with server(repository, "--config", config, **more) as running:
+        before = running.workers
+        with Callers(running) as callers:
+            renew(running)
+            assert not set(running.workers) & set(before)
+            count = len(callers.answers)
+            until(lambda: len(callers.answers) > count + 3)
+        assert set(callers.answers) == {200}
+        assert running.events("renewal_taken_back") == []
 
 
 def test_a_worker_that_dies_meanwhile_is_back_and_the_end_is_clean(running):

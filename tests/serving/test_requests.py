@@ -163,3 +163,17 @@ def test_no_caller_breaks_or_forges_a_line(hostile, text):
         if not text:
             assert json.loads(line)["level"] == "info"
             assert all(len(str(value)) <= 1024 for value in json.loads(line).values())
+
+
+def test_what_cannot_be_told_costs_no_request_its_answer_and_is_said_once(capsys):
+    def broken(lines: bytes) -> None:
+        raise OSError("the disk is full")
+
+    log = Requests("all", False, "w", broken)
+    for _ in range(3):
+        log.answered(SERVED, [good()], 1, 1.0)
+        log.refused(failed())
+        log.plain(head(), Reply(200, b""))
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["event"], said["error"]) == ("telling_failed", "OSError('the disk is full')")

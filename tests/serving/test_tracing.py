@@ -16,6 +16,7 @@ from tests.serving.parts import Model, call, serve
 from fairlead.core.call import Head, Reply, Trace
 from fairlead.core.errors import ModelError
 from fairlead.protos.pool import message
+from fairlead.serving import tracing
 from fairlead.serving.tracing import MOST_PER_S, Span, Tracer
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -171,3 +172,45 @@ def test_what_no_collector_takes_is_lost_and_the_next_is_sent_all_the_same():
     tracer.close()
     assert (tracer.sent, tracer.lost) == (0, 2)
     assert [span.error for span in taken.spans] == ["", "MODEL_ERROR"]
+
+
+def test_spans_that_cannot_be_made_cost_themselves_and_the_next_are_sent(capsys, monkeypatch):
+    taken = Taken()
+    taken.may.set()
+    faults = [OSError("no room"), ValueError("a span of ours")]
+
+    def sender():
+        if len(faults) == 2:
+            raise faults.pop(0)
+
+        def send(spans) -> bool:
+            if faults:
+                raise faults.pop(0)
+            return taken.send(spans)
+
+        return send
+
+    tracer = Tracer(1.0, sender, lambda method, path: ("", ""))
+    one = call(serve(Model()), [1, 2])
+    one.head = traced_head(sampled=False)
+    for count in (1, 2, 3):
+        tracer.answered([one], one.received)
+        tracer._wake.set()
+        until(lambda count=count: tracer.lost + tracer.sent == count)
+    assert (tracer.sent, tracer.lost) == (1, 2)
+    monkeypatch.setattr(tracing, "_TELL_S", -1.0)
+    tracer.tick()
+    tracer.close()
+    assert "ValueError('a span of ours')" in capsys.readouterr().err
+
+
+def test_the_end_of_a_worker_waits_no_longer_than_it_may_for_a_collector():
+    taken = Taken()
+    tracer = Tracer(1.0, lambda: taken.send, lambda method, path: ("", ""))
+    one = call(serve(Model()), [1, 2])
+    one.head = traced_head(sampled=False)
+    tracer.answered([one], one.received)
+    tracer.close(0.0)
+    assert (tracer.sent, tracer.lost) == (0, 0), "it was not waited for"
+    taken.may.set()
+    until(lambda: tracer.sent == 1)

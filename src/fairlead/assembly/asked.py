@@ -39,6 +39,7 @@ class Asked:
             "stays": stays(spec.settings),
             "started": spec.started,
             "status": spec.status,
+            "address": spec.address,
             "sockets": {
                 name: getattr(prepared, name)
                 for name in ("listener", "grpc", "admin", "also", "lock")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.settings import Settings
 from fairlead.core.errors import BindRefused
 
@@ -68,8 +69,14 @@ def given_sockets(environ: MutableMapping[str, str] | None = None) -> Given:
             where="environment LISTEN_FDS",
             fix="Give one that is not named grpc",
         )
-    host, port, *_ = service[0].getsockname()
-    return Given(service[0], grpc, tuple(service[1:]), {"host": host, "port": port})
+    facts = {"host": _host(service, grpc), "port": service[0].getsockname()[1]}
+    return Given(service[0], grpc, tuple(service[1:]), facts)
+
+
+def _host(service: Sequence[socket.socket], grpc: socket.socket | None) -> str:
+    """Where the server can be reached: one address that others reach says so for all of them."""
+    hosts = [one.getsockname()[0] for one in (*service, grpc) if one is not None]
+    return next((host for host in hosts if not is_loopback(host)), hosts[0])
 
 
 def _listening(handle: int) -> socket.socket:

@@ -17,7 +17,15 @@ from fairlead.assembly.config import read
 from fairlead.assembly.doors import check_doors
 from fairlead.assembly.meters import check_meter_store
 from fairlead.assembly.places import check_database
-from fairlead.assembly.server import Prepared, check_exposure, check_paths, orders_of, spec_of
+from fairlead.assembly.requests import check_traces
+from fairlead.assembly.server import (
+    Prepared,
+    check_exposure,
+    check_paths,
+    orders_of,
+    scheme_of,
+    spec_of,
+)
 from fairlead.assembly.versions import bases_among, find_versions
 from fairlead.core.errors import FairleadError
 from fairlead.serving.supervisor import Orders
@@ -64,13 +72,14 @@ def _prepared(kept: Mapping[str, Any]) -> Prepared:
     identities = check_doors(settings)
     check_database(settings)
     check_meter_store(settings)
+    check_traces(settings)
     check_paths(asked.paths)
     return Prepared(
         settings,
         find_versions(asked.paths, settings),
         sockets["listener"],
         sockets["lock"],
-        address="",
+        address=f"{scheme_of(settings)}://{kept['address'].partition('://')[2]}",
         grpc=sockets["grpc"],
         admin=sockets["admin"],
         identities=identities,

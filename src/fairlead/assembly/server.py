@@ -117,7 +117,7 @@ def prepare(paths: Sequence[str], settings: Settings, given: Given = NOTHING) ->
     listener = given.service or listen(host, settings.server.port)
     port = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    scheme = "https" if settings.server.tls_cert else "http"
+    scheme = scheme_of(settings)
     inside = is_loopback(admin_host(settings))
     admin: tuple[socket, str] | None = None
     also: list[socket] = [*given.further]
@@ -175,6 +175,11 @@ def become(prepared: Prepared, notes: Sequence[str], asked: Asked | None = None)
     command = [*_PYTHON, "fairlead.serving.supervisor", str(handle)]
     os.umask(0o077)  # whatever a process of the server writes is its owner's alone
     os.execve(sys.executable, command, one_thread_each())  # noqa: S606
+
+
+def scheme_of(settings: Settings) -> str:
+    """What stands before the addresses of the service."""
+    return "https" if settings.server.tls_cert else "http"
 
 
 def workers_of(settings: Settings) -> int:

@@ -105,7 +105,8 @@ class Worker:
         self._path = PredictionPath(self._registry, self._admission, self._rations, self._journal)
         templates = lambda: self._protocols.templates  # noqa: E731
         self._told = Told(spec.settings, self._writer, templates, traced=True)
-        self._path.requests = self._told.requests
+        told = self._told.requests
+        self._path.requests, self._rations.refused = told, told.refused
         bodies = body_limits(spec.settings)
         own = self._native(bodies)
         shown = self._shown(own, sessions, identities.signs_in)
@@ -184,7 +185,6 @@ class Worker:
             self._service, lambda: [self._registry.waking, *self._manager.batchers]
         )
         self._leases.close()
-        self._told.requests.close()
         self._reporting.close()
         self._manager.unload()
         self._journal.close()
@@ -193,8 +193,11 @@ class Worker:
             for kept in (served.outcomes, served.payloads):
                 if kept is not None:
                     kept.close()
+        # The last: a collector of traces that is slow holds up nothing else.
+        self._told.requests.close(self._ending.left_s)
         if self._ending.gave_up:
             # A thread that is not waited for would be waited for by the interpreter.
+            flush()
             os._exit(0)
 
     def _known(self, bodies: BodyLimits) -> Knowledge:

@@ -297,7 +297,10 @@ class HttpService:
             assert route.answer is not None
             reply = route.answer(head, body, caller)
         except ModelAsleep as asleep:
-            return self._once_awake(asleep, head, body, peer, later)
+            error = self._once_awake(asleep, head, body, peer, later)
+            if error is None:
+                return None
+            reply = route.error(error)
         except FairleadError as raised:
             error = raised.with_traceback(None)
             reply = route.error(error)
@@ -314,8 +317,8 @@ class HttpService:
         body: bytes,
         peer: Peer,
         later: Callable[[Reply], None],
-    ) -> Reply | None:
-        """The answer of a route once the model is loaded of which it tells."""
+    ) -> FairleadError | None:
+        """Has a route answer once the model is loaded of which it tells; or why it will not be."""
 
         def again() -> None:
             reply = self.plain(head, body, peer, later)
@@ -325,7 +328,7 @@ class HttpService:
         try:
             asleep.wait(again)
         except FairleadError as error:
-            return for_page(for_reader(head.route.error(error), head), head, NOBODY)
+            return error.with_traceback(None)
         return None
 
     def refusal(self, head: Head, error: FairleadError, grpc: bool = False) -> Reply:

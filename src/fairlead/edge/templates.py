@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fairlead.core.promises import Wire
 
-_KEPT = 1024
+_KEPT, _LONGEST = 1024, 256
+"""Addresses that are remembered, and characters of each at most: longer ones are looked up anew."""
 _PLACE = re.compile(r"\\\{\w+\\\}")
 _OURS = "fairlead.wires."
 
@@ -36,9 +37,11 @@ class Templates:
         """The address and the name of its wire; "" and "" for what nobody answers."""
         known = self._known.get((method, path))
         if known is None:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            known = self._known[method, path] = self._find(method, path)
+            known = self._find(method, path)
+            if len(method) + len(path) <= _LONGEST:
+                if len(self._known) >= _KEPT:
+                    self._known.clear()
+                self._known[method, path] = known
         return known
 
     def _find(self, method: str, path: str) -> tuple[str, str]:

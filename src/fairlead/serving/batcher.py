@@ -98,7 +98,7 @@ class Batcher:
         self._threads: ThreadPoolExecutor | None = None
         self._running: dict[int, float] = {}
         self._taken: list[list[Call]] = []
-        self._over = False
+        self._over: FairleadError | None = None
         served.submit = self.submit
 
     def submit(self, call: Call) -> None:
@@ -229,8 +229,11 @@ class Batcher:
             self._threads.shutdown(wait=False)
 
     def give_up(self, error: FairleadError) -> int:
-        """Answers all calls that wait or run by `error`; says how many. Nothing runs after it."""
-        self._over = True
+        """Answers all calls that wait, run or come by `error`; says how many wait or run.
+
+        What runs is not waited for.
+        """
+        self._over, self._inline = error, False
         waiting = self._queue.sift(lambda calls: [])
         groups = [group for group in (waiting, *self._taken) if group]
         self._taken = []
@@ -255,6 +258,9 @@ class Batcher:
             return
         self._seen = 0
         self._armed = False
+        if self._over is not None:
+            self.give_up(self._over)
+            return
         if self._inline and waiting:
             taken = queue.take(self._plan.max_rows, waiting, plain=True)
             if taken:
@@ -320,17 +326,23 @@ class Batcher:
         def begin() -> None:
             self._running[thread] = now()
 
-        answers = self._execute(calls, now(), begin)
+        answers = self._execute(calls, 0.0, begin)
         self._running.pop(thread, None)
         self._loop.call_soon_threadsafe(back, answers)
 
     def _execute(
         self, calls: list[Call], moment: float, begin: Callable[[], None] | None = None
     ) -> list[Answered]:
-        live = drop_late(calls, moment, self._since(moment))
-        if self._served.quarantine is not None:
-            live = let_in(self._served, live)
+        """Runs calls, in a thread where `begin` is given: those are looked at already.
+
+        moment: now, for those that are not.
+        """
+        live = calls
         try:
+            if begin is None:
+                live = drop_late(calls, moment, self._since(moment))
+            if self._served.quarantine:
+                live = let_in(self._served, live)
             return execute(self._served, live, begin) if live else []
         except Exception as error:
             # Ours, not the model's. Whatever it is, every call gets an answer.
@@ -343,7 +355,7 @@ class Batcher:
     def _back(
         self, calls: list[Call], rows: int, began: float, full: bool, answers: list[Answered]
     ) -> None:
-        if self._over:
+        if self._over is not None:
             return
         self._idle += 1
         self._in_work -= rows

@@ -15,7 +15,7 @@ from threading import Event, Thread
 from typing import Any
 
 from fairlead.core.clock import wall_ns
-from fairlead.serving.log import log
+from fairlead.serving.log import flush, log
 from fairlead.usage import payloads
 from fairlead.usage.accuracy import LiveAccuracy
 from fairlead.usage.journal import sealed, segments
@@ -160,6 +160,7 @@ class Following(Thread):
         except BaseException as error:
             # The process goes with it, and the supervisor starts another.
             log("bookkeeping_failed", what="following", error=repr(error))
+            flush()
             os._exit(1)
 
     def _run(self) -> None:

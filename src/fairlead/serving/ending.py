@@ -52,6 +52,11 @@ class Ending:
         self._grace_s, self._delay_s = grace_s, delay_s
         self._end = 0.0
 
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left of the grace; none once it is to end at once."""
+        return 0.0 if self._hurry.is_set() else max(0.0, self._end - now())
+
     def told(self) -> None:
         """The server ends; said twice, at once."""
         if self.over.is_set() and not self.leaving:
@@ -82,6 +87,8 @@ class Ending:
     async def drain(self, front: Front, queues: Callable[[], Sequence[Queue]]) -> None:
         """Answers what was read and what comes now; at the end of the grace gives up the rest."""
         front.drain()
+        # Who was taken just before the listeners were closed is not among the connections yet.
+        await asyncio.sleep(_LOOK_S)
         while front.connections and now() < self._end and not self._hurry.is_set():
             front.end_idle()
             await asyncio.sleep(_LOOK_S)

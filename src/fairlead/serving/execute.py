@@ -78,7 +78,7 @@ def execute(
         check_answer(encoder.specs, outputs, rows if signature.batched else -1)
     except Exception as error:
         return _failed(served, calls, begin, error, perf_counter_ns() - started)
-    if served.quarantine is not None:
+    if served.quarantine:
         cleared(served.quarantine, calls)
     _share_out(calls, perf_counter_ns() - started)
     return [Answered(calls, inputs, outputs, verdicts, predicted)]

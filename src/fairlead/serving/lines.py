@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import os
 import select
+import signal
 import stat
 from collections import deque
-from threading import Event, Lock, Thread
+from threading import Event, RLock, Thread
 from time import sleep
 
 from fairlead.core.clock import now
@@ -23,6 +24,8 @@ _AT_ONCE, _AT_ONCE_IN_FILES = 4096, 1 << 16
 _LINGER_S = 0.02
 """Seconds that the thread rests after writing: lines gather, and it wakes fifty times a second."""
 _LOOK_S = 0.005
+_NOT_OURS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
+"""Signals by which processes of the server live: their main thread takes them."""
 
 
 class Lines:
@@ -35,24 +38,28 @@ class Lines:
         """handle: the descriptor of the stream. most: bytes that may wait."""
         self._handle = handle
         self._most = most
-        self._lock = Lock()
+        # Whoever has it may be interrupted by what says something too: a signal, or the end of an
+        # object that the collector finds.
+        self._lock = RLock()
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._wake = Event()
-        self._thread: Thread | None = None
+        self._thread = Thread(target=self._run, name="lines", daemon=True)
+        self._begun = False
         self._torn = False
         self.lost = 0
 
     def put(self, lines: bytes) -> None:
         """Has whole lines written, in order, or leaves them out; never waits."""
+        size = len(lines)
         with self._lock:
-            if self._size + len(lines) > self._most:
+            if self._size + size > self._most:
                 self.lost += lines.count(b"\n")
                 return
+            self._size += size
             self._waiting.append(lines)
-            self._size += len(lines)
-            if self._thread is None:
-                self._thread = Thread(target=self._run, name="lines", daemon=True)
+            if not self._begun:
+                self._begun = True
                 self._thread.start()
         if not self._wake.is_set():
             self._wake.set()
@@ -65,19 +72,21 @@ class Lines:
         return not self._size
 
     def _run(self) -> None:
+        # A signal that came to this thread would be lost to a program that replaces this one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_OURS)
         while True:
             self._wake.wait()
             self._wake.clear()
             with self._lock:
                 taken = b"".join(self._waiting)
                 self._waiting.clear()
-            start = 0
-            while start < len(taken):
+            start, size = 0, len(taken)
+            while start < size:
                 stop = self._stop(taken, start)
                 self._write(taken[start:stop])
                 start = stop
             with self._lock:
-                self._size -= len(taken)
+                self._size -= size
             sleep(_LINGER_S)
 
     def _stop(self, lines: bytes, start: int) -> int:

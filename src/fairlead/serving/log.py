@@ -68,6 +68,7 @@ EVENTS = {
     "runner_not_started": ERROR,
     "spans_lost": WARNING,
     "start_failed": ERROR,
+    "telling_failed": ERROR,
     "worker_silent": ERROR,
 }
 """Every event and how severe it is; a test holds the list complete."""

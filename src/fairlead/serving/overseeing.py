@@ -6,6 +6,7 @@ Two readings, a moment apart, make rates; `figures` makes of them what people re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from fairlead.core.clock import now
@@ -54,10 +55,12 @@ class Overseeing:
         pages, counts = self._pages, self._pages.counts()
         workers: list[dict[str, Any]] = []
         ages = [pages.last(index) for index in range(pages.count)]
-        there = sum(age_s is not None for age_s, _ in ages)
+        missing = self._workers - sum(age_s is not None for age_s, _ in ages)
         for index, (age_s, page) in enumerate(ages):
-            if age_s is None and there >= self._workers:
-                continue  # the place of one that was replaced
+            if age_s is None:
+                missing -= 1
+                if missing < 0:
+                    continue  # the place of one that was replaced, or that nobody has had
             told = {name: page[name] for name in _OF_A_WORKER if name in page}
             workers.append({"process": f"worker {index}", **told, "age_s": age_s})
         fresh = pages.fresh()
@@ -183,14 +186,14 @@ def _done(
 
 
 def _less(after: Mapping[str, Any], before: Mapping[str, Any], name: str) -> dict[str, int]:
-    """How much more there is under each word."""
+    """How much more there is under each word; none where less is known than was."""
     earlier: Mapping[str, int] = before.get(name, {})
     later: Mapping[str, int] = after.get(name, {})
-    return {word: count - earlier.get(word, 0) for word, count in later.items()}
+    return {word: max(0, count - earlier.get(word, 0)) for word, count in later.items()}
 
 
 def _grown(after: Mapping[str, Any], before: Mapping[str, Any], name: str) -> list[int]:
-    """How much more there is in each bucket."""
-    later: Sequence[int] = after.get(name, ())
-    earlier: Sequence[int] = before.get(name) or [0] * len(later)
-    return [b - a for a, b in zip(earlier, later, strict=True)]
+    """How much more there is in each bucket; none where less is known than was."""
+    later: Sequence[int] = after.get(name) or ()
+    earlier: Sequence[int] = before.get(name) or ()
+    return [max(0, b - a) for a, b in zip_longest(earlier, later, fillvalue=0)]

@@ -36,6 +36,13 @@ class Quarantine:
     def __len__(self) -> int:
         return len(self._deaths)
 
+    def sweep(self) -> None:
+        """Forgets the inputs that are tried again: while there are none, no input is looked at."""
+        moment = now()
+        # What was counted last stands last, so that what is over first stands first.
+        while self._deaths and next(iter(self._deaths.values()))[1] < moment:
+            del self._deaths[next(iter(self._deaths))]
+
     def died(self, mark: bytes, times: int = 1) -> bool:
         """Counts deaths on these inputs alone; whether they are refused from now on."""
         before, _ = self._deaths.pop(mark, (0, 0.0))
@@ -85,6 +92,9 @@ def let_in(served: Version, calls: Sequence[Call]) -> list[Call]:
     """The calls whose inputs are not kept out; the others get their error."""
     quarantine = served.quarantine
     if quarantine is None:
+        return [*calls]
+    quarantine.sweep()
+    if not quarantine:
         return [*calls]
     found: list[Call] = []
     for call in calls:

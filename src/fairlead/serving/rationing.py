@@ -26,9 +26,14 @@ _FRESH_NS, _LINES_KEPT = 1_000_000, 4096
 
 
 class Rationing:
-    """The limits of one worker. server: those of the whole server."""
+    """The limits of one worker.
+
+    refused: told of every call that had to wait and is answered with its error.
+    """
 
     def __init__(self, leases: Leases, server: tuple[Limit, ...] = ()) -> None:
+        """server: the limits of the whole server."""
+        self.refused: Callable[[Call], None] = lambda call: None
         self._leases = leases
         self._server = server
         self._models: dict[str, tuple[Limit, ...]] = {}
@@ -114,6 +119,7 @@ class Rationing:
             self.charge(call, submit)
         except Exception as error:
             refuse(call, error)
+            self.refused(call)
 
     # --- beside the path ---------------------------------------------------------------------
 

@@ -11,12 +11,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fairlead.serving.children import Child
 from fairlead.serving.log import flush
 from fairlead.serving.machine import anonymous_file
+from fairlead.serving.ready import lacking
 from fairlead.serving.status import StatusPages
 
 LEAVE = signal.SIGUSR1
@@ -66,21 +68,31 @@ class Preparing:
         self._process.wait()
 
 
+@contextmanager
+def signals_wait() -> Generator[None, None, None]:
+    """Meanwhile no signal is lost and none ends this program: what comes waits.
+
+    Also for the program that takes its place meanwhile, until that one asks for it.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+
+
 def replace_supervisor(orders: Mapping[str, Any]) -> None:
     """Replaces this program by a supervisor with these orders. Raises OSError.
 
-    What it hands over must be inheritable. No signal is lost and none ends it on the way: they wait
-    until the new program asks for them.
+    What it hands over must be inheritable. Signals must wait.
     """
     handle = anonymous_file(json.dumps(orders).encode())
     command = [sys.executable, "-P", "-m", "fairlead.serving.supervisor", str(handle)]
-    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     flush()
     try:
         os.execv(sys.executable, command)  # noqa: S606
     except OSError:
         os.close(handle)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         raise
 
 
@@ -136,12 +148,14 @@ class Rolling:
         return child.deaths >= _TRIES or worse
 
     def _worse(self, page: Mapping[str, Any]) -> bool:
-        """Whether a model that it should serve too is ready in an old worker and not in this."""
-        known = {key.rpartition("/")[0] for key in page["models"]}
+        """Whether a model that is ready in an old worker cannot be answered for by this one.
+
+        One that sleeps can: it is loaded once somebody asks for it.
+        """
         before: set[str] = set()
         for child in self.old:
             before |= _ready(self._page(child))
-        return bool((before & known) - _ready(page))
+        return bool(before & lacking(page["models"]))
 
     def _page(self, child: Child) -> Mapping[str, Any] | None:
         """What a worker says of itself, while it runs."""

@@ -61,8 +61,8 @@ class Spans(Protocol):
         """Now and then."""
         ...
 
-    def close(self) -> None:
-        """What waits is sent, within a moment."""
+    def close(self, within_s: float) -> None:
+        """What waits is sent, within so many seconds or sooner."""
         ...
 
 
@@ -97,27 +97,33 @@ class Requests:
         self._second = self._told_s = now()
         self._good = self._failed = 0
         self._told = 0
+        self._fault = ""
         self.lost = 0
 
     def answered(self, served: Served, calls: Sequence[Call], good: int, moment: float) -> None:
         """Calls of one execution are answered. good: how many of them without an error."""
-        if self._spans is not None:
-            self._spans.answered(calls, moment)
-        left = self._left - good
-        if left > 0 and good == len(calls):
-            self._left = left
-        elif self._way != OFF:
-            self._tell(self._chosen(calls, left, moment), served.key, moment)
+        try:
+            if self._spans is not None:
+                self._spans.answered(calls, moment)
+            left = self._left - good
+            if left > 0 and good == len(calls):
+                self._left = left
+            elif self._way != OFF:
+                self._tell(self._chosen(calls, left, moment), served.key, moment)
+        except Exception as error:
+            self._failed_to_tell(error)
 
     def refused(self, call: Call) -> None:
         """A call that never reached the model is answered."""
-        moment = now()
-        if self._spans is not None:
-            self._spans.answered([call], moment)
-        if self._way == OFF:
-            return
-        key = call.lease.key if call.lease is not None else ""
-        self._tell(self._chosen([call], self._left, moment), key, moment)
+        try:
+            moment = now()
+            if self._spans is not None:
+                self._spans.answered([call], moment)
+            if self._way != OFF:
+                key = call.lease.key if call.lease is not None else ""
+                self._tell(self._chosen([call], self._left, moment), key, moment)
+        except Exception as error:
+            self._failed_to_tell(error)
 
     def plain(
         self,
@@ -133,10 +139,23 @@ class Requests:
         head: None where it could not be read. size: bytes of the body. began: `clock.now` when it
         was read.
         """
-        if self._spans is not None and head is not None:
-            self._spans.plain(head, reply, error, began)
-        if self._way == OFF:
-            return
+        try:
+            if self._spans is not None and head is not None:
+                self._spans.plain(head, reply, error, began)
+            if self._way != OFF:
+                self._tell_plain(head, reply, error, caller, size, began)
+        except Exception as fault:
+            self._failed_to_tell(fault)
+
+    def _tell_plain(
+        self,
+        head: Head | None,
+        reply: Reply,
+        error: FairleadError | None,
+        caller: Caller,
+        size: int,
+        began: float,
+    ) -> None:
         moment = now()
         failed = error is not None or reply.status >= 400
         if self._way == SAMPLED and not self._is_chosen(failed, moment):
@@ -153,6 +172,15 @@ class Requests:
             said["key"] = _plain(caller.key)
         self._write([said])
 
+    def _failed_to_tell(self, error: Exception) -> None:
+        """A fault of ours, said once: no request pays for it that nothing is told of it.
+
+        It is answered already, and whoever called us would answer it once more.
+        """
+        if self._fault != repr(error):
+            self._fault = repr(error)
+            log("telling_failed", error=self._fault)
+
     def lines_lost(self) -> dict[str, int]:
         """Lines that are not in the log: of failed requests that were too many in a second, and
         those that could not be written."""
@@ -168,10 +196,10 @@ class Requests:
         if self._spans is not None:
             self._spans.tick()
 
-    def close(self) -> None:
-        """No request comes any more."""
+    def close(self, within_s: float) -> None:
+        """No request comes any more; what is told apart may take so many seconds yet."""
         if self._spans is not None:
-            self._spans.close()
+            self._spans.close(within_s)
 
     # --- which ----------------------------------------------------------------------------
 

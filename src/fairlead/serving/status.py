@@ -39,7 +39,7 @@ def about_process(name: str) -> dict[str, Any]:
 
 
 def grow(handle: int, workers: int) -> None:
-    """Makes room for so many workers, if there is less; who has mapped it before sees the first."""
+    """Makes room for so many workers, if there is less; who has mapped it before sees it too."""
     if os.fstat(handle).st_size < (workers + 2) * PAGE:
         os.ftruncate(handle, (workers + 2) * PAGE)
 
@@ -68,16 +68,25 @@ def _start(index: int) -> int:
 
 
 class StatusPages:
-    """All pages, mapped into this process.
+    """All pages, mapped into this process. Workers' are 0 to count - 1.
 
-    count: of workers, whose pages are 0 to count - 1. bookkeeper: the index of its page.
+    bookkeeper: the index of its page.
     """
 
     bookkeeper = _BOOKKEEPER
 
     def __init__(self, handle: int) -> None:
+        """handle: stays open as long as this is used."""
+        self._handle = handle
         self._map = mmap.mmap(handle, os.fstat(handle).st_size)
-        self.count = len(self._map) // PAGE - 2
+
+    @property
+    def count(self) -> int:
+        """Of workers, those included for which room was made since."""
+        size = os.fstat(self._handle).st_size
+        if size != len(self._map):
+            self._map = mmap.mmap(self._handle, size)
+        return size // PAGE - 2
 
     def publish(self, index: int, content: Mapping[str, Any]) -> None:
         """Writes page `index` with a fresh heartbeat; of too large a content, what fits."""

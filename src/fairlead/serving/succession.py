@@ -13,28 +13,39 @@ from contextlib import suppress
 from pathlib import Path
 
 FILE = "bookkeeper.lock"
-"""In the state folder; it holds the number of the process that has it locked."""
+"""In the state folder; it holds the number of the process that has it locked, and of the one that
+came last, which alone may have it next."""
 
 _LOOK_S = 0.005
+_HOLDER, _LAST, _WIDTH = 0, 20, 20
+"""Where in the file the two numbers begin, and bytes of each."""
 
 
 def succeed(folder: Path, pipe: int) -> int:
     """Ends the bookkeeper of a state folder, if there is one, and takes its place.
 
-    pipe: closes when the supervisor is gone. Returns the descriptor of the lock, or -1 when it did.
+    pipe: closes when the supervisor is gone. Returns the descriptor of the lock, or -1 when it did,
+    or when another has come since to take that place.
     """
     handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    told = 0
+    own = os.getpid()
+    _write(handle, _LAST, own)
+    seen = told = 0
     while not _locked(handle):
-        before = _number_in(handle)
-        if before and before != told:
+        before = _number(handle, _HOLDER)
+        # Read once, it may be what a dead one left, beside whoever has the lock since a moment.
+        if before == seen and before not in (0, own, told):
             told = before
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(before, signal.SIGTERM)
-        if select.select([pipe], [], [], _LOOK_S)[0]:
+        seen = before
+        if select.select([pipe], [], [], _LOOK_S)[0] or _number(handle, _LAST) != own:
             os.close(handle)
             return -1
-    os.pwrite(handle, b"%-20d" % os.getpid(), 0)
+    if _number(handle, _LAST) != own:
+        os.close(handle)
+        return -1
+    _write(handle, _HOLDER, own)
     return handle
 
 
@@ -46,7 +57,11 @@ def _locked(handle: int) -> bool:
     return True
 
 
-def _number_in(handle: int) -> int:
-    """The number of the process that has the lock; 0 while it is not written."""
-    text = os.pread(handle, 20, 0).strip()
+def _write(handle: int, place: int, number: int) -> None:
+    os.pwrite(handle, b"%-*d" % (_WIDTH, number), place)
+
+
+def _number(handle: int, place: int) -> int:
+    """The number of a process that stands there; 0 while none is written."""
+    text = os.pread(handle, _WIDTH, place).strip(b" \0")
     return int(text) if text.isdigit() else 0

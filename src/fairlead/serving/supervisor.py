@@ -22,7 +22,14 @@ from fairlead.serving.children import BOOKKEEPER, Child
 from fairlead.serving.lines import Lines
 from fairlead.serving.log import configure, log, tell_lost, write_apart
 from fairlead.serving.machine import anonymous_file, waking_pipe
-from fairlead.serving.renewal import HANDLED, LEAVE, Preparing, Rolling, replace_supervisor
+from fairlead.serving.renewal import (
+    HANDLED,
+    LEAVE,
+    Preparing,
+    Rolling,
+    replace_supervisor,
+    signals_wait,
+)
 from fairlead.serving.status import StatusPages, grow
 
 _TICK_S = 0.1
@@ -32,6 +39,8 @@ _SILENT_NS = 10_000_000_000
 """A worker whose loop has not turned for this long is taken for hung."""
 _LATE_S = 0.4
 """Seconds beyond the grace in which a process may end by itself."""
+_SAID_S = 1.0
+"""Seconds in which what was said to people is written, before another program takes over."""
 _HURRIED_S = 0.45
 """Seconds in which the workers end once somebody said it twice, and then the bookkeeper."""
 
@@ -99,11 +108,14 @@ class Supervisor:
         orders = self._orders
         self._life, self._alive = before["pipe"]
         self._greeted, self._terminal = True, before["terminal"]
+        self._hangups = before.get("hangups", 0)
         old = [Child.from_json(child) for child in before["workers"]]
-        grow(orders.status, len(old) + orders.workers)
+        self._leaving = [Child.from_json(child) for child in before.get("leaving", ())]
+        used = {child.index for child in (*old, *self._leaving)}
+        most = len(used) + orders.workers
+        grow(orders.status, most)
         self._pages = StatusPages(orders.status)
-        used = {child.index for child in old}
-        free = [index for index in range(len(old) + orders.workers) if index not in used]
+        free = [index for index in range(most) if index not in used]
         self._workers = [self._worker(index) for index in free[: orders.workers]]
         self._bookkeeper = Child.from_json(before["bookkeeper"])
         self._rolling = Rolling(old, self._workers, self._pages, before["orders"])
@@ -230,10 +242,18 @@ class Supervisor:
         if "refused" in found:
             log("renewal_refused", reason=found["refused"])
             return
+        with signals_wait():
+            # What has come until now ends us, or is handed over; what comes now waits for the next.
+            if not self._signals:
+                self._become(found)
+
+    def _become(self, found: Mapping[str, Any]) -> None:
+        """Replaces this program by its next life; returns where that cannot be."""
         # The files of what left before are of no use to the next life.
         told = anonymous_file(json.dumps(found["spec"]).encode())
         for handle in (self._life, self._alive):
             os.set_inheritable(handle, True)
+        self._said.flush(_SAID_S)
         try:
             replace_supervisor({**found["orders"], "told": told, "before": self._handed_over()})
         except OSError as error:
@@ -244,7 +264,9 @@ class Supervisor:
         return {
             "pipe": [self._life, self._alive],
             "terminal": self._terminal,
+            "hangups": self._hangups,
             "workers": [child.to_json() for child in self._workers],
+            "leaving": [child.to_json() for child in self._leaving if not child.gone],
             "bookkeeper": self._bookkeeper.to_json(),
             "orders": {**asdict(self._orders), "before": None},
         }
@@ -258,7 +280,6 @@ class Supervisor:
             os.close(rolling.previous["told"])
             # The new one tells the old one to end, once it can take over.
             self._leaving.append(self._bookkeeper)
-            self._bookkeeper.until = now() + self._orders.grace_s
             self._bookkeeper = self._child(BOOKKEEPER, self._orders.bookkeeper)
             log("renewed", workers=len(self._workers))
             return
@@ -273,8 +294,16 @@ class Supervisor:
         child.leave(number, self._orders.grace_s + _LATE_S)
         self._leaving.append(child)
 
+    def _spare(self, before: Child) -> None:
+        """The bookkeeper before keeps the books until this one has had the time to take over."""
+        heir = self._bookkeeper
+        began = now() if heir.gone else heir.started
+        before.until = max(before.until, began + _STABLE_S + self._orders.grace_s)
+
     def _see_off(self) -> None:
         for child in [*self._leaving]:
+            if child.index == BOOKKEEPER:
+                self._spare(child)
             if child.overdue():
                 log("killed", process=child.name)
             if child.gone:

@@ -75,11 +75,13 @@ class Tracer:
         sends. known: the route and the wire of a method and a path."""
         self._share = share
         self._sender = sender
+        self._sends: Send | None = None
         self._known = known
         self._waiting: deque[Span] = deque()
         self._wake, self._over = Event(), False
         self._second, self._count = 0.0, 0
         self._told, self._told_s = 0, now()
+        self._why = ""
         self.sent = self.lost = 0
         self._thread = Thread(target=self._run, name="spans", daemon=True)
         self._thread.start()
@@ -107,13 +109,13 @@ class Tracer:
         if self.lost > self._told and moment - self._told_s > _TELL_S:
             self._told_s = moment
             count, self._told = self.lost - self._told, self.lost
-            log("spans_lost", requests=count)
+            log("spans_lost", requests=count, reason=self._why or "not taken, or too many")
 
-    def close(self) -> None:
-        """Sends what is left, for two seconds at most."""
+    def close(self, within_s: float = _END_S) -> None:
+        """Sends what is left, for so many seconds at most, and for two."""
         self._over = True
         self._wake.set()
-        self._thread.join(_END_S)
+        self._thread.join(min(_END_S, within_s))
 
     def _is_chosen(self, head: Head, moment: float) -> bool:
         kept = head.trace is not None and head.trace.sampled
@@ -147,18 +149,27 @@ class Tracer:
 
     def _run(self) -> None:
         """In the thread: sends what waits, once a second or when much does."""
-        send = self._sender()
         while True:
             self._wake.wait(_EVERY_S)
             self._wake.clear()
             while self._waiting:
                 taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
-                if send(taken):
+                if self._send(taken):
                     self.sent += len(taken)
                 else:
                     self.lost += len(taken)
             if self._over:
                 return
+
+    def _send(self, spans: Sequence[Span]) -> bool:
+        """Whether spans were taken; whatever is wrong with these, the next ones are tried."""
+        try:
+            if self._sends is None:
+                self._sends = self._sender()
+            return self._sends(spans)
+        except Exception as error:
+            self._why = repr(error)
+            return False
 
 
 def span_id() -> str:

@@ -71,10 +71,12 @@ class Vitals:
         self._told = told
         self._process = about_process(f"worker {index}")
         self.accepting = self.over = False
+        self._counting: dict[Served, None] = {}
         self._ended: dict[str, Any] = {}
 
     def keep(self, served: Served) -> None:
         """A version has ended: what it has counted stays, so that no total ever falls."""
+        self._counting.pop(served, None)
         one = {"stats": {served.key: served.stats.to_json()}}
         kept = (
             {"stats": {served.key: self._ended.pop(served.key)}}
@@ -157,11 +159,10 @@ class Vitals:
             for name, versions in self._registry.versions.items()
             for number, version in versions.items()
         }
-        stats = {served.key: served.stats.to_json() for served in self._registry.served()}
         book = self._admission.book
         return {
             "models": models,
-            "stats": merge([{"stats": self._ended}, {"stats": stats}])["stats"],
+            "stats": self._stats(),
             "refusals": self._front.refusals,
             "settled": self.settled,
             "accepting": self.accepting and not self.over,
@@ -175,3 +176,9 @@ class Vitals:
             "keys_age_seconds": round(self._admission.stale_s, 3) if book is not None else 0.0,
             "limits_away": int(self._leases.away),
         }
+
+    def _stats(self) -> dict[str, Any]:
+        """What every version has counted: those that answer, those that drain, those that ended."""
+        self._counting |= dict.fromkeys(self._registry.served())
+        each = [{"stats": {one.key: one.stats.to_json()}} for one in self._counting]
+        return merge([{"stats": self._ended}, *each])["stats"]

@@ -15,6 +15,7 @@ from math import inf
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
+from weakref import WeakSet
 
 from fairlead.core.clock import now
 from fairlead.core.errors import (
@@ -156,6 +157,8 @@ class RunnerModel:
         self._runner: process.Runner | None = None
         self._start_s = self._usual_s = self._since = 0.0
         self._calls = self._first = 0
+        self._asked: WeakSet[RunnerAnswers] = WeakSet()
+        self._remembers = "sequence" in package.takes
         self._gone_at = now()
         runner = self._started()
         open_to = [what for what, cut in runner.locks.items() if not cut]
@@ -205,12 +208,17 @@ class RunnerModel:
         return RunnerAnswers(self, runner, self._attempt, request)
 
     def step(
-        self, runner: process.Runner, request: Sequence[bytes], attempt: int, kind: int
+        self, asked: RunnerAnswers, request: Sequence[bytes], kind: int
     ) -> tuple[int, list[Array]]:
         """Asks for one answer of many: (kind of frame, arrays). Raises as `predict` does."""
-        if runner is not self._runner:
+        if asked.runner is not self._runner:
             raise ModelCrashed("the model's process died while it answered this call")
-        return self._told_by(runner, request, attempt, kind)
+        self._asked.discard(asked)
+        told = self._told_by(asked.runner, request, asked.attempt, kind)
+        if told[0] == frame.MORE:
+            self._asked.add(asked)
+        self._look_at_growth(asked.runner)
+        return told
 
     def _told_by(
         self, runner: process.Runner, request: Sequence[bytes], attempt: int, kind: int
@@ -269,11 +277,14 @@ class RunnerModel:
         return runner
 
     def _look_at_growth(self, runner: process.Runner) -> None:
-        """A process that holds ever more memory is replaced between two calls: no call fails."""
+        """A process that holds ever more memory is replaced between two calls: no call fails.
+
+        It is not while it has more to say to one, or where it remembers what callers said before.
+        """
         self._calls += 1
-        if self._calls % _EVERY:
+        if self._calls < _EVERY or (self._first and (self._asked or self._remembers)):
             return
-        held = runner.memory
+        self._calls, held = 0, runner.memory
         if not self._first:
             self._first = held
         elif held > _TIMES * self._first + _MORE:
@@ -363,8 +374,8 @@ class RunnerAnswers:
         self, model: RunnerModel, runner: process.Runner, attempt: int, request: Sequence[bytes]
     ) -> None:
         self._model = model
-        self._runner = runner
-        self._attempt = attempt
+        self.runner = runner
+        self.attempt = attempt
         self._request: Sequence[bytes] = request
         self._kind = frame.ASK
         self._over = False
@@ -376,7 +387,7 @@ class RunnerAnswers:
         request, self._request = self._request, ()
         kind, self._kind = self._kind, frame.NEXT
         self._over = True  # also when what follows raises
-        kind, arrays = self._model.step(self._runner, request, self._attempt, kind)
+        kind, arrays = self._model.step(self, request, kind)
         self._over = kind != frame.MORE
         return None if kind == frame.END else arrays
 
@@ -384,5 +395,5 @@ class RunnerAnswers:
         """Ends the answers before their end; the model is told at its next turn."""
         if not self._over and self._kind == frame.NEXT:
             self._over = True
-            self._model.step(self._runner, (), self._attempt, frame.STOP)
+            self._model.step(self, (), frame.STOP)
         self._over = True
