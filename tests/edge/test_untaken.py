@@ -71,11 +71,11 @@ def test_of_more_than_may_be_held_the_slowest_go_first_and_who_has_just_begun_st
     for number, line in enumerate(lines):
         line.size -= 10 * number
     fresh = Line(100)
-    held.tick(moment + 0.5)
+    held.tick(moment + 0.1)
     assert told == [], "they have had no time to take anything"
     held.note(fresh)
     held._lines[fresh].since = moment + 5.0
-    held.tick(moment + 5.5)
+    held.tick(moment + 5.1)
     assert [line.ended for line in lines] == [True, True, False, False]
     assert not fresh.ended
     assert told == [2]

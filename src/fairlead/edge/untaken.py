@@ -10,7 +10,7 @@ from fairlead.core.clock import now
 from fairlead.edge.heads import HttpLimits
 
 _LEAST_PER_S = 1024
-_FRESH_S = 1.0
+_FRESH_S = 0.25
 """A caller that was given something so shortly before is not ended for what others leave."""
 
 
@@ -48,14 +48,20 @@ class Untaken:
         self._limits = limits
         self._log = log
         self._lines: dict[Line, _Held] = {}
+        self._total = 0
+        self._looked = 0.0
 
     def note(self, line: Line, more: int = 0) -> None:
         """Something waits on a line. more: bytes of it that came just now."""
         held = self._lines.get(line)
         if held is None:
-            self._lines[line] = _Held(now(), line.get_write_buffer_size())
+            more = line.get_write_buffer_size()
+            self._lines[line] = _Held(now(), more)
         else:
             held.given += more
+        self._total += more
+        if self._total > self._limits.untaken and (moment := now()) - self._looked > _FRESH_S:
+            self.tick(moment)
 
     def forget(self, line: Line) -> None:
         """Everything was taken, or nearly."""
@@ -67,7 +73,10 @@ class Untaken:
         self.note(line)
 
     def tick(self, moment: float) -> None:
-        """Once a second: ends who takes too little, and the slowest while too much is held."""
+        """Once a second: ends who takes too little, and the slowest while too much is held.
+
+        Sooner when much has come since.
+        """
         slow: list[tuple[float, int, Line]] = []
         ended = total = 0
         for line, held in list(self._lines.items()):
@@ -86,6 +95,7 @@ class Untaken:
                 break
             total -= size
             ended += self._end(line)
+        self._total, self._looked = total, moment
         if ended:
             self._log("answers_not_taken", connections=ended)
 
