@@ -26,7 +26,7 @@ def test_callers_who_try_again_at_once_do_not_keep_a_server_from_answering():
 
 def test_a_hot_model_takes_no_answer_from_quiet_ones():
     """F39. One model is asked ten times as often as it can be answered, nine a little."""
-    felt = neighbours.run(3.0, seed=1)
+    felt = neighbours.run(1.5, seed=1)
     quiet = felt.beside.codes()
     assert felt.hot.codes()[503] > felt.hot.codes().get(200, 0)
     assert quiet.get(200, 0) > 0.95 * sum(quiet.values())
