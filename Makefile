@@ -77,7 +77,7 @@ bench: .venv/test-$(KEY)
 	@.venv/bin/python -m benchmarks
 
 # Each prints what it found and ends with 1 where a promise is not kept; all of them run.
-SOAKED := swaps halves many kills restarts hang crossed poison dead neighbours overload rollouts
+SOAKED := swaps halves many kills restarts hang crossed poison dead neighbours overload storm rollouts
 .PHONY: soak
 soak: .venv/test-$(KEY)
 	@failed=0; for promise in $(SOAKED); do echo "== $$promise"; \

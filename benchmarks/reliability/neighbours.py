@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -73,9 +74,9 @@ def _together(answers: Sequence[Answers]) -> Answers:
 def run(seconds: float, seed: int) -> Felt:
     """Packs ten models, serves them, and asks."""
     with tempfile.TemporaryDirectory(prefix="fairlead-neighbours-") as folder:
-        models = Path(folder) / "models"
-        for number in range(MODELS):
-            parts.burner(Path(folder), _ROW_MS, _BATCH_MS, f"m{number}")
+        models = parts.burner(Path(folder), _ROW_MS, _BATCH_MS, "m0")
+        for number in range(1, MODELS):
+            shutil.copytree(models / "m0", models / f"m{number}")
         with parts.served(models, model="m0") as server:
             return asyncio.run(measure(server, seconds, seed))
 

@@ -16,6 +16,7 @@ import numpy as np
 
 _MOST_LINES = 2000
 _PATIENCE_S, _LOOK_S = 5.0, 0.01
+_REFUSED = 503
 LOST = 0
 """Stands in place of a status where a connection broke or no answer came."""
 
@@ -94,10 +95,16 @@ class _Line(asyncio.Protocol):
 
 
 class Load:
-    """Sends requests to one server over as many connections as it needs."""
+    """Sends requests to one server over as many connections as it needs.
 
-    def __init__(self, port: int) -> None:
+    tries: requests that were sent in all, those of callers who tried again included.
+    """
+
+    def __init__(self, port: int, again: int = 0) -> None:
+        """again: how often a caller who is refused (503) tries again, at once."""
         self._port = port
+        self._again = again
+        self.tries = 0
         self._idle: list[_Line] = []
         self._lines = 0
         self._open = 0
@@ -113,7 +120,7 @@ class Load:
             if wait > 0.0005:
                 await asyncio.sleep(wait)
             self._open += 1
-            self._ask(request, answers, began, due)
+            self._ask(request, answers, began, due, self._again)
         for _ in range(int(_PATIENCE_S / _LOOK_S)):
             if not self._open:
                 break
@@ -131,8 +138,13 @@ class Load:
                 line.transport.close()
         await asyncio.sleep(_LOOK_S)
 
-    def _ask(self, request: bytes, answers: Answers, began: float, due: float) -> None:
+    def _ask(self, request: bytes, answers: Answers, began: float, due: float, again: int) -> None:
+        self.tries += 1
+
         def done(status: int) -> None:
+            if status == _REFUSED and again:
+                self._ask(request, answers, began, due, again - 1)
+                return
             self._open -= 1
             answers.due.append(due)
             answers.took.append(perf_counter() - began - due)

@@ -38,6 +38,7 @@ def http_limits(settings: Settings) -> HttpLimits:
         request_s=own.request_timeout_s,
         request_max_s=own.request_timeout_max_s,
         spans=bool(settings.trace.endpoint),
+        untaken=own.untaken_mib << 20,
     )
 
 

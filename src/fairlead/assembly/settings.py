@@ -180,6 +180,12 @@ class Limits:
         300.0, seconds(86400), "The most seconds that a caller may ask for."
     )
     response_mib: int = setting(64, whole(1, 2047), "The largest answer, in MiB.")
+    untaken_mib: int = setting(
+        256,
+        whole(1, 1_000_000),
+        "MiB of answers that callers have not taken yet, per worker; beyond it who takes least is "
+        "cut off.",
+    )
     usage: tuple[str, ...] = setting(
         (),
         LIMITS,

@@ -58,6 +58,7 @@ class HttpLimits:
     head_s, idle_s, request_s: seconds for a head to arrive, for an idle connection to stay, for
     an answer to be made when the caller does not say; request_max_s is the most they may say.
     spans: whether requests become spans, so that answers name ours and not the caller's.
+    untaken: bytes of answers that callers have not taken, of all connections together.
     """
 
     body: int = 64 << 20
@@ -72,6 +73,7 @@ class HttpLimits:
     request_s: float = 30.0
     request_max_s: float = 300.0
     spans: bool = False
+    untaken: int = 256 << 20
 
 
 class HeadParts:

@@ -48,15 +48,13 @@ class Http1(asyncio.Protocol):
         self._head: Head | None = None
         self._refused = False
         self._body = Body()
-        self._chunks = 0
-        self._arrived = 0
+        self._chunks = self._arrived = 0
         self._fast = b""
         self._over = False
         self._choked = False
         self._pending: deque[Owed] = deque()
         self._next: Any = None
-        self.begun = 0.0
-        self.seen = 0.0
+        self.begun = self.seen = 0.0
         self.peer = Peer("")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -79,10 +77,12 @@ class Http1(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._choked = True
+        self._service.untaken.note(self._transport)
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._choked = False
+        self._service.untaken.forget(self._transport)
         if self._pending and isinstance(front := self._pending[0], Chunked):
             front.room()
         self._read_on()
@@ -372,11 +372,11 @@ class Http1(asyncio.Protocol):
         limits = self._service.limits
         if self._over:
             if not self._pending and moment - self.begun > _LINGER_S:
-                self._transport.close()
+                self._service.untaken.close(self._transport)
             return
         if not self.begun:
             if not self._pending and moment - self.seen > limits.idle_s:
-                self._transport.close()
+                self._service.untaken.close(self._transport)
             return
         spent = moment - self.begun
         slow = spent > limits.head_s if self._head is None else self._too_slow(spent)

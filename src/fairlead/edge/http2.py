@@ -59,7 +59,7 @@ class Http2(asyncio.Protocol):
         self._transport = transport
         self.seen = now()
         self.peer = peer_of(transport)
-        self._writer = Writer(transport, self._streams)
+        self._writer = Writer(transport, self._streams, self._service.untaken)
         if not self._service.connected(self):
             transport.close()
             return

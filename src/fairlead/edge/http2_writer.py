@@ -13,6 +13,7 @@ from fairlead.edge import http2_frames as h2
 from fairlead.edge.http2_frames import ConnectionFault
 from fairlead.edge.http2_head import is_grpc
 from fairlead.edge.http2_stream import Exchange, echoed, http_block
+from fairlead.edge.untaken import Untaken
 
 _LAST = h2.END_HEADERS | h2.END_STREAM
 _AT_ONCE = 1 << 20
@@ -26,9 +27,13 @@ class Writer:
     unsent: bytes that wait for a window. choked: the socket takes nothing more at the moment.
     """
 
-    def __init__(self, transport: Any, streams: dict[int, Exchange]) -> None:
-        """streams: that are open; they are forgotten here once their answer is sent."""
+    def __init__(self, transport: Any, streams: dict[int, Exchange], untaken: Untaken) -> None:
+        """streams: that are open; they are forgotten here once their answer is sent.
+
+        untaken: told of what waits here for a window.
+        """
         self._transport = transport
+        self._untaken = untaken
         self._streams = streams
         self._ending = False
         self._out: list[bytes | memoryview] = []
@@ -240,12 +245,16 @@ class Writer:
         """Queues pieces of a body, and sends what may be sent."""
         if not self.unsent:
             self._moved = now()
+        before = self.unsent
         for piece in pieces:
             if len(piece):
                 stream.queue.append(piece)
                 stream.unsent += len(piece)
                 self.unsent += len(piece)
+        more = self.unsent - before
         self.pump(stream)
+        if self.unsent:
+            self._untaken.note(self, more)
 
     def finish(self, stream: Exchange, trailers: bytes) -> None:
         """Ends a stream behind what is queued; trailers: b"" for none."""
@@ -294,6 +303,14 @@ class Writer:
         """Whether the other side has taken nothing for so many seconds of what waits for it."""
         waits = self.unsent > 0 or self.choked or self.closed
         return waits and moment - self._moved > patience
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that the other side has not taken (edge/untaken.py)."""
+        return 0 if self.closed else self.unsent + self._transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        self._transport.abort()
 
     def end_when_done(self) -> None:
         """Closes the connection once no stream is open."""

@@ -19,6 +19,7 @@ from fairlead.edge.forwarded import TrustedProxies
 from fairlead.edge.heads import USAGE_ID, HttpLimits, line_value, marked, without_marks
 from fairlead.edge.plain import for_page, for_reader
 from fairlead.edge.router import Router
+from fairlead.edge.untaken import Untaken
 from fairlead.serving.requests import UNTOLD, Requests
 
 _HEADS_KEPT = 1024
@@ -106,6 +107,7 @@ class HttpService:
         self._bodies: Mapping[tuple[str, int], int] = {} if bodies is None else bodies
         self.path = path
         self.limits = limits
+        self.untaken = Untaken(limits, log)
         self.heads: dict[bytes, Head] = {}
         self.draining = False
         self.quiet = True
@@ -137,6 +139,7 @@ class HttpService:
             latest = max(latest, connection.seen)
             connection.check_time(moment)
         self.quiet = moment - latest > _QUIET_S
+        self.untaken.tick(moment)
 
     @property
     def connections(self) -> int:

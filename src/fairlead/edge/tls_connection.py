@@ -243,6 +243,9 @@ class _Inner(asyncio.Transport):
     def abort(self) -> None:
         self._socket.abort()
 
+    def get_write_buffer_size(self) -> int:
+        return self._socket.get_write_buffer_size()
+
     def is_closing(self) -> bool:
         return self._socket.is_closing()
 

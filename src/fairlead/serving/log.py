@@ -45,6 +45,7 @@ EVENTS = {
     "repository_unreadable": WARNING,
     "requests_left_out": WARNING,
     "gave_up": WARNING,
+    "answers_not_taken": WARNING,
     "killed": WARNING,
     "runner_ended": WARNING,
     "runner_not_locked_in": WARNING,

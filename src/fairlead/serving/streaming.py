@@ -73,6 +73,7 @@ class Streamer:
         self._turns: deque[_Stream] = deque()
         self._busy = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stream")
+        self._thread.submit(int)  # now, since later none may be had
         served.submit = self.submit
 
     @property

@@ -103,6 +103,29 @@ def test_a_runner_that_died_between_calls_is_nobodys_fault(loading):
     assert [e["why"] for e in log.named("runner_ended")] == ["died while idle"]
 
 
+def test_where_no_thread_can_be_had_the_next_call_has_the_runner_started(loading, monkeypatch):
+    """It is said at once, and nobody waits for what nobody starts."""
+
+    class NoThread:
+        def __init__(self, **told: object) -> None:
+            pass
+
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    log = Log()
+    model = loading(log=log)
+    with monkeypatch.context() as patched:
+        patched.setattr(parent, "Thread", NoThread)
+        os.kill(model.runner.pid, signal.SIGKILL)
+        until(lambda: not model.runner.alive)
+        for _ in range(2):
+            with pytest.raises(ModelNotReady):
+                ask(model, 100.0)
+    assert ask(model, 100.0) == [200.0]
+    assert {e["reason"] for e in log.named("runner_not_started")} == {"can't start new thread"}
+
+
 @linux
 def test_a_model_that_takes_memory_without_end_is_stopped_by_its_bound(loading):
     source = """

@@ -154,6 +154,7 @@ class RunnerModel:
         self._lock = Lock()
         self._closing = Event()
         self._told = Event()
+        self._left = False
         self._runner: process.Runner | None = None
         self._start_s = self._usual_s = self._since = 0.0
         self._calls = self._first = 0
@@ -262,8 +263,10 @@ class RunnerModel:
         if runner is not None and not runner.alive:
             self._lost(runner, "died while idle")
             runner = None
+        if self._left:
+            self._restart()
         end = now() + _PATIENCE_S
-        while runner is None and self._due - now() < _SOON_S and now() < end:
+        while runner is None and not self._left and self._due - now() < _SOON_S and now() < end:
             # A start may fail because something else has killed it: the next one is waited for too.
             if not self._told.wait(max(0.0, end - now())) or self._closing.is_set():
                 break
@@ -299,7 +302,16 @@ class RunnerModel:
             self._told.clear()
             self._note_death(deaths)
         self._log("runner_ended", model=self._where, why=why, status=runner.end())
-        Thread(target=self._start_again, name="runner-start", daemon=True).start()
+        self._restart()
+
+    def _restart(self) -> None:
+        """Has the next runner started. Where no thread can be had, the next call tries again."""
+        self._left = False
+        try:
+            Thread(target=self._start_again, name="runner-start", daemon=True).start()
+        except RuntimeError as error:
+            self._left = True
+            self._log("runner_not_started", model=self._where, reason=str(error))
 
     def _start_again(self) -> None:
         while not self._closing.wait(max(0.0, self._due - now())):
