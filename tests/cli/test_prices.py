@@ -146,6 +146,16 @@ def test_another_region_is_added_and_stays_when_others_are_fetched(services, tmp
     assert found.machine("aws/m5.large", "us-east-1").hourly.usd == pytest.approx(0.096 * 1.1)
 
 
+def test_what_was_fetched_gives_way_to_a_newer_table(services, tmp_path):
+    aws_says(services)
+    services.say(
+        "/offers/v1.0/aws/AmazonEC2/current/us-east-1/index.csv",
+        ec2_csv(ec2_row("m5.large", 0.09), published="2025-01-01T00:00:00Z").encode(),
+    )
+    assert refresh(services, tmp_path, "--from", "aws") == 0
+    assert known_prices(tmp_path).machines == PRICES.machines
+
+
 def test_google_is_asked_with_a_key_that_is_in_no_address(services, tmp_path, capsys):
     services.say("/v1/services/6F81-5844-456A/skus", {"skus": GCP_PARTS})
     key = tmp_path / "key"

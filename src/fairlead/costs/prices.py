@@ -149,8 +149,13 @@ def read_prices(*extra: Path | None) -> Prices:
     found = packaged()
     for path in extra:
         if path is not None:
-            found = merged(found, *read_extra(path, found.machines), path.name)
+            found = over(found, path)
     return found
+
+
+def over(base: Prices, path: Path) -> Prices:
+    """The prices with those of a file over them. Raises PricesInvalid and FileUnreadable."""
+    return merged(base, *read_extra(path, base.machines), path.name)
 
 
 def table_text(name: str) -> str:
