@@ -63,6 +63,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
         names = archive.namelist()
     assert all(n.startswith(("fairlead/", "fairlead-")) for n in names)
     assert {"fairlead/py.typed", "fairlead/packing/airlock/allowed.txt"} <= set(names)
+    tables = {f"fairlead/costs/tables/{name}.csv" for name in ("machines", "meters", "grid")}
+    assert tables <= set(names)
     assert not any(n.endswith((".pth", ".pyc")) or "/tests/" in n for n in names)
     source = {p.relative_to(ROOT / "src").as_posix() for p in (ROOT / "src").rglob("*.py")}
     assert source <= set(names)

@@ -53,6 +53,7 @@ WALKS = [
     ("how-to/stream-answers.md",),
     ("how-to/watch-for-drift.md",),
     ("how-to/sell-plans.md",),
+    ("reference/prices.md",),
     ("how-to/give-out-keys.md", "how-to/rotate-a-leaked-key.md"),
     ("how-to/back-up-the-state.md",),
     ("tutorials/a-service-to-depend-on.md",),

@@ -266,7 +266,12 @@ def short_of(usage: Usage, machine: Machine) -> str:
     return "no GPU" if usage.gpu and not machine.gpu else ""
 
 
-def too_large(usage: Usage, most_bytes: int, most_s: float) -> str:
+def other_images(place: Place) -> str:
+    """Why an image for ARM cannot be, where only those of x86_64 are taken."""
+    return "" if place.arch == "x86_64" else f"images for {place.arch} are not taken"
+
+
+def too_large(usage: Usage, most_bytes: float, most_s: float) -> str:
     """Why calls are too large or too long for an offer; "" where they are not."""
     if usage.largest_bytes > most_bytes:
         told, most = usage.largest_bytes / MIB, most_bytes / MIB

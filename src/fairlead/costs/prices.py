@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from difflib import get_close_matches
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import NoReturn
@@ -29,7 +30,7 @@ KEPT = "prices.csv"
 _NEAR = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prices:
     """Everything that has a price here.
 
@@ -70,14 +71,7 @@ class Prices:
         Where nothing is known of the region, that of another stands for it: each price is then
         `derived`, and its source names the region that it is of. Raises OfferUnknown.
         """
-        found = sorted(
-            (
-                m
-                for m in self.meters
-                if (m.provider, m.service, m.name) == (provider, service, name)
-            ),
-            key=lambda meter: (meter.region, meter.above),
-        )
+        found = self._by_name.get((provider, service, name), [])
         here = tuple(m for m in found if m.region in (region, "any"))
         if here:
             return here
@@ -101,6 +95,14 @@ class Prices:
             what = f"no prices of the region {region[:60]!r} are known here"
             _unknown(what, "region", _near(region, regions))
         return tuple(m for m in its if region in ("", m.region))
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str, str], list[Meter]]:
+        """A bill of every offer looks up thousands."""
+        found: dict[tuple[str, str, str], list[Meter]] = {}
+        for meter in sorted(self.meters, key=lambda meter: (meter.region, meter.above)):
+            found.setdefault((meter.provider, meter.service, meter.name), []).append(meter)
+        return found
 
     @property
     def oldest(self) -> date:
@@ -149,7 +151,7 @@ def read_prices(*extra: Path | None) -> Prices:
     found = packaged()
     for path in extra:
         if path is not None:
-            found = merged(found, *read_extra(path, found.machines), path.name)
+            found = over(found, path)
     return found
 
 
@@ -158,6 +160,11 @@ def prices_in(state: Path, extra: Path | None = None) -> Prices:
     and those of a file over both. Raises as `read_prices`."""
     kept = state / KEPT
     return read_prices(kept if kept.is_file() else None, extra)
+
+
+def over(base: Prices, path: Path) -> Prices:
+    """The prices with those of a file over them. Raises PricesInvalid and FileUnreadable."""
+    return merged(base, *read_extra(path, base.machines), path.name)
 
 
 def table_text(name: str) -> str:

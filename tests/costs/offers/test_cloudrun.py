@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.costs.samples import monthly, service, usage
 
@@ -67,3 +69,7 @@ def test_memory_brings_processors_with_it(gib, cpus):
 def test_why_it_cannot_be(more, why):
     found = refusal(usage(**more), HERE)
     assert (why in found) if why else found == ""
+
+
+def test_an_image_for_arm_is_not_taken():
+    assert refusal(usage(), replace(HERE, arch="arm64")) == "images for arm64 are not taken"

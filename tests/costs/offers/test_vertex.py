@@ -23,5 +23,5 @@ def test_why_nodes_cannot_be():
     assert refusal(usage(), place) == ""
     assert "as an endpoint" in refusal(usage(), at(PRICES, "gcp/e2-small"))
     assert refusal(usage(memory_bytes=8 << 30), place) == "RAM short by 0.5 GiB"
-    assert "at most 1.4 MiB" in refusal(usage(request_bytes=2 << 20), place)
-    assert "at most 60 s" in refusal(usage(service=service(1, 70.0)), place)
+    assert "at most 9.5 MiB" in refusal(usage(request_bytes=10 << 20), place)
+    assert "at most 3600 s" in refusal(usage(service=service(1, 4000.0)), place)

@@ -15,6 +15,7 @@ from fairlead.costs.bill import (
     Usage,
     billed_s,
     metered,
+    other_images,
     stepped,
     too_large,
 )
@@ -28,13 +29,13 @@ _SIZES = ((4, 1), (8, 2), (16, 4), (24, 6), (32, 8))
 
 
 def refusal(usage: Usage, place: Place) -> str:
-    """No GPU that is priced here; 32 GiB of memory, 32 MiB, an hour."""
+    """No GPU that is priced here, no ARM; 32 GiB of memory, 32 MiB, an hour."""
     if usage.gpu:
         return "GPUs of Cloud Run have no price here that was checked"
     most = _SIZES[-1][0]
     if usage.memory_bytes > most * GIB:
         return f"RAM short by {usage.memory_bytes / GIB - most:.1f} GiB: {most} at most"
-    return too_large(usage, MOST_BYTES, MOST_S)
+    return other_images(place) or too_large(usage, MOST_BYTES, MOST_S)
 
 
 def vcpus(usage: Usage) -> int:

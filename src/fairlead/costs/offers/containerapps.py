@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import math
 
-from fairlead.costs.bill import GIB, MIB, Kind, Lines, Place, Usage, metered, too_large
+from fairlead.costs.bill import GIB, Kind, Lines, Place, Usage, metered, other_images, too_large
 from fairlead.costs.parts import always
 from fairlead.costs.prices import Prices
 
-MOST_BYTES, MOST_S = 100 * MIB, 240.0
+MOST_S = 240.0
 MOST_GIB = 8
 _GIB_PER_VCPU = 2
 _HOUR_S = 3600.0
 
 
 def refusal(usage: Usage, place: Place) -> str:
-    """No GPU; 8 GiB of memory, 240 s."""
+    """No GPU, no ARM; 8 GiB of memory, 240 s."""
     if usage.gpu:
         return "no GPU in the consumption plan"
     if usage.memory_bytes > MOST_GIB * GIB:
         return f"RAM short by {usage.memory_bytes / GIB - MOST_GIB:.1f} GiB: {MOST_GIB} at most"
-    return too_large(usage, MOST_BYTES, MOST_S)
+    return other_images(place) or too_large(usage, math.inf, MOST_S)
 
 
 def vcpus(usage: Usage) -> int:

@@ -12,6 +12,7 @@ import math
 from fairlead.costs.bill import (
     GB,
     GIB,
+    HOURS,
     MIB,
     Kind,
     Lines,
@@ -94,7 +95,7 @@ def serverless_lines(usage: Usage, prices: Prices, place: Place) -> Lines:
 
 
 def _hours(usage: Usage, prices: Prices, place: Place) -> Lines:
-    months = usage.instance_hours / 730
+    months = usage.instance_hours / HOURS
     stored = metered("disk", months * disk_gb(usage), prices, place, "sagemaker", "storage")
     return (*endpoints(usage, place), *stored)
 
