@@ -21,8 +21,11 @@ from fairlead.core.clock import wall_ns
 from fairlead.core.errors import FairleadError, FileUnreadable, ModelNotFound, PackageInvalid
 from fairlead.core.names import is_name, parse_version
 from fairlead.core.package import Package
+from fairlead.costs.profile import Profile
+from fairlead.costs.profiles import find as find_profile
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found, committed, is_package
+from fairlead.packing.profile import machine as this_machine
 from fairlead.readiness.facts import FAIL, Exposure, Facts, Finding, Measured
 from fairlead.readiness.report import broken, report
 from fairlead.serving.check_reports import keep_report
@@ -205,8 +208,18 @@ def _report(
         broken=what,
         remedy=remedy,
         evaluation=_evaluation(one.package),
+        profile=_profile(one.package, Path(settings.server.state)),
     )
     return report(facts, when)
+
+
+def _profile(package: Package, state: Path) -> Profile | None:
+    """What was measured of it on a machine such as this; a file that cannot be used is none."""
+    try:
+        found = find_profile(package, state)
+    except FairleadError:
+        return None
+    return found if found is not None and found.machine == this_machine() else None
 
 
 def _remedy(error: FairleadError | None, found: Found, repository: str) -> str:

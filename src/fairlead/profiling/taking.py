@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from fairlead.core.errors import NotProfiled
 from fairlead.core.package import Package
 from fairlead.costs.profile import Payload, Point, Profile, Service, Setting
 from fairlead.costs.scaling import fit
-from fairlead.costs.searching import Found, Grid, Outcome, Place, grid_of, search
+from fairlead.costs.searching import CALLERS, Found, Grid, Outcome, Place, grid_of, search
 from fairlead.packages.manifest import NAME as MANIFEST
 from fairlead.packing.profile import machine
 from fairlead.profiling.kept import Kept
@@ -130,7 +130,8 @@ class _Run:
     def services(self, found: Found) -> tuple[Service, ...]:
         """The time of one execution by rows, as a server runs it, and with the best settings."""
         own = 1 if self.loaded["inline"] else self.loaded["slots"]
-        threads = sorted({own, 1, found.throughput[1]}, key=lambda t: (t != own, t))
+        wanted = {own, 1, found.throughput[1], self.loaded["at_once"]}
+        threads = sorted(wanted, key=lambda t: (t != own, t))
         most = max(self.loaded["max_rows"], found.throughput[0], found.latency[0])
         sizes = [b for b in self.grid.batches if b <= most or b == 1]
         seconds = _between(self.job.seconds * _SERVICES / (len(sizes) * len(threads)))
@@ -140,7 +141,8 @@ class _Run:
                 done = (place + number / len(sizes)) / len(threads)
                 self.say(0.4 + 0.2 * done, f"executions of {rows} rows, {at_once} at once")
                 told = self._service(rows, at_once, seconds)
-                made.append(Service(rows, at_once, tuple(told["quantiles"]), told["cpu_s"]))
+                quantiles = tuple(float(f"{value:.6g}") for value in told["quantiles"])
+                made.append(Service(rows, at_once, quantiles, told["cpu_s"]))
                 if made[-1].mean_s > _TOO_SLOW_S and rows >= self.loaded["max_rows"]:
                     break
         return tuple(made)
@@ -206,7 +208,9 @@ def _profile(
         scaling=fit(points),
         payloads=tuple(Payload(**each) for each in told["payloads"]),
         latency=_setting(found, found.latency, inline=loaded["inline"]),
-        throughput=_setting(found, found.throughput, inline=loaded["inline"]),
+        throughput=_unbound(
+            _setting(found, found.throughput, inline=loaded["inline"]), package.limits.max_batch
+        ),
         graph_sha256=fact.sha256 if fact is not None else "",
     )
 
@@ -239,6 +243,13 @@ def _setting(found: Found, place: Place, *, inline: bool) -> Setting:
     outcome = found.tried[place]
     at_once = 0 if inline and threads == 1 else threads
     return Setting(batch, at_once, callers, outcome.rows_per_s, outcome.p99_s)
+
+
+def _unbound(setting: Setting, limit: int) -> Setting:
+    """The setting without a bound that was not reached: more callers might fill more."""
+    fills = -(-setting.callers // max(1, setting.threads))
+    reached = setting.max_batch < fills or setting.callers < CALLERS[-1]
+    return setting if reached else replace(setting, max_batch=limit)
 
 
 def _disk(package: Package) -> int:

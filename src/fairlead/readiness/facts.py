@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from fairlead.core.package import Package
 from fairlead.core.preparation import Picture
+from fairlead.costs.profile import Profile
 from fairlead.documents.card_words import said
 from fairlead.guards.files import DRIFT
 
@@ -213,7 +214,8 @@ class Facts:
     given:  what was checked, as the command line names it. repository: where it is packed; "" for
             a trained file that is not.
     measured: None where the version does not load; broken: why, and remedy.
-    evaluation: what pack measured on labelled rows.
+    evaluation: what pack measured on labelled rows. profile: what `fairlead profile` measured here;
+            None where nobody did.
     """
 
     exposure: Exposure
@@ -229,6 +231,7 @@ class Facts:
     broken: str = ""
     remedy: str = ""
     evaluation: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    profile: Profile | None = None
 
     @property
     def run(self) -> Measured:
