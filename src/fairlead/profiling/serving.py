@@ -17,7 +17,7 @@ from fairlead.profiling.loopback import Loopback
 from fairlead.profiling.requests import GRPC, OIP, OIP_BINARY, REST, Asked
 
 CALLERS = (1, 2, 4, 8, 16, 32, 64)
-_POINTS = 0.25
+_POINTS = 0.22
 """The share of the budget in which callers ask."""
 _LONGEST_S, _SHORTEST_S = 2.0, 0.05
 _SETTLED_S = 0.3

@@ -25,7 +25,7 @@ from fairlead.profiling.kept import Kept
 from fairlead.profiling.serving import Served
 from fairlead.serving.machine import usable_cores
 
-_SEARCH, _SERVICES = 0.35, 0.2
+_SEARCH, _SERVICES = 0.3, 0.16
 """Shares of the budget."""
 _TRIALS = 24
 _LONGEST_S, _SHORTEST_S = 0.8, 0.01
@@ -109,7 +109,7 @@ class _Run:
     def searched(self) -> Found:
         """The best settings, among few that are tried."""
         seconds = _between(self.job.seconds * _SEARCH / _TRIALS)
-        end = now() + 1.5 * _SEARCH * self.job.seconds
+        end = now() + 1.4 * _SEARCH * self.job.seconds
         count = 0
 
         def measure(place: Place, bar: float) -> Outcome:
