@@ -48,7 +48,7 @@ def _one(name: str, rounds: int, seconds: float) -> Part:
     medians = {place: statistics.median(rates) for place, rates in seen.items()}
     best = max(medians, key=lambda place: medians[place])
     shares = [medians[one.throughput] / medians[best] for one in found]
-    trials = [len(one.tried) for one in found]
+    trials = [one.trials for one in found]
     lines = [
         f"grid {grid.size} trials, {len(places)} of them different to a server; {rounds} rounds, "
         f"{seconds:g} s a trial",
@@ -56,8 +56,8 @@ def _one(name: str, rounds: int, seconds: float) -> Part:
     ]
     lines += [
         f"search {number + 1}        {_words(one.throughput)}: "
-        f"{medians[one.throughput]:,.0f} rows/s ({share:.1%}) in {len(one.tried)} trials "
-        f"({len(one.tried) / grid.size:.1%} of the grid, {len(one.tried) / len(places):.1%} of "
+        f"{medians[one.throughput]:,.0f} rows/s ({share:.1%}) in {one.trials} trials "
+        f"({one.trials / grid.size:.1%} of the grid, {one.trials / len(places):.1%} of "
         "the different)"
         for number, (one, share) in enumerate(zip(found, shares, strict=True))
     ]

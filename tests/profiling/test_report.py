@@ -50,6 +50,15 @@ def test_what_a_million_calls_move_is_said_with_how_long_one_takes():
     assert "144 ms" in slow
 
 
+def test_who_was_disturbed_is_told_so():
+    calm, noisy = (
+        text(profile(), of="rows", trials=1, grid=8, bandwidth=1e6, others=others)
+        for others in (0.1, 1.5)
+    )
+    assert "other programs" not in calm
+    assert "other programs kept 1.5 processors busy meanwhile" in noisy
+
+
 def test_beyond_the_turn_of_the_curve_more_callers_get_less():
     turning = replace(profile(), points=POINTS, scaling=Scaling(20.0, 0.1, 0.01, 0.02))
     assert "more than 9 callers get less in all" in told(turning)

@@ -49,7 +49,7 @@ class Server:
     def measured(self, seconds, say):
         say(1.0, "done")
         return {
-            "base_bytes": 50, "steady_bytes": 80, "peak_bytes": 90,
+            "others": 0.5, "base_bytes": 50, "steady_bytes": 80, "peak_bytes": 90,
             "points": [
                 {"callers": 1, "calls_per_s": 60.0, "p50_s": 0.015, "p99_s": 0.02},
                 {"callers": 2, "calls_per_s": 100.0, "p50_s": 0.015, "p99_s": 0.02},
@@ -101,12 +101,25 @@ def test_the_best_settings_are_found_in_a_part_of_the_grid(job, tmp_path):
     assert (found.profile.throughput.threads, found.profile.throughput.callers) == (2, 64)
     assert found.profile.throughput.max_batch == 256, "no batch was larger than callers could fill"
     assert found.trials <= found.grid / 4
+    assert found.others == 0.5
     assert found.profile.latency.p99_s < found.profile.throughput.p99_s
 
 
 def test_on_the_workers_own_loop_no_threads_are_set(job, tmp_path):
     found = taken(job, tmp_path, Tries(inline=True, slots=1, at_once=1)).profile
     assert found.throughput.threads == found.latency.threads == 0
+
+
+def test_threads_must_be_well_worth_it_where_the_workers_loop_could_do(job, tmp_path):
+    hardly = taken(job, tmp_path, Tries(inline=True, slots=1)).profile
+    assert hardly.throughput.threads == 0, "two at once give little more than one that joins all"
+
+    class Twice(Tries):
+        def execute(self, place, seconds, bar):
+            told = super().execute(place, seconds, bar)
+            return told | {"rows_per_s": told["rows_per_s"] * place[1]}
+
+    assert taken(job, tmp_path / "b", Twice(inline=True, slots=1)).profile.throughput.threads == 2
 
 
 def test_a_call_costs_what_a_busy_worker_spends_beside_its_executions(job, tmp_path):
