@@ -20,9 +20,8 @@ from tests.costs.refresh.shapes import (
     sagemaker_json,
 )
 
-from fairlead.assembly.price_services import known_prices
 from fairlead.cli.main import main
-from fairlead.costs.prices import packaged
+from fairlead.costs.prices import packaged, prices_in
 
 PRICES = packaged()
 AZURE = "/api/retail/prices"
@@ -127,7 +126,7 @@ def test_prices_of_today_are_kept_where_later_commands_take_them(services, tmp_p
     assert out.startswith(f"{tmp_path / 'prices.csv'}: prices of ")
     assert "gcp: its catalog needs a key" in err
     assert "no single price, left as it was: g6f.large" in err
-    found = known_prices(tmp_path)
+    found = prices_in(tmp_path)
     large = found.machine("aws/m5.large")
     assert large.hourly.usd == pytest.approx(0.096 * 1.1)
     assert (large.hourly.date, large.hosting and large.hosting.date) == ("2026-11-20", "2026-11-21")
@@ -141,7 +140,7 @@ def test_another_region_is_added_and_stays_when_others_are_fetched(services, tmp
     assert refresh(services, tmp_path, "--from", "aws", "--region", "aws/eu-central-1") == 0
     aws_says(services)
     assert refresh(services, tmp_path, "--from", "aws") == 0
-    found = known_prices(tmp_path)
+    found = prices_in(tmp_path)
     assert found.machine("aws/m5.large", "eu-central-1").hourly.usd == pytest.approx(0.096 * 1.2)
     assert found.machine("aws/m5.large", "us-east-1").hourly.usd == pytest.approx(0.096 * 1.1)
 
@@ -153,7 +152,7 @@ def test_what_was_fetched_gives_way_to_a_newer_table(services, tmp_path):
         ec2_csv(ec2_row("m5.large", 0.09), published="2025-01-01T00:00:00Z").encode(),
     )
     assert refresh(services, tmp_path, "--from", "aws") == 0
-    assert known_prices(tmp_path).machines == PRICES.machines
+    assert prices_in(tmp_path).machines == PRICES.machines
 
 
 def test_google_is_asked_with_a_key_that_is_in_no_address(services, tmp_path, capsys):
@@ -165,7 +164,7 @@ def test_google_is_asked_with_a_key_that_is_in_no_address(services, tmp_path, ca
     assert "secret" not in path
     assert headers["X-Goog-Api-Key"] == "a-secret-key"
     assert "secret" not in "".join(capsys.readouterr())
-    assert known_prices(tmp_path).machine("gcp/n2-standard-2").hourly.date == TODAY
+    assert prices_in(tmp_path).machine("gcp/n2-standard-2").hourly.date == TODAY
 
 
 @pytest.mark.parametrize(
@@ -235,7 +234,7 @@ def test_the_file_may_be_named(services, tmp_path):
     aws_says(services)
     path = tmp_path / "kept" / "ours.csv"
     assert refresh(services, tmp_path, "--from", "aws", "--output", str(path)) == 0
-    assert known_prices(tmp_path, path).machine("aws/m5.large").hourly.date == "2026-11-20"
+    assert prices_in(tmp_path, path).machine("aws/m5.large").hourly.date == "2026-11-20"
 
 
 # --- show ---------------------------------------------------------------------------------
@@ -267,7 +266,7 @@ def test_what_show_writes_as_csv_is_taken_back(tmp_path, capsys):
     out, _ = show(capsys, tmp_path, "--csv")
     path = tmp_path / "mine.csv"
     path.write_text(out)
-    assert known_prices(tmp_path, path).machines == PRICES.machines
+    assert prices_in(tmp_path, path).machines == PRICES.machines
     out, _ = show(capsys, tmp_path, "--prices", str(path), "--json")
     assert json.loads(out)["version"] == f"{PRICES.version} + mine.csv"
 

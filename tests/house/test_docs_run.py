@@ -39,6 +39,7 @@ WALKS = [
         "how-to/amend-a-model.md",
         "how-to/read-the-errors.md",
         "how-to/check-before-you-deploy.md",
+        "how-to/profile-a-model.md",
     ),
     (
         "how-to/guard-a-model.md",

@@ -100,7 +100,6 @@ GOOD = Facts(
         per_million=0.4,
         prices="2026-11-26",
     ),
-    profiled=True,
 )
 
 

@@ -22,8 +22,11 @@ from fairlead.core.clock import wall_ns
 from fairlead.core.errors import FairleadError, FileUnreadable, ModelNotFound, PackageInvalid
 from fairlead.core.names import is_name, parse_version
 from fairlead.core.package import Package
+from fairlead.costs.profile import Profile
+from fairlead.costs.profiles import find as find_profile
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found, committed, is_package
+from fairlead.packing.profile import machine as this_machine
 from fairlead.readiness.facts import FAIL, Exposure, Facts, Finding, Measured
 from fairlead.readiness.report import broken, report
 from fairlead.serving.check_reports import keep_report
@@ -192,6 +195,7 @@ def _report(
         told = Finding(FAIL, what, remedy)
         return broken(found.name, found.version, exposure, when, told)
     own = one.measured.model if one.measured is not None else 0
+    profile = _profile(one.package, Path(settings.server.state))
     facts = Facts(
         exposure=exposure,
         package=one.package,
@@ -206,9 +210,19 @@ def _report(
         broken=what,
         remedy=remedy,
         evaluation=_evaluation(one.package),
-        **planned(one.package, settings),
+        profile=profile,
+        planned=planned(one.package, profile, settings),
     )
     return report(facts, when)
+
+
+def _profile(package: Package, state: Path) -> Profile | None:
+    """What was measured of it on a machine such as this; a file that cannot be used is none."""
+    try:
+        found = find_profile(package, state)
+    except FairleadError:
+        return None
+    return found if found is not None and found.machine == this_machine() else None
 
 
 def _remedy(error: FairleadError | None, found: Found, repository: str) -> str:

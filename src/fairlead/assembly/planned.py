@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.assembly.settings import Settings
-from fairlead.core.errors import FairleadError, GoalImpossible
+from fairlead.core.errors import GoalImpossible
 from fairlead.core.package import Package
 from fairlead.costs.capacity import Goal, Machines, Planner
 from fairlead.costs.decision import decide
 from fairlead.costs.prices import prices_in
 from fairlead.costs.profile import Profile
-from fairlead.costs.profiles import find
 from fairlead.costs.sizing import alone_s
 from fairlead.costs.traffic import Traffic, traffic_of
 from fairlead.readiness.facts import Planned
@@ -21,19 +20,15 @@ from fairlead.readiness.facts import Planned
 _CALLS = 5000
 
 
-def planned(package: Package, settings: Settings) -> dict[str, Any]:
-    """`planned` and `profiled` of `readiness.Facts`; what cannot be read was not measured."""
-    try:
-        profile = find(package, Path(settings.server.state))
-    except FairleadError:
-        profile = None
+def planned(package: Package, profile: Profile | None, settings: Settings) -> Planned | None:
+    """What follows of a profile; None without one, or where nobody has said what is expected."""
     expect = package.expect
     if profile is None or not expect.requests_per_second:
-        return {"planned": None, "profiled": profile is not None}
+        return None
     rows = expect.rows_per_request
     traffic = traffic_of(f"{expect.requests_per_second:.9f}/s, rows {rows}")
     seconds = expect.latency_ms / 1000 or 10 * alone_s(profile, rows)
-    return {"planned": _planned(profile, traffic, Goal(seconds), settings), "profiled": True}
+    return _planned(profile, traffic, Goal(seconds), settings)
 
 
 def _planned(profile: Profile, traffic: Traffic, goal: Goal, settings: Settings) -> Planned:

@@ -25,7 +25,7 @@ from fairlead.core.clock import now
 from fairlead.core.errors import BadUsage, FileUnreadable, PricesUnreachable
 from fairlead.costs.price_rows import read_extra, written
 from fairlead.costs.priced import Machine
-from fairlead.costs.prices import KEPT, Prices, merged, over, packaged
+from fairlead.costs.prices import Prices
 from fairlead.costs.refresh import aws, azure, gcp
 from fairlead.costs.refresh.repriced import Repriced, repriced
 from fairlead.costs.refresh.shape import document
@@ -61,22 +61,6 @@ class Wanted:
     hosts: Mapping[str, str]
     key: str
     today: date
-
-
-def known_prices(state: Path, extra: Path | None = None) -> Prices:
-    """The packaged prices, those that were fetched into a state folder where they are newer, and
-    a file's over both.
-
-    A later release may bring prices that are newer than what was fetched under an earlier one.
-    Raises PricesInvalid and FileUnreadable.
-    """
-    base, kept = packaged(), state / KEPT
-    if kept.is_file():
-        dates = {(one.title, one.region): one.hourly.date for one in base.machines}
-        fetched, meters = read_extra(kept, base.machines)
-        newer = [m for m in fetched if m.hourly.date >= dates.get((m.title, m.region), "")]
-        base = merged(base, newer, meters, KEPT)
-    return over(base, extra) if extra else base
 
 
 def refresh(wanted: Wanted, prices: Prices, say: Said) -> tuple[Machine, ...]:

@@ -11,12 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from fairlead.assembly.price_services import CLOUDS, Wanted, keep, known_prices, refresh
+from fairlead.assembly.price_services import CLOUDS, Wanted, keep, refresh
 from fairlead.cli.main import COMMANDS
 from fairlead.core.errors import BadUsage, FileUnreadable
 from fairlead.costs.price_rows import written
 from fairlead.costs.priced import Machine, Meter
-from fairlead.costs.prices import KEPT, Prices, packaged
+from fairlead.costs.prices import KEPT, Prices, packaged, prices_in
 from fairlead.documents.tables import table
 
 SUMMARY = COMMANDS["prices"]
@@ -94,7 +94,7 @@ def _show(args: argparse.Namespace) -> None:
             "show takes one region, and --csv (machines only) or --json",
             fix="See `fairlead prices --help`",
         )
-    prices = known_prices(Path(args.state), Path(args.prices) if args.prices else None)
+    prices = prices_in(Path(args.state), Path(args.prices) if args.prices else None)
     today = date.today()
     region = args.region[0] if args.region else ""
     machines = prices.in_reach(args.provider, region)

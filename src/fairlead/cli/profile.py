@@ -116,7 +116,12 @@ def _report(found: Profiled, bandwidth: float) -> str:
 
     taken = found.taken
     told = text(
-        taken.profile, of=found.of, trials=taken.trials, grid=taken.grid, bandwidth=bandwidth
+        taken.profile,
+        of=found.of,
+        trials=taken.trials,
+        grid=taken.grid,
+        bandwidth=bandwidth,
+        others=taken.others,
     )
     return f"{told}\n\nkept in {found.file}"
 

@@ -156,10 +156,19 @@ def read_prices(*extra: Path | None) -> Prices:
 
 
 def prices_in(state: Path, extra: Path | None = None) -> Prices:
-    """The packaged prices, those that `fairlead prices refresh` keeps in a state folder over them,
-    and those of a file over both. Raises as `read_prices`."""
-    kept = state / KEPT
-    return read_prices(kept if kept.is_file() else None, extra)
+    """The packaged prices, those that were fetched into a state folder where they are newer, and
+    a file's over both.
+
+    A later release may bring prices that are newer than what was fetched under an earlier one.
+    Raises PricesInvalid and FileUnreadable.
+    """
+    base, kept = packaged(), state / KEPT
+    if kept.is_file():
+        dates = {(one.title, one.region): one.hourly.date for one in base.machines}
+        fetched, meters = read_extra(kept, base.machines)
+        newer = [m for m in fetched if m.hourly.date >= dates.get((m.title, m.region), "")]
+        base = merged(base, newer, meters, KEPT)
+    return over(base, extra) if extra else base
 
 
 def over(base: Prices, path: Path) -> Prices:

@@ -21,7 +21,8 @@ class Service:
     """How long one execution of so many rows takes, the guards included.
 
     threads:   executions at once while it was measured.
-    quantiles: seconds at 0, 1, ..., 100 per cent.
+    quantiles: seconds at 0, 1, ..., 100 per cent. Of many executions the last is not the slowest
+               one, but what gives the quantiles the mean that was measured.
     cpu_s:     seconds of processor time of one execution.
     """
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 from fairlead.core.package import Package
 from fairlead.documents import card_text as text
 from fairlead.documents.card_limits import limitations
+from fairlead.documents.card_needs import TITLE, needs
 from fairlead.documents.card_words import (
     ANALYSES,
     CAVEATS,
@@ -48,8 +49,9 @@ class Known:
     """What a card is made of.
 
     statistics: the package's card.json; measured: its measured.json; example: its examples.json;
-    {} where there is none. contract: None where nothing was learnt. live: what the server sees of
-    the version, None where no server is asked. ranges: tell what numbers training rows held.
+    profile: its profile.json; {} where there is none. contract: None where nothing was learnt.
+    live: what the server sees of the version, None where no server is asked. ranges: tell what
+    numbers training rows held.
     """
 
     package: Package
@@ -59,9 +61,10 @@ class Known:
     example: Facts = field(default_factory=_nothing)
     live: Facts | None = None
     ranges: bool = True
+    profile: Facts = field(default_factory=_nothing)
 
 
-NEEDED = ("card.json", "measured.json", CONTRACT, "examples.json")
+NEEDED = ("card.json", "measured.json", CONTRACT, "examples.json", "profile.json")
 """The files of a package that its card is made of, each where it is there."""
 
 
@@ -72,7 +75,7 @@ def known_of(package: Package, files: Mapping[str, bytes], live: Facts | None = 
     """
     told = [json.loads(files.get(name, b"{}")) for name in NEEDED if name != CONTRACT]
     contract = Contract.from_toml(files[CONTRACT].decode()) if CONTRACT in files else None
-    return Known(package, told[0], told[1], contract, told[2], live)
+    return Known(package, told[0], told[1], contract, told[2], live, profile=told[3])
 
 
 def card_of(known: Known) -> dict[str, Any]:
@@ -132,6 +135,9 @@ def card_of(known: Known) -> dict[str, Any]:
         }
         for title in SECTIONS
     ]
+    found = [{"name": n, "value": v} for n, v in needs(known.profile) if v]
+    if found:
+        card["sections"].append({"title": TITLE, "words": [], "facts": found})
     return card
 
 

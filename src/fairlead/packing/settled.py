@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fairlead.core.errors import PackageInvalid
 from fairlead.core.package import Package
 from fairlead.packages.read import read_verified
 from fairlead.packing.amend import amend
@@ -16,6 +17,7 @@ from fairlead.packing.words import FILE
 
 _SECTION = re.compile(r"[ \t]*\[limits\][ \t]*(?:#.*)?\Z")
 _ANY_SECTION = re.compile(r"[ \t]*\[")
+_SET = ("max_batch", "threads")
 _LIMIT = re.compile(r"[ \t]*(max_batch|threads)[ \t]*=")
 
 
@@ -41,7 +43,10 @@ def settled(
 
 
 def with_limits(words: str, limits: Mapping[str, int]) -> str:
-    """The owner's words with these limits, and with whatever else stands there."""
+    """The owner's words with these limits, and with whatever else stands there.
+
+    Raises PackageInvalid where they are written in a way in which they cannot be set.
+    """
     lines = words.splitlines()
     kept: list[str] = []
     inside = False
@@ -58,11 +63,20 @@ def with_limits(words: str, limits: Mapping[str, int]) -> str:
     else:
         kept[section + 1 : section + 1] = added
     made = "\n".join(kept) + "\n"
-    told: dict[str, Any] = tomllib.loads(made)
-    before: dict[str, Any] = tomllib.loads(words)
-    wanted = {**before.get("limits", {}), **limits}
-    for name in ("max_batch", "threads"):
-        if name not in limits:
-            wanted.pop(name, None)
-    assert told == {**before, "limits": wanted}, "an unusual way to write [limits]"
+    if not _says(made, words, limits):
+        raise PackageInvalid(
+            "model.toml: [limits] is written in an unusual way",
+            where=FILE,
+            fix="Write it as a section of its own, with `fairlead amend --model-toml`",
+        )
     return made
+
+
+def _says(made: str, words: str, limits: Mapping[str, int]) -> bool:
+    """Whether a text says what the words do, but for these limits."""
+    before: dict[str, Any] = tomllib.loads(words)
+    own = {name: v for name, v in before.get("limits", {}).items() if name not in _SET}
+    try:
+        return tomllib.loads(made) == {**before, "limits": {**own, **limits}}
+    except tomllib.TOMLDecodeError:
+        return False

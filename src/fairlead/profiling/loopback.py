@@ -73,9 +73,14 @@ class Loopback:
         workers = [number for number, line in found.items() if "fairlead.assembly.worker" in line]
         return [*workers, *(n for worker in workers for n in processes.below(worker))]
 
+    @property
+    def all(self) -> list[int]:
+        """Every process of it."""
+        return [self._process.pid, *processes.below(self._process.pid)]
+
     def end(self) -> None:
         """Ends it as Ctrl-C does, and what is left of it after that."""
-        left = [self._process.pid, *processes.below(self._process.pid)]
+        left = self.all
         if self._process.poll() is None:
             self._process.terminate()
         try:

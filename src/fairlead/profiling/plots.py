@@ -15,7 +15,7 @@ from fairlead.documents.charts import escaped
 from fairlead.profiling.report import seconds
 
 _WIDTH, _HEIGHT = 720, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 84, 24, 76, 56
+_LEFT, _RIGHT, _TOP, _BOTTOM = 100, 24, 76, 56
 _STEPS = 64
 _KINDS = 4
 _STYLE = """

@@ -43,6 +43,16 @@ def spent(processes: Iterable[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def busy() -> float:
+    """Seconds for which all processors of this machine have worked since it started."""
+    try:
+        told = (_PROCESSES / "stat").read_text().splitlines()[0].split()[1:9]
+    except (OSError, IndexError):
+        return 0.0
+    idle = int(told[3]) + int(told[4])
+    return (sum(map(int, told)) - idle) / os.sysconf("SC_CLK_TCK")
+
+
 def _fields(process: int) -> list[str]:
     """What stands behind a process's name in its facts; [] for one that is gone."""
     try:

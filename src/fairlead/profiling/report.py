@@ -11,10 +11,18 @@ from fairlead.documents.tables import table
 from fairlead.profiling.bandwidth import shown
 
 _MILLION = 1_000_000
+_DISTURBED = 0.25
+"""Processors."""
 
 
-def text(profile: Profile, *, of: str, trials: int, grid: int, bandwidth: float) -> str:
-    """What was found. of: the rows that were asked. bandwidth: bits per second."""
+def text(
+    profile: Profile, *, of: str, trials: int, grid: int, bandwidth: float, others: float = 0.0
+) -> str:
+    """What was found.
+
+    of: the rows that were asked. bandwidth: bits per second. others: processors that other programs
+    kept busy meanwhile.
+    """
     gpu = f", {profile.gpu}" if profile.gpu else ""
     facts = [
         ("measured", f"{profile.taken} on {profile.machine}{gpu}, with {of}"),
@@ -35,6 +43,11 @@ def text(profile: Profile, *, of: str, trials: int, grid: int, bandwidth: float)
     ]
     asked = [_payload(payload, bandwidth) for payload in profile.payloads]
     line = f"one at {shown(bandwidth)}"
+    warned = [
+        "",
+        f"other programs kept {others:.1f} processors busy meanwhile: take it again, with --fresh, "
+        "when they do not",
+    ]
     return "\n".join(
         [
             f"{profile.model} version {profile.version}, {profile.runtime}",
@@ -45,6 +58,7 @@ def text(profile: Profile, *, of: str, trials: int, grid: int, bandwidth: float)
             "",
             "bytes of a call of one row, with their heads",
             _indented(table(("wire", "asked", "answered", "a million calls", line), asked)),
+            *(warned if others > _DISTURBED else ()),
         ]
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from time import sleep
 from typing import Any
 
+from fairlead.core.clock import now
 from fairlead.core.errors import NotProfiled, ServerUnreachable
 from fairlead.core.package import Package
 from fairlead.costs.profile import Payload, Point
@@ -17,7 +19,7 @@ from fairlead.profiling.loopback import Loopback
 from fairlead.profiling.requests import GRPC, OIP, OIP_BINARY, REST, Asked
 
 CALLERS = (1, 2, 4, 8, 16, 32, 64)
-_POINTS = 0.25
+_POINTS = 0.22
 """The share of the budget in which callers ask."""
 _LONGEST_S, _SHORTEST_S = 2.0, 0.05
 _SETTLED_S = 0.3
@@ -37,8 +39,9 @@ class Served:
     running: Loopback
 
     def measured(self, seconds: float, say: Callable[[float, str], None]) -> dict[str, Any]:
-        """{"base_bytes", "steady_bytes", "peak_bytes", "points", "payloads", "busy"}.
+        """{"base_bytes", "steady_bytes", "peak_bytes", "points", "payloads", "busy", "others"}.
 
+        others: processors that other programs kept busy meanwhile.
         seconds: of the whole profile. busy: of the time with most callers, {"calls", "cpu_s",
         "executions", "compute_s"}. Raises NotProfiled where no wire is answered.
         """
@@ -52,6 +55,8 @@ class Served:
         steady = processes.held(worker)
         points: list[Point] = []
         busy: dict[str, float] = {}
+        every = [os.getpid(), *running.all]
+        began, others = now(), processes.busy() - processes.spent(every)
         each = max(_SHORTEST_S, min(_LONGEST_S, seconds * _POINTS / len(CALLERS)))
         for place, callers in enumerate(CALLERS):
             say((place + 1) / (len(CALLERS) + 1), f"{callers} callers of a server")
@@ -61,7 +66,9 @@ class Served:
             busy = {name: after[name] - before[name] for name in after}
             busy["calls"] = float(len(heard.waits))
             points.append(Point(callers, heard.per_s, heard.quantile(0.5), heard.quantile(0.99)))
+        others = processes.busy() - processes.spent(every) - others
         return {
+            "others": max(0.0, others / (now() - began)),
             "base_bytes": base,
             "steady_bytes": steady,
             "peak_bytes": max(steady, processes.most_held(worker)),

@@ -8,8 +8,9 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,19 +19,21 @@ from fairlead.core.errors import NotProfiled
 from fairlead.core.package import Package
 from fairlead.costs.profile import Payload, Point, Profile, Service, Setting
 from fairlead.costs.scaling import fit
-from fairlead.costs.searching import Found, Grid, Outcome, Place, grid_of, search
+from fairlead.costs.searching import CALLERS, Found, Grid, Outcome, Place, grid_of, search
 from fairlead.packages.manifest import NAME as MANIFEST
 from fairlead.packing.profile import machine
 from fairlead.profiling.kept import Kept
 from fairlead.profiling.serving import Served
 from fairlead.serving.machine import usable_cores
 
-_SEARCH, _SERVICES = 0.35, 0.2
+_SEARCH, _SERVICES = 0.3, 0.16
 """Shares of the budget."""
 _TRIALS = 24
 _LONGEST_S, _SHORTEST_S = 0.8, 0.01
 _TOO_SLOW_S = 2.0
 """An execution that takes longer is not tried with twice the rows, unless a server would."""
+_OFF_THE_LOOP = 1.25
+"""By so much threads must be better to be chosen for a model that the worker's loop can run."""
 _ARCHES = {"aarch64": "arm64", "AMD64": "x86_64"}
 _GPUS = Path("/proc/driver/nvidia/gpus")
 
@@ -62,11 +65,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A profile, and how it was found: trials of how many in the whole grid."""
+    """A profile, and how it was found: trials of how many in the whole grid.
+
+    others: processors that other programs kept busy while a server was measured.
+    """
 
     profile: Profile
     trials: int
     grid: int
+    others: float
 
 
 def take(
@@ -92,7 +99,8 @@ def take(
     found = run.searched()
     services = run.services(found)
     told = _served(kept, say, server, job.seconds)
-    return Taken(_profile(job, loaded, found, services, told), len(found.tried), grid.size)
+    profile = _profile(job, loaded, found, services, told)
+    return Taken(profile, found.trials, grid.size, told["others"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +117,9 @@ class _Run:
     def searched(self) -> Found:
         """The best settings, among few that are tried."""
         seconds = _between(self.job.seconds * _SEARCH / _TRIALS)
-        end = now() + 1.5 * _SEARCH * self.job.seconds
+        end = now() + 1.4 * _SEARCH * self.job.seconds
         count = 0
+        times: dict[Place, int] = {}
 
         def measure(place: Place, bar: float) -> Outcome:
             nonlocal count
@@ -118,8 +127,9 @@ class _Run:
             batch, threads, callers = place
             words = f"{callers} callers, up to {batch} rows joined, {threads} at once"
             self.say(0.05 + 0.35 * min(1.0, count / _TRIALS), words)
+            times[place] = times.get(place, 0) + 1
             told = self.kept.get(
-                f"trial {batch} {threads} {callers}",
+                f"trial {batch} {threads} {callers}" + " again" * (times[place] - 1),
                 lambda: self.tries.execute(place, seconds, bar),
             )
             return Outcome(told["rows_per_s"], told["p99_s"])
@@ -130,7 +140,8 @@ class _Run:
     def services(self, found: Found) -> tuple[Service, ...]:
         """The time of one execution by rows, as a server runs it, and with the best settings."""
         own = 1 if self.loaded["inline"] else self.loaded["slots"]
-        threads = sorted({own, 1, found.throughput[1]}, key=lambda t: (t != own, t))
+        wanted = {own, 1, found.throughput[1], self.loaded["at_once"]}
+        threads = sorted(wanted, key=lambda t: (t != own, t))
         most = max(self.loaded["max_rows"], found.throughput[0], found.latency[0])
         sizes = [b for b in self.grid.batches if b <= most or b == 1]
         seconds = _between(self.job.seconds * _SERVICES / (len(sizes) * len(threads)))
@@ -140,7 +151,8 @@ class _Run:
                 done = (place + number / len(sizes)) / len(threads)
                 self.say(0.4 + 0.2 * done, f"executions of {rows} rows, {at_once} at once")
                 told = self._service(rows, at_once, seconds)
-                made.append(Service(rows, at_once, tuple(told["quantiles"]), told["cpu_s"]))
+                quantiles = tuple(float(f"{value:.6g}") for value in told["quantiles"])
+                made.append(Service(rows, at_once, quantiles, told["cpu_s"]))
                 if made[-1].mean_s > _TOO_SLOW_S and rows >= self.loaded["max_rows"]:
                     break
         return tuple(made)
@@ -205,8 +217,11 @@ def _profile(
         points=points,
         scaling=fit(points),
         payloads=tuple(Payload(**each) for each in told["payloads"]),
-        latency=_setting(found, found.latency, inline=loaded["inline"]),
-        throughput=_setting(found, found.throughput, inline=loaded["inline"]),
+        latency=_setting(found, found.latency, _speed, inline=loaded["inline"]),
+        throughput=_unbound(
+            _setting(found, found.throughput, _rate, inline=loaded["inline"]),
+            package.limits.max_batch,
+        ),
         graph_sha256=fact.sha256 if fact is not None else "",
     )
 
@@ -234,11 +249,34 @@ def _cpu_of(services: list[Service], rows: float) -> float:
     return before.cpu_s + share * (after.cpu_s - before.cpu_s)
 
 
-def _setting(found: Found, place: Place, *, inline: bool) -> Setting:
+def _rate(found: Found, place: Place) -> float:
+    return found.tried[place].rows_per_s
+
+
+def _speed(found: Found, place: Place) -> float:
+    return 1 / max(found.tried[place].p99_s, 1e-12)
+
+
+def _setting(
+    found: Found, place: Place, score: Callable[[Found, Place], float], *, inline: bool
+) -> Setting:
+    """What was found; threads are not worth their changes where the worker's loop nearly does."""
+    if inline and place[1] > 1:
+        score_of = partial(score, found)
+        on_loop = [other for other in found.tried if other[1] == 1 and other[2] == place[2]]
+        best = max(on_loop, key=score_of, default=place)
+        place = best if score_of(best) * _OFF_THE_LOOP >= score_of(place) else place
     batch, threads, callers = place
     outcome = found.tried[place]
     at_once = 0 if inline and threads == 1 else threads
     return Setting(batch, at_once, callers, outcome.rows_per_s, outcome.p99_s)
+
+
+def _unbound(setting: Setting, limit: int) -> Setting:
+    """The setting without a bound that was not reached: more callers might fill more."""
+    fills = -(-setting.callers // max(1, setting.threads))
+    reached = setting.max_batch < fills or setting.callers < CALLERS[-1]
+    return setting if reached else replace(setting, max_batch=limit)
 
 
 def _disk(package: Package) -> int:

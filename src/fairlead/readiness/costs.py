@@ -66,7 +66,7 @@ def _cost(facts: Facts) -> str:
 
 
 def _unplanned(facts: Facts) -> tuple[str, str]:
-    if not facts.profiled:
+    if facts.profile is None:
         return "it was never measured under load", f"fairlead profile {facts.given}"
     told = "nobody has said how many requests come"
     return told, facts.amended("expect", "requests_per_second = 50")

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from fairlead.core.package import Package
 from fairlead.core.preparation import Picture
+from fairlead.costs.profile import Profile
 from fairlead.documents.card_words import said
 from fairlead.guards.files import DRIFT
 
@@ -236,9 +237,8 @@ class Facts:
     given:  what was checked, as the command line names it. repository: where it is packed; "" for
             a trained file that is not.
     measured: None where the version does not load; broken: why, and remedy.
-    evaluation: what pack measured on labelled rows.
-    planned: what a profile says of the expected traffic; None where none was taken. profiled: one
-    was.
+    evaluation: what pack measured on labelled rows. profile: what `fairlead profile` measured here;
+            None where nobody did. planned: what follows of it for the expected traffic, likewise.
     """
 
     exposure: Exposure
@@ -254,8 +254,8 @@ class Facts:
     broken: str = ""
     remedy: str = ""
     evaluation: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    profile: Profile | None = None
     planned: Planned | None = None
-    profiled: bool = False
 
     @property
     def run(self) -> Measured:

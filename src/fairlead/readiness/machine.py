@@ -22,11 +22,17 @@ def _memory(facts: Facts) -> Finding:
     run, machine = facts.run, facts.machine
     if not run.base:
         return Finding(WARN, "this system does not say what a process holds", "check it on Linux")
-    needed = machine.workers * (run.base + run.model + machine.beside)
+    one = run.base + run.model + machine.beside
+    profile = facts.profile
+    if profile is not None:
+        one = max(one, profile.peak_bytes + machine.beside)
+    needed = machine.workers * one
     share = needed / machine.memory
     told = f"{mib(run.model)} for the model, {mib(needed)} for {machine.workers} workers, "
     told += f"{share:.0%} of the {mib(machine.memory)} here"
-    one = run.base + run.model + machine.beside
+    if profile is not None:
+        told += f"; {mib(profile.peak_bytes)} at most in a worker under load, as profiled "
+        told += profile.taken
     fitting = max(1, int(_TIGHT * machine.memory / one))
     fix = facts.served(f"--workers {min(fitting, max(1, machine.workers - 1))}")
     if share > _FULL:
