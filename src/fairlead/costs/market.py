@@ -175,22 +175,23 @@ class Market:
         for machine in self.prices.in_reach(provider, self.wish.region(provider)):
             if endpoint and machine.hosting_service != kind.service:
                 continue
-            if machine.gpu and not self._has_gpu_measured(machine):
+            if machine.gpu and not self._measured_on(machine):
                 continue  # what a GPU would bring is not known, and not guessed
             speed = speed_of(machine, self.profile, self._measured)
             hourly = machine.hosting if endpoint else machine.hourly
             if hourly is not None:
                 least = self._sizing.fewest(machine, speed) * hourly.usd
                 ordered.append((least, machine, speed))
-        met = 0
-        for _, machine, speed in sorted(ordered, key=lambda one: one[0])[:MOST_LOOKED_AT]:
+        met = looked = 0
+        for _, machine, speed in sorted(ordered, key=lambda one: one[0]):
+            if (met >= ENOUGH or looked >= MOST_LOOKED_AT) and not self._measured_on(machine):
+                continue
             option = self._with(kind, machine, self._sizing.of(machine, speed))
-            met += option.meets
+            met, looked = met + option.meets, looked + 1
             yield option
-            if met == ENOUGH:
-                return
 
-    def _has_gpu_measured(self, machine: Machine) -> bool:
+    def _measured_on(self, machine: Machine) -> bool:
+        """Whether it was measured there: then it is looked at, whatever it costs."""
         return any(one.offer == machine.title for one in self._measured)
 
     def _with(self, kind: Kind, machine: Machine, sized: Sized) -> Option:
