@@ -1,15 +1,17 @@
 """`python -m benchmarks.costs.search`: the search for settings beside the whole grid, on 3 models.
 
-Places that are the same to a server are one place, tried once a round; rounds of grid and search
-take turns, so that whatever else the machine does is shared. What was found is judged by the
-medians of the grid, not by the trial in which it was found.
+The whole grid is measured in rounds, of which each place keeps its best: whatever else a machine
+does only takes time away. The search is judged on that surface, where it may try few places, and
+once more live: what it then finds is worth what the surface says of that place. Places that are the
+same to a server are one, measured once a round. On a machine that others keep busy the live search
+is disturbed as the grid is, and the last line of each model says by how much.
 """
 
 from __future__ import annotations
 
-import statistics
+import os
 import sys
-from contextlib import ExitStack
+import time
 
 from benchmarks.costs.small import MODELS
 from benchmarks.reliability.stand import options, shown
@@ -17,23 +19,23 @@ from benchmarks.report import Part, Promise
 from fairlead.assembly.executing import Executing, Version
 from fairlead.costs.searching import CALLERS, Found, Outcome, Place, grid_of, search
 from fairlead.packages.read import open_package
+from fairlead.profiling import processes
 from fairlead.serving.machine import usable_cores
 
 _SHARE_OF_TRIALS, _SHARE_OF_BEST = 0.25, 0.95
 
 
 def run(rounds: int, seconds: float) -> list[Part]:
-    """Each model: `rounds` times the whole grid and a search, `seconds` for a trial."""
+    """Each model: `rounds` times the whole grid, `seconds` for a trial."""
     return [_one(name, rounds, seconds) for name in MODELS]
 
 
 def _one(name: str, rounds: int, seconds: float) -> Part:
     package = open_package(MODELS[name]())
     version = Version(package.name, package.version, str(package.folder.resolve()))
-    seen: dict[Place, list[float]] = {}
-    found: list[Found] = []
-    with ExitStack() as stack:
-        tries = stack.enter_context(Executing(version))
+    company = min(2 * usable_cores(), CALLERS[-1])
+    began, busy = time.perf_counter(), processes.busy()
+    with Executing(version) as tries:
         grid = grid_of(package.limits.max_batch, tries.loaded()["at_once"])
         places = list(dict.fromkeys(grid.same(place) for place in grid.places))
 
@@ -41,31 +43,42 @@ def _one(name: str, rounds: int, seconds: float) -> Part:
             told = tries.execute(place, seconds, bar)
             return Outcome(told["rows_per_s"], told["p99_s"])
 
+        surface: dict[Place, Outcome] = {}
         for _ in range(rounds):
             for place in places:
-                seen.setdefault(place, []).append(measure(place, 0.0).rows_per_s)
-            found.append(search(grid, measure, min(2 * usable_cores(), CALLERS[-1])))
-    medians = {place: statistics.median(rates) for place, rates in seen.items()}
-    best = max(medians, key=lambda place: medians[place])
-    shares = [medians[one.throughput] / medians[best] for one in found]
-    trials = [one.trials for one in found]
+                found = measure(place, 0.0)
+                best = surface.get(place, found)
+                surface[place] = Outcome(
+                    max(best.rows_per_s, found.rows_per_s), min(best.p99_s, found.p99_s)
+                )
+        live = search(grid, measure, company)
+        own = processes.spent([os.getpid(), *tries.processes])
+        others = max(0.0, processes.busy() - busy - own) / (time.perf_counter() - began)
+    judged = search(grid, lambda place, bar: surface[place], company)
+    top = max(surface, key=lambda place: surface[place].rows_per_s)
+    most = surface[top].rows_per_s
+
+    def told(of: str, one: Found) -> str:
+        rate = surface[one.throughput].rows_per_s
+        return (
+            f"{of:<22} {_words(one.throughput)}: {rate:,.0f} rows/s, {rate / most:.1%} "
+            f"of the best, in {one.trials} trials ({one.trials / grid.size:.1%} of the grid, "
+            f"{one.trials / len(places):.1%} of the different)"
+        )
+
+    share, used = surface[judged.throughput].rows_per_s / most, judged.trials / grid.size
     lines = [
-        f"grid {grid.size} trials, {len(places)} of them different to a server; {rounds} rounds, "
+        f"N: {grid.size} trials in the grid, {len(places)} different to a server; {rounds} rounds, "
         f"{seconds:g} s a trial",
-        f"grid's best     {_words(best)}: {medians[best]:,.0f} rows/s",
+        f"{'the best of the grid':<22} {_words(top)}: {most:,.0f} rows/s",
+        told("search on the surface", judged),
+        told("search live", live),
+        f"other programs kept {others:.1f} processors busy",
     ]
-    lines += [
-        f"search {number + 1}        {_words(one.throughput)}: "
-        f"{medians[one.throughput]:,.0f} rows/s ({share:.1%}) in {one.trials} trials "
-        f"({one.trials / grid.size:.1%} of the grid, {one.trials / len(places):.1%} of "
-        "the different)"
-        for number, (one, share) in enumerate(zip(found, shares, strict=True))
-    ]
-    share, used = statistics.median(shares), max(trials) / grid.size
     return Part(
         f"{name} model",
         lines,
-        {"grid": grid.size, "different": len(places), "trials": trials, "shares": shares},
+        {"grid": grid.size, "different": len(places), "trials": judged.trials, "share": share},
         [
             Promise(
                 f"{name}: share of the grid's best rows/s", _SHARE_OF_BEST, share, f"{share:.1%}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.costs.samples import profile
 from tests.readiness.facts import GOOD, MEASURED, PACKAGE, but, guards, words
 
 from fairlead.core.package import FileFact, Payloads
@@ -138,6 +139,7 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("memory", {"machine__memory": 200 << 20}, ALWAYS_WARNS),
     ("memory", {"machine__beside": 8 * GIB}, ALWAYS_FAILS),
     ("memory", {"measured__base": 0}, ALWAYS_WARNS),
+    ("memory", {"profile": profile(peak_bytes=5 << 30)}, ALWAYS_FAILS),
     ("workers", {"machine__workers": 3}, ALWAYS_WARNS),
     ("loads", {"measured": None, "broken": "the graph has no such operator"}, ALWAYS_FAILS),
     ("load-time", {"measured__load_s": 30.0}, ALWAYS_WARNS),

@@ -19,6 +19,7 @@ from typing import Any
 from fairlead.core.errors import FairleadError, LoadFailed
 from fairlead.costs.searching import Place
 from fairlead.packages.read import open_package, verify
+from fairlead.profiling.processes import below
 from fairlead.serving.exchange import error_of, error_to_json
 
 _END_S = 10.0
@@ -65,6 +66,12 @@ class Executing:
             process.kill()
             process.wait()
         process.stdout.close()
+
+    @property
+    def processes(self) -> list[int]:
+        """The process, and the runner below it; [] before it has started."""
+        number = self._process.pid if self._process is not None else 0
+        return [number, *below(number)] if number else []
 
     def loaded(self) -> dict[str, Any]:
         """What loading took, and how a server would run it. Raises what loading raises."""

@@ -135,10 +135,14 @@ def card_of(known: Known) -> dict[str, Any]:
         }
         for title in SECTIONS
     ]
-    found = [{"name": n, "value": v} for n, v in needs(known.profile) if v]
-    if found:
-        card["sections"].append({"title": TITLE, "words": [], "facts": found})
+    card["sections"] += _needed(known)
     return card
+
+
+def _needed(known: Known) -> list[dict[str, Any]]:
+    """A tenth section of cards whose package holds a profile."""
+    found = [{"name": n, "value": v} for n, v in needs(known.profile) if v]
+    return [{"title": TITLE, "words": [], "facts": found}] if found else []
 
 
 def private_columns(contract: Contract | None) -> frozenset[str]:
