@@ -18,8 +18,8 @@ PLACES = {
     "httptools": ["edge/http1.py"],
     "wsproto": ["edge/websocket.py"],
     "numpy": [
-        "client/answer.py", "core/tensor.py", "guards/*", "inputs/*", "packing/*", "rollout/*",
-        "runtimes/*", "serving/deciding.py", "serving/disclosing.py", "serving/embedding.py",
+        "client/answer.py", "core/tensor.py", "costs/*", "guards/*", "inputs/*", "packing/*",
+        "rollout/*", "runtimes/*", "serving/deciding.py", "serving/disclosing.py", "serving/embedding.py",
         "serving/execute.py", "serving/guarding.py", "profiling/*",
         "serving/standing.py", "serving/trial.py", "serving/warmup.py", "serving/watching.py",
         "usage/tables.py",

@@ -15,7 +15,8 @@ from fairlead.core.errors import BadRequestHead
 from fairlead.edge.http1 import Http1
 from fairlead.edge.http2 import Http2
 from fairlead.edge.http2_frames import PREFACE
-from fairlead.edge.service import HttpService, peer_of
+from fairlead.edge.peers import peer_of
+from fairlead.edge.service import HttpService
 
 HTTP2, HTTP1 = "h2", "http/1.1"
 """What the two are called in a TLS handshake."""

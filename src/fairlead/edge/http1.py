@@ -1,8 +1,7 @@
 """HTTP/1.1: bytes of a connection to requests, answers back in order.
 
-httptools parses. A request whose head is byte for byte one that was parsed before skips the
-parser: equal bytes mean an equal head, so nothing is trusted that was not checked. This file
-knows limits, order and connections; it knows no model.
+httptools parses. A head that is byte for byte one that was parsed before skips the parser: equal
+bytes mean an equal head. This file knows limits, order and connections; it knows no model.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ from fairlead.core.errors import BadRequestHead, BodyTooLarge, FairleadError, Re
 from fairlead.edge.body import Body
 from fairlead.edge.chunked import Chunked
 from fairlead.edge.heads import HeadParts, echo_of_broken, make_head, read_wishes
+from fairlead.edge.peers import peer_of
 from fairlead.edge.plain import Plain, dress, echoing, malformed
-from fairlead.edge.service import HttpService, peer_of
+from fairlead.edge.service import HttpService
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MOST_PIPELINED = 128

@@ -21,8 +21,9 @@ from fairlead.edge.http2_head import HeadReader, is_grpc
 from fairlead.edge.http2_reader import MOST_FRAME, FrameReader
 from fairlead.edge.http2_stream import WINDOW, Exchange, about
 from fairlead.edge.http2_writer import Writer
+from fairlead.edge.peers import peer_of
 from fairlead.edge.plain import dress, echoing
-from fairlead.edge.service import HttpService, peer_of
+from fairlead.edge.service import HttpService
 
 _MOST_STREAMS = 256
 _CONNECTION_WINDOW = 16 << 20

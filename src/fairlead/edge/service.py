@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
@@ -31,15 +30,6 @@ _LOOPBACK = re.compile(r"127\.|::1\Z|\Z")
 """A peer on this machine; one without an address comes over a Unix socket."""
 _REASONS = {s.value: s.phrase for s in HTTPStatus}
 _NOTHING = Reply(200, b"")
-SUBJECT = "subject"
-"""What a transport is asked for by who wants to know whom a client certificate names."""
-
-
-def peer_of(transport: asyncio.BaseTransport) -> Peer:
-    """Who is at the other end of a connection."""
-    address: Any = transport.get_extra_info("peername")
-    subject: str = transport.get_extra_info(SUBJECT, "")
-    return Peer(str(address[0]) if address.__class__ is tuple else "", subject)
 
 
 class Path(Protocol):

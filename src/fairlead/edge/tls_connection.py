@@ -17,7 +17,8 @@ from fairlead.core.call import Peer
 from fairlead.core.clock import now
 from fairlead.core.errors import HandshakeFailed
 from fairlead.edge.certificates import subject
-from fairlead.edge.service import SUBJECT, HttpService, peer_of
+from fairlead.edge.peers import SUBJECT, peer_of
+from fairlead.edge.service import HttpService
 
 _PIECE = 256 << 10
 _RECORD = 16 << 10

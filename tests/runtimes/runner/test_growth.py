@@ -9,6 +9,7 @@ from tests.processes import server, until
 from tests.runtimes.runner.parts import Log, load
 
 from fairlead.runtimes.runner import parent
+from fairlead.runtimes.runner.answers import RunnerAnswers
 
 LEAKY = '''
     import numpy as np
@@ -65,7 +66,7 @@ def leaks(monkeypatch, request):
     model.close()
 
 
-def answers(model, numbers: int) -> parent.RunnerAnswers:
+def answers(model, numbers: int) -> RunnerAnswers:
     return model.ask([np.arange(numbers, dtype=np.float64)], [0], {})
 
 

@@ -29,6 +29,7 @@ from fairlead.core.errors import (
 from fairlead.core.package import Package
 from fairlead.core.tensor import Array
 from fairlead.runtimes.runner import frame, process
+from fairlead.runtimes.runner.answers import RunnerAnswers
 
 _PATIENCE_S = 8.0
 """A call may wait so long for a runner that is being started."""
@@ -377,35 +378,3 @@ class RunnerModel:
                     f"{name} {here}",
                 )
             self._log("version_drift", model=self._where, library=name, packed=wanted, here=here)
-
-
-class RunnerAnswers:
-    """What a runner answers to one call, fetched one by one (core/promises.py: Answers)."""
-
-    def __init__(
-        self, model: RunnerModel, runner: process.Runner, attempt: int, request: Sequence[bytes]
-    ) -> None:
-        self._model = model
-        self.runner = runner
-        self.attempt = attempt
-        self._request: Sequence[bytes] = request
-        self._kind = frame.ASK
-        self._over = False
-
-    def next(self) -> list[Array] | None:
-        """The next answer, None when there is none left."""
-        if self._over:
-            return None
-        request, self._request = self._request, ()
-        kind, self._kind = self._kind, frame.NEXT
-        self._over = True  # also when what follows raises
-        kind, arrays = self._model.step(self, request, kind)
-        self._over = kind != frame.MORE
-        return None if kind == frame.END else arrays
-
-    def close(self) -> None:
-        """Ends the answers before their end; the model is told at its next turn."""
-        if not self._over and self._kind == frame.NEXT:
-            self._over = True
-            self._model.step(self, (), frame.STOP)
-        self._over = True
