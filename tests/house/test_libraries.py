@@ -19,8 +19,9 @@ PLACES = {
     "wsproto": ["edge/websocket.py"],
     "numpy": [
         "client/answer.py", "core/tensor.py", "costs/*", "guards/*", "inputs/*", "packing/*",
-        "rollout/*", "runtimes/*", "serving/deciding.py", "serving/disclosing.py", "serving/embedding.py",
-        "serving/execute.py", "serving/guarding.py", "profiling/*",
+        "profiling/*", "rollout/*", "runtimes/*", "serving/deciding.py",
+        "serving/disclosing.py", "serving/embedding.py", "serving/execute.py",
+        "serving/guarding.py",
         "serving/standing.py", "serving/trial.py", "serving/warmup.py", "serving/watching.py",
         "usage/tables.py",
     ],
