@@ -142,7 +142,7 @@ def test_who_cannot_wait_for_a_model_is_answered_and_told_of_once():
     assert (reply.status, reply.body) == (503, b"MODEL_ASLEEP")
     assert line.told == [(503, "MODEL_ASLEEP")]
     waiting: list = []
-    asleep.park = waiting.append
+    asleep.park = lambda again, deadline: waiting.append(again)
     assert made.plain(head, b"", Peer("127.0.0.1"), later.append) is None
     assert (later, len(line.told)) == ([], 1), "nobody is told before it is answered"
     asleep.park = None
