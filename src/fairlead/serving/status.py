@@ -39,7 +39,7 @@ def about_process(name: str) -> dict[str, Any]:
 
 
 def grow(handle: int, workers: int) -> None:
-    """Makes room for so many workers, if there is less; who has mapped it before sees their counts."""
+    """Makes room for so many workers, if there is less; who mapped it before sees counts alone."""
     if os.fstat(handle).st_size < (workers + 2) * PAGE:
         os.ftruncate(handle, (workers + 2) * PAGE)
 
