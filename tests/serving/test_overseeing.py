@@ -8,7 +8,7 @@ import pytest
 
 from fairlead.serving.observe import OK
 from fairlead.serving.overseeing import Overseeing, figures
-from fairlead.serving.status import StatusPages, create, grow
+from fairlead.serving.status import StatusPages, create
 
 
 @pytest.fixture
@@ -73,10 +73,3 @@ def test_counts_that_are_gone_or_fewer_are_none(pages, later):
     pages.publish(0, page(0, models=state, stats=later))
     (told,) = figures(before, overseeing.reading())["models"]
     assert (told["requests_per_s"], told["p99_s"], told["failed_share"]) == (0.0, None, None)
-
-
-def test_a_desk_sees_the_workers_for_which_room_was_made_since(pages):
-    overseeing = desk(pages, 1)
-    grow(pages._handle, 6)
-    StatusPages(pages._handle).publish(5, page(5))
-    assert listed(overseeing.reading()) == [("worker 5", "ready")]

@@ -187,3 +187,12 @@ def test_a_page_that_was_freed_never_goes_back_to_an_earlier_number(pages):
         assert sequence % 2 == 0
         assert sequence not in seen
         seen.add(sequence)
+
+
+def test_counts_of_workers_for_which_room_was_made_since_are_told(pages):
+    """While workers change, who has mapped the pages before tells no smaller total."""
+    pages.publish(0, page(refusals={"p": 3}))
+    status.grow(pages._handle, 4)
+    StatusPages(pages._handle).publish(3, page(refusals={"p": 4}))
+    assert pages.counts()["refusals"] == {"p": 7}
+    assert len(pages.fresh()) == 1, "they speak to those that came with them"

@@ -39,7 +39,7 @@ def about_process(name: str) -> dict[str, Any]:
 
 
 def grow(handle: int, workers: int) -> None:
-    """Makes room for so many workers, if there is less; who has mapped it before sees it too."""
+    """Makes room for so many workers, if there is less; who mapped it before sees counts alone."""
     if os.fstat(handle).st_size < (workers + 2) * PAGE:
         os.ftruncate(handle, (workers + 2) * PAGE)
 
@@ -68,8 +68,9 @@ def _start(index: int) -> int:
 
 
 class StatusPages:
-    """All pages, mapped into this process. Workers' are 0 to count - 1.
+    """All pages, mapped into this process.
 
+    count: of workers that there was room for at first, whose pages are 0 to count - 1.
     bookkeeper: the index of its page.
     """
 
@@ -79,14 +80,7 @@ class StatusPages:
         """handle: stays open as long as this is used."""
         self._handle = handle
         self._map = mmap.mmap(handle, os.fstat(handle).st_size)
-
-    @property
-    def count(self) -> int:
-        """Of workers, those included for which room was made since."""
-        size = os.fstat(self._handle).st_size
-        if size != len(self._map):
-            self._map = mmap.mmap(self._handle, size)
-        return size // PAGE - 2
+        self.count = len(self._map) // PAGE - 2
 
     def publish(self, index: int, content: Mapping[str, Any]) -> None:
         """Writes page `index` with a fresh heartbeat; of too large a content, what fits."""
@@ -128,8 +122,14 @@ class StatusPages:
         return [page for page in pages if page is not None]
 
     def counts(self) -> dict[str, Any]:
-        """What all workers have counted since the server started, the dead and silent included."""
-        pages = (self._content(index) for index in range(_DEAD, self.count))
+        """What all workers have counted since the server started, the dead and silent included.
+
+        Also those for which room was made since, so that no total falls while workers change.
+        """
+        size = os.fstat(self._handle).st_size
+        if size != len(self._map):
+            self._map = mmap.mmap(self._handle, size)
+        pages = (self._content(index) for index in range(_DEAD, size // PAGE - 2))
         return merge(page for page in pages if page is not None)
 
     def _content(self, index: int) -> dict[str, Any] | None:
