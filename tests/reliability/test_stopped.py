@@ -68,6 +68,12 @@ def held_by(running: Running, worker: int) -> Raw:
         assert len(others) < 1000
 
 
+def counted(state: Path) -> int:
+    """Calls in the ledger."""
+    with closing(sqlite3.connect(state / LEDGER)) as ledger:
+        return ledger.execute("SELECT coalesce(sum(requests), 0) FROM usage").fetchone()[0]
+
+
 def test_a_worker_that_goes_on_answers_each_call_once_and_in_order(repository, tmp_path):
     with server(repository, state=tmp_path / "state", workers=2) as running:
         until(running.ready)
@@ -135,5 +141,17 @@ def test_a_bookkeeper_that_stands_still_holds_up_no_call_and_counts_each_once(re
             good(running, number)
         assert running.bookkeepers == [bookkeeper]
         assert running.stop() == 0
-    with closing(sqlite3.connect(tmp_path / "state" / LEDGER)) as ledger:
-        assert ledger.execute("SELECT sum(requests) FROM usage").fetchone() == (200,)
+    assert counted(tmp_path / "state") == 200
+
+
+def test_a_bookkeeper_that_does_not_go_on_is_replaced_and_no_call_is_lost(repository, tmp_path):
+    """After thirty seconds without a heartbeat."""
+    with server(repository, state=tmp_path / "state") as running:
+        until(running.ready)
+        (bookkeeper,) = running.bookkeepers
+        os.kill(bookkeeper, signal.SIGSTOP)
+        for number in range(50):
+            good(running, number)
+        until(lambda: running.bookkeepers not in ([], [bookkeeper]), 60)
+        assert [e["process"] for e in running.events("worker_silent")] == ["bookkeeper"]
+        until(lambda: counted(tmp_path / "state") == 50)

@@ -171,3 +171,21 @@ def test_what_interrupts_somebody_who_says_something_may_say_something_too(pipe)
     assert not saying.is_alive(), "it waits for itself"
     assert lines.flush(10)
     assert emptied(read) == b"without\nwithin\n"
+
+
+def test_lines_wait_while_no_thread_can_be_had_and_are_written_by_the_next(tmp_path, monkeypatch):
+    with (tmp_path / "log").open("wb", buffering=0) as file:
+        lines = Lines(file.fileno(), 1 << 20)
+        start, tries = Thread.start, list[int]()
+
+        def refused(self: Thread) -> None:
+            tries.append(1)
+            if len(tries) == 1:
+                raise RuntimeError("can't start new thread")
+            start(self)
+
+        monkeypatch.setattr(Thread, "start", refused)
+        lines.put(b"one\n")
+        lines.put(b"two\n")
+        assert lines.flush(10.0)
+    assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"

@@ -346,7 +346,7 @@ def test_a_worker_whose_heart_stands_still_is_killed_and_told_once(watching, mon
     watching._pages.publish(0, {})
     watching._end_silent()
     assert process.poll() is None
-    monkeypatch.setattr(supervising, "_SILENT_NS", -1)
+    monkeypatch.setattr(supervising, "_SILENT_S", -1.0)
     watching._end_silent()
     watching._end_silent()
     assert process.wait(10) == -signal.SIGKILL

@@ -17,7 +17,7 @@ from typing import Any
 
 from fairlead.core.call import Call, known_by
 from fairlead.core.clock import now
-from fairlead.core.errors import FairleadError, Internal
+from fairlead.core.errors import FairleadError, Internal, Overloaded
 from fairlead.serving.answered import Answered
 from fairlead.serving.execute import drop_late, execute
 from fairlead.serving.log import log
@@ -280,7 +280,7 @@ class Batcher:
             full = bool(queue.calls) or self._refused
             self._refused = False
             back = partial(self._back, taken, rows, now(), full)
-            self._executor().submit(self._run_in_thread, taken, back)
+            self._hand_over(taken, back)
         if self._budget_s < self._max_wait_s and not queue.calls:
             self._relax()
 
@@ -375,10 +375,21 @@ class Batcher:
             if call.foreseen and not call.gone:
                 self._pace.compare(call.foreseen, now() - call.received)
 
-    def _executor(self) -> ThreadPoolExecutor:
-        if self._threads is None:
-            guard: Any = getattr(self._served.model, "guard", None)
-            self._threads = ThreadPoolExecutor(
-                self._plan.slots, thread_name_prefix="predict", initializer=guard
-            )
-        return self._threads
+    def _hand_over(self, calls: list[Call], back: Callable[[list[Answered]], None]) -> None:
+        """Has a thread execute calls; refuses them while none can be had."""
+        threads = self._threads or self._pool()
+        try:
+            threads.submit(self._run_in_thread, calls, back)
+        except RuntimeError:
+            if self._threads is not None:
+                return  # a thread that runs already takes them in its turn
+            for call in calls:
+                call.error = Overloaded("the server has no thread for them", fix="Try again later")
+            none: list[Answered] = []
+            self._loop.call_soon(back, none)
+        else:
+            self._threads = threads
+
+    def _pool(self) -> ThreadPoolExecutor:
+        guard: Any = getattr(self._served.model, "guard", None)
+        return ThreadPoolExecutor(self._plan.slots, thread_name_prefix="predict", initializer=guard)

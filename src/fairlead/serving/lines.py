@@ -60,7 +60,10 @@ class Lines:
             self._waiting.append(lines)
             if not self._begun:
                 self._begun = True
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError:  # no thread can be had now; the next lines try again
+                    self._begun = False
         if not self._wake.is_set():
             self._wake.set()
 

@@ -35,8 +35,9 @@ from fairlead.serving.status import StatusPages, grow
 _TICK_S = 0.1
 _STABLE_S = 10.0
 _STANDARD_OUTPUT = 1
-_SILENT_NS = 10_000_000_000
-"""A worker whose loop has not turned for this long is taken for hung."""
+_SILENT_S, _SILENT_BOOKS_S = 10.0, 30.0
+"""A worker whose loop has not turned for this long is taken for hung, and so is the bookkeeper, for
+which no caller waits."""
 _LATE_S = 0.4
 """Seconds beyond the grace in which a process may end by itself."""
 _SAID_S = 1.0
@@ -204,10 +205,12 @@ class Supervisor:
 
     def _end_silent(self) -> None:
         for child in self._running():
-            beat = self._pages.beat_ns(child.index) if child.index >= 0 else 0
-            if child.process is None or child.ending or not beat:
-                continue
-            if monotonic_ns() - beat > _SILENT_NS:
+            books = child is self._bookkeeper
+            beat = self._pages.beat_ns(self._pages.bookkeeper if books else child.index)
+            age_s = (monotonic_ns() - beat) / 1e9
+            if child.process is None or child.ending or age_s > now() - child.started:
+                continue  # it has not said anything in this life
+            if age_s > (_SILENT_BOOKS_S if books else _SILENT_S):
                 log("worker_silent", process=child.name)
                 child.ending = True
                 child.process.kill()
