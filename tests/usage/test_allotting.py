@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ def test_an_hour_costs_what_an_hour_costs():
 @given(st.lists(stretches(), max_size=4), st.lists(st.integers(0, 200 * HOUR), max_size=8))
 def test_times_side_by_side_cost_what_the_whole_of_them_costs(ran, cuts):
     edges = [0, *sorted(cuts), 200 * HOUR]
-    pieces = [paid(ran, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [paid(ran, a, b) for a, b in pairwise(edges)]
     assert sum(piece.pico for piece in pieces) == paid(ran, 0, 200 * HOUR).pico
     exact = sum(one.price.pico * (one.until_ns - one.began_ns) // HOUR for one in ran)
     assert paid(ran, 0, 200 * HOUR).pico == exact
@@ -53,7 +55,7 @@ def test_parts_add_up_and_are_right_to_one_unit(amount, weights):
 
 @pytest.mark.parametrize("weights", [[], [0], [0, 0], [2, -1]])
 def test_nothing_is_allotted_to_nobody(weights):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="nobody"):
         spread(1, weights)
 
 

@@ -17,9 +17,10 @@ from fairlead.core.errors import (
 )
 from fairlead.serving.exchange import Line, Message, error_to_json
 from fairlead.serving.log import log
+from fairlead.usage.cost_words import HOW, UNSAID, summary, with_true_costs
 from fairlead.usage.ledger import Ledger
 from fairlead.usage.query import totals
-from fairlead.usage.true_cost import HOW, UNSAID, summary, true_costs, with_true_costs
+from fairlead.usage.true_cost import true_costs
 
 MOST_ROWS = 10_000
 """Rows of one answer; who wants more asks for a shorter time, or the command line."""

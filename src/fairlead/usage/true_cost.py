@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from fairlead.core.calendar import Window, window, zone
-from fairlead.core.money import written
 from fairlead.usage.allotting import paid, parts, spread, within
 from fairlead.usage.costs import QUARTER_NS, time_word, value_word
 from fairlead.usage.ledger import Ledger
@@ -24,12 +21,9 @@ from fairlead.usage.records import DECISION
 from fairlead.usage.stores.ledger import BY, QUANTITIES
 from fairlead.usage.stores.machine import HourPrice, Stretch
 
-UNSAID = "nobody has said what the machine costs, so nothing is known of what calls cost it"
-HOW = "Say it in fairlead.toml: [usage] machine or machine_usd_per_hour; it counts from then on"
 _LATE_NS = 60 * 10**9
 """A stretch is noted every half minute: a call may be younger than what is on record."""
 _REQUESTS, _COMPUTE = QUANTITIES.index("requests"), QUANTITIES.index("compute_ns")
-_PLACES = -12
 
 Key = tuple[Any, ...]
 
@@ -196,74 +190,3 @@ def _quarters(priced: Sequence[Stretch], first: int, after: int) -> list[tuple[i
         elif start < stop:
             found.append((start, stop))
     return found
-
-
-# --- as people and programs get it ------------------------------------------------------------
-
-
-def with_true_costs(rows: Sequence[dict[str, Any]], by: Sequence[str], found: TrueCosts) -> None:
-    """Puts `machine` into rows of `query.totals`: amounts as text, since none may be rounded.
-
-    None where no call of the row was made while a price was on record. `unpriced_requests` are
-    those that were not; they are in no amount.
-    """
-    for row in rows:
-        cost = found.rows.get(tuple(row[name] for name in by))
-        row["machine"] = None if cost is None else _shown(cost, row["requests"])
-
-
-def _shown(cost: Cost, requests: int) -> dict[str, Any]:
-    whole = cost.busy + cost.idle
-    million = whole * 10**6 // cost.requests if cost.requests else 0
-    return {
-        "usd": usd(whole),
-        "busy_usd": usd(cost.busy),
-        "idle_usd": usd(cost.idle),
-        "usd_per_million": usd(million) if cost.requests else None,
-        "unpriced_requests": max(0, requests - cost.requests),
-        "prices": [price_to_json(price) for price in sorted(cost.prices)],
-    }
-
-
-def summary(found: TrueCosts) -> dict[str, Any] | None:
-    """All that the machine cost, and where it went; None where no price was ever on record."""
-    if not found.stretches:
-        return None
-    busy = sum(cost.busy for cost in found.rows.values())
-    idle = sum(cost.idle for cost in found.rows.values())
-    return {
-        "usd": usd(found.pico),
-        "busy_usd": usd(busy),
-        "idle_usd": usd(idle),
-        "other_calls_usd": usd(found.others),
-        "nobody_usd": usd(found.nobody),
-        "hours": round(found.served_ns / 3.6e12, 4),
-        "hours_without_price": round(found.unpriced_ns / 3.6e12, 4),
-        "prices": [
-            price_to_json(one.price)
-            | {"workers": one.workers, "from": _time(one.began_ns), "until": _time(one.until_ns)}
-            for one in found.stretches
-        ],
-    }
-
-
-def price_to_json(price: HourPrice) -> dict[str, str]:
-    """A price with all that is on record of it."""
-    return {
-        "usd_per_hour": usd(price.pico),
-        "machine": price.machine,
-        "region": price.region,
-        "source": price.source,
-        "date": price.date,
-        "confidence": price.confidence,
-        "table": price.version,
-    }
-
-
-def usd(pico: int) -> str:
-    """US dollars in plain digits, nothing rounded."""
-    return written(Decimal(pico).scaleb(_PLACES))
-
-
-def _time(wall_ns: int) -> str:
-    return datetime.fromtimestamp(wall_ns // 10**9, UTC).isoformat()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,7 +100,7 @@ def test_no_past_is_revised_and_no_time_counted_twice(tmp_path_factory, told):
             assert new._replace(until_ns=old.until_ns) == old
             assert new.until_ns >= old.until_ns
         assert before[:-1] == now[: len(before[:-1])]
-        for one, other in zip(now, now[1:], strict=False):
+        for one, other in pairwise(now):
             assert one.until_ns <= other.began_ns
         before = now
     database.close()
