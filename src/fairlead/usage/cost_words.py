@@ -107,8 +107,8 @@ def columns_of(told: Mapping[str, Any] | None) -> dict[str, str]:
     if told is None:
         return dict.fromkeys(COLUMNS, "")
     prices: list[dict[str, str]] = told["prices"]
-    named = [{**price, "machine": _named(price)} for price in prices]
-    joined = {name: " + ".join(price[name] for price in named) for name in COLUMNS[4:]}
+    full = [{**price, "machine": named(price)} for price in prices]
+    joined = {name: " + ".join(price[name] for price in full) for name in COLUMNS[4:]}
     amounts = {name: told[name] or "" for name in COLUMNS[1:4]}
     return {"machine_usd": told["usd"], **amounts, **joined}
 
@@ -118,25 +118,25 @@ def short_of(told: Mapping[str, Any] | None) -> dict[str, str]:
     if told is None:
         return dict.fromkeys(SHORT, "")
     whole = columns_of(told)
-    amounts = {name: _rounded(whole[name]) for name in SHORT[:4]}
+    amounts = {name: rounded(whole[name]) for name in SHORT[:4]}
     prices: list[dict[str, str]] = told["prices"]
-    return {**amounts, "at_the_price": " + ".join(map(_briefly, prices))}
+    return {**amounts, "at_the_price": " + ".join(map(briefly, prices))}
 
 
 def lines(whole: Mapping[str, Any]) -> Iterator[str]:
     """Where all that the machine cost went, and each price that was on record."""
     yield (
-        f"The machine cost {_rounded(whole['usd'])} USD in {whole['hours']:,.2f} hours: "
-        f"{_rounded(whole['busy_usd'])} busy and {_rounded(whole['idle_usd'])} idle of the calls "
-        f"above, by their compute time; {_rounded(whole['other_calls_usd'])} of other calls; "
-        f"{_rounded(whole['nobody_usd'])} on days without calls, of nobody."
+        f"The machine cost {rounded(whole['usd'])} USD in {whole['hours']:,.2f} hours: "
+        f"{rounded(whole['busy_usd'])} busy and {rounded(whole['idle_usd'])} idle of the calls "
+        f"above, by their compute time; {rounded(whole['other_calls_usd'])} of other calls; "
+        f"{rounded(whole['nobody_usd'])} on days without calls, of nobody."
     )
     if whole["hours_without_price"]:
         yield f"In {whole['hours_without_price']:,.2f} more hours no price was on record."
     spans: dict[str, tuple[str, str]] = {}
     for price in whole["prices"]:
-        name = _named(price) or "the machine"
-        told = f"{name}: {_briefly(price)}, {price['source']}; {price['workers']} workers"
+        name = named(price) or "the machine"
+        told = f"{name}: {briefly(price)}, {price['source']}; {price['workers']} workers"
         began = spans.get(told, (price["from"], ""))[0]
         spans[told] = began, price["until"]
     for told, (began, until) in spans.items():
@@ -151,16 +151,19 @@ def unpriced(rows: Sequence[Mapping[str, Any]]) -> int:
     )
 
 
-def _named(price: Mapping[str, Any]) -> str:
+def named(price: Mapping[str, Any]) -> str:
+    """What machine a price is of; "" where the owner said a price alone."""
     return f"{price['machine']} {price['region']}".strip()
 
 
-def _briefly(price: Mapping[str, Any]) -> str:
+def briefly(price: Mapping[str, Any]) -> str:
+    """A price with the day that it is of, and the version of its table."""
     dated = [price["date"], f"table {price['table']}" if price["table"] else ""]
     known = ", ".join(word for word in dated if word)
     return f"{price['usd_per_hour']} USD/h" + (f" ({known})" if known else "")
 
 
-def _rounded(amount: str) -> str:
+def rounded(amount: str) -> str:
+    """An amount for people: to a millionth of a dollar, and in full where it is less."""
     exact = Decimal(amount or 0)
     return amount if not amount or 0 < exact < _SHOWN else written(exact.quantize(_SHOWN), 2)
