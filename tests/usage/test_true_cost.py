@@ -156,6 +156,15 @@ def test_a_call_younger_than_what_is_on_record_has_its_price(ledger):
     assert rows["key_a",]["unpriced_requests"] == 0
 
 
+def test_a_server_that_has_just_begun_has_a_price_and_has_cost_nothing(ledger):
+    ran(ledger, "2026-11-20T08:00", "2026-11-20T08:00")
+    put(ledger, ns("2026-11-20T08:00:01"), HOUR)
+    rows, whole = asked(ledger, ["key"])
+    assert rows["key_a",]["usd"] == "0"
+    assert rows["key_a",]["unpriced_requests"] == 0
+    assert whole["prices"][0]["usd_per_hour"] == "0.0723"
+
+
 def test_days_are_those_of_the_zone(ledger):
     """23:45 of a day is 18:45 in Havana; its day ends at five."""
     a_day(ledger)

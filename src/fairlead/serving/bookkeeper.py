@@ -30,6 +30,7 @@ KEPT_SEGMENTS = 64
 _EVERY_S = 0.5
 _SWEEP_NS = 60 * 10**9
 _NOTE_NS = 30 * 10**9
+"""How often it is noted that the server runs; in its first minute more often."""
 
 
 class Runs(NamedTuple):
@@ -66,7 +67,7 @@ class Bookkeeper:
         self._kept_days = kept_days
         self._runs = runs
         self._uptime = Uptime()
-        self._noted_ns = 0
+        self._noted_ns = self._note_after_ns = 0
         self._ledger: Ledger | None = None
         self._finished: set[str] = set()
         self._told: dict[str, str] = {}
@@ -86,7 +87,7 @@ class Bookkeeper:
                 done += self.careful(segment.name, lambda s=segment: self._roll_up(s))
         self.careful("removing", self._remove_oldest)
         self.careful("forgetting", self._forget_months)
-        if abs(wall_ns() - self._noted_ns) > _NOTE_NS:
+        if abs(wall_ns() - self._noted_ns) > self._note_after_ns:
             self.careful("uptime", self._note)
         return done
 
@@ -146,6 +147,7 @@ class Bookkeeper:
         """Puts on record that the server runs, and at which price."""
         if self._runs is not None:
             self._noted_ns = wall_ns()
+            self._note_after_ns = min(_NOTE_NS, 2 * self._note_after_ns + 10**9)
             self._opened().machine.note(*self._runs, self._uptime.unnoted())
             self._uptime.noted()
         return 0

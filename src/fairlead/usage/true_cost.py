@@ -87,7 +87,8 @@ def true_costs(
     asked = _Asked(tuple(by), place, first, after, dict(only or {}))
     found = TrueCosts()
     for day in _days(asked):
-        here = [one for one in every if within(one, day.start_ns, day.end_ns)]
+        # One that has just begun counts, too, though it has cost nothing yet.
+        here = [s for s in every if s.began_ns < day.end_ns and s.until_ns >= day.start_ns]
         priced = [one for one in here if one.price.pico]
         served = sum(within(one, day.start_ns, day.end_ns) for one in priced)
         found.served_ns += served
