@@ -55,9 +55,15 @@ ADMIN = (
     "/admin/models/total/costs",
     "/admin/models/classifier/costs",
     "/admin/keys",
+    "/admin/usage",
     "/admin/audit",
     "/admin/nothing",
 )
+
+PRICED = {
+    "FAIRLEAD_USAGE__MACHINE": "aws/c7g.large",
+    "FAIRLEAD_USAGE__MACHINE_REGION": "us-east-1",
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def front(tmp_path_factory) -> Iterator[Front]:
     }
     with (
         server(place / "models", state=place / "opened") as opened,
-        server(place / "few", state=state) as closed,
+        server(place / "few", state=state, environ=PRICED) as closed,
     ):
         row = {"a": 1, "b": 2, "c": 3}
         until(lambda: closed.asked("/predict/total", keys["ann"], row)[0] == 200)
@@ -140,6 +146,10 @@ def test_the_pages_of_administration_too(bench, front, theme, width):
         page.goto(front.admin_url + path)
         assert violations(page) == [], path
         assert sideways(page) == 0, path
+    page.goto(f"{front.admin_url}/admin/usage")
+    page.click("summary")
+    assert "aws/c7g.large us-east-1" in page.inner_text("main")
+    assert violations(page) == []
     page.goto(f"{front.admin_url}/admin/keys")
     page.click("summary")
     assert violations(page) == []

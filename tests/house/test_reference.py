@@ -131,7 +131,7 @@ WIRES = {
         OipGrpc(Registry(), lambda: True, lambda: {"stats": {}}, OipSettings("info")),
     ],
     "administration": [
-        Admin(lambda *args: None, lambda *args: None, dict),
+        Admin(*[lambda *args: None] * 3, dict),  # type: ignore[arg-type]
         AdminPages(ADMINISTERED, native.error_reply),
     ],
     "pages": [Pages(KNOWN_TO_PAGES, lambda *args: {}, lambda served: None, native.error_reply)],

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests import models
@@ -45,7 +49,8 @@ def place(tmp_path_factory) -> Iterator[Place]:
         "caller": ["predict:*"],
     }
     keys = {name: new_key(state, name, *its)["key"] for name, its in scopes.items()}
-    with server(folder / "models", state=state) as running:
+    priced = {"FAIRLEAD_USAGE__MACHINE_USD_PER_HOUR": "0.34", "FAIRLEAD_USAGE__MACHINE": "attic"}
+    with server(folder / "models", state=state, environ=priced) as running:
         made = Place(folder, running, keys)
         until(
             lambda: Reader(running.admin_port).send("/sign-in", {"key": keys["boss"]}).status < 400
@@ -65,7 +70,8 @@ def test_the_administration_is_on_no_page_of_the_service(place):
 
 def test_whoever_has_not_signed_in_sees_nothing(place):
     reader = Reader(place.running.admin_port)
-    for path in ("/", "/admin", "/admin/keys", "/admin/audit", "/admin/models/total"):
+    paths = ("/", "/admin", "/admin/keys", "/admin/usage", "/admin/audit", "/admin/models/total")
+    for path in paths:
         page = reader.look(path)
         assert page.status == 401
         assert "total" not in page.text
@@ -76,6 +82,7 @@ def test_each_page_needs_the_scope_that_it_is_about(place):
     assert watcher.look("/admin").status == 200
     assert watcher.look("/admin/keys").status == 403
     assert watcher.look("/admin/audit").status == 403
+    assert watcher.look("/admin/usage").status == 403
     assert "Keys" not in Seen(watcher.look("/admin")).text
     seal = seal_of(watcher, "/admin")
     assert watcher.send("/admin/models/total/unload", {"seal": seal}).status == 403
@@ -91,6 +98,37 @@ def test_the_overview_counts_what_was_asked(place):
     reader = place.administrator()
     until(lambda: "requests in an hour 3" in Seen(reader.look("/admin")).text)
     assert "total 1 ready 3 0" in Seen(reader.look("/admin")).text
+
+
+def test_what_calls_cost_is_shown_with_its_price_and_told_to_programs(place):
+    answer = place.running.asked("/predict/total", place.keys["caller"], {"a": 1, "b": 2, "c": 3})
+    assert answer[0] == 200
+    boss = place.administrator()
+    page = until(lambda: _with_cost(boss))
+    assert "attic: 0.34 USD/h" in page.text
+    assert "[usage] machine_usd_per_hour; 1 workers" in page.text
+    status, told = _asked_for_costs(place, "boss")
+    assert status == 200
+    assert told["machine"]["prices"][0]["usd_per_hour"] == "0.34"
+    [row] = told["usage"]
+    parts = [Decimal(row["machine"][name]) for name in ("busy_usd", "idle_usd")]
+    assert sum(parts) == Decimal(row["machine"]["usd"]) > 0
+    assert _asked_for_costs(place, "watcher")[0] == 403
+    assert place.administrator("watcher").look("/admin/usage").status == 403
+
+
+def _with_cost(boss: Reader) -> Seen | None:
+    """The page, once the call is in the ledger."""
+    page = Seen(boss.look("/admin/usage"))
+    return page if "a million requests $" in page.text and "total" in page.text else None
+
+
+def _asked_for_costs(place: Place, key: str) -> tuple[int, dict[str, Any]]:
+    with closing(HTTPConnection("127.0.0.1", place.running.admin_port, timeout=30)) as line:
+        head = {"authorization": f"Bearer {place.keys[key]}"}
+        line.request("GET", "/usage/cost?by=model", headers=head)
+        answer = line.getresponse()
+        return answer.status, json.loads(answer.read())
 
 
 def test_the_page_of_a_model_says_how_it_stands_and_how_it_is_checked(place):

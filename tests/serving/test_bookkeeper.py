@@ -15,13 +15,15 @@ from tests.databases import Postgres
 from fairlead.assembly import bookkeeper as process
 from fairlead.assembly import config
 from fairlead.assembly.spec import ServerSpec
+from fairlead.core.clock import wall_ns
 from fairlead.serving import status
-from fairlead.serving.bookkeeper import JOURNAL, LEDGER, Bookkeeper, Following
+from fairlead.serving.bookkeeper import JOURNAL, LEDGER, Bookkeeper, Following, Runs
 from fairlead.serving.machine import anonymous_file
 from fairlead.usage import journal
 from fairlead.usage.journal import Columns, Journal, segments
 from fairlead.usage.ledger import open_ledger
 from fairlead.usage.query import totals
+from fairlead.usage.stores.machine import HourPrice, Stretch
 
 
 def write(writer: Journal, count: int = 1) -> None:
@@ -283,3 +285,44 @@ following.join()
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert json.loads(line)["error"] == "RuntimeError('there is no such folder')"
+
+
+def stretches(state) -> list[Stretch]:
+    with closing(open_ledger(state)) as ledger:
+        return ledger.machine.stretches()
+
+
+def test_how_long_the_server_runs_and_at_which_price_is_on_record_from_its_first_round(tmp_path):
+    price = HourPrice(10**11, "attic", "", "the owner", "", "high", "")
+    book = Bookkeeper(tmp_path, runs=Runs(4, price))
+    before = wall_ns()
+    book.follow()
+    [began] = stretches(tmp_path)
+    assert (began.workers, began.price) == (4, price)
+    assert began.began_ns >= before
+    book.follow()
+    book.close()  # what is not on record yet is noted at the end
+    [whole] = stretches(tmp_path)
+    assert whole.began_ns == began.began_ns
+    assert whole.until_ns > began.until_ns
+
+
+def test_a_command_that_rolls_up_what_is_left_is_no_server_that_ran(tmp_path):
+    book = Bookkeeper(tmp_path)
+    book.follow()
+    book.close()
+    assert stretches(tmp_path) == []
+
+
+def test_how_long_it_ran_while_the_database_was_away_is_noted_when_it_is_back(tmp_path):
+    """A folder stands where the database would be made."""
+    (tmp_path / LEDGER).mkdir()
+    book = Bookkeeper(tmp_path, runs=Runs(1, HourPrice(1, "", "", "x", "", "high", "")))
+    before = wall_ns()
+    book.follow()
+    back = wall_ns()
+    (tmp_path / LEDGER).rmdir()
+    book.follow()
+    book.close()
+    [whole] = stretches(tmp_path)
+    assert before <= whole.began_ns <= back < whole.until_ns

@@ -109,7 +109,7 @@ class Administration:
             room = steering if kind in steering.kinds else keeping
             room.ask(kind, given, by, done)
 
-        wire = Admin(acts, reckoning.ask, keeping.facts)
+        wire = Admin(acts, reckoning.ask, reckoning.ask_costs, keeping.facts)
         papers = Papers(state, self._status.fresh, tell)
         pages = AdminPages(
             Administered(
@@ -117,6 +117,7 @@ class Administration:
                 self.path.whose,
                 keeping.ask,
                 reckoning.ask,
+                reckoning.ask_costs,
                 self._status.fresh,
                 self._status.counts,
                 self._trends,

@@ -27,7 +27,7 @@ from fairlead.core.errors import TlsInvalid
 from fairlead.edge.cors import OwnNames
 from fairlead.edge.front import http1
 from fairlead.edge.service import HttpService
-from fairlead.serving.bookkeeper import KEPT_SEGMENTS, Following
+from fairlead.serving.bookkeeper import KEPT_SEGMENTS, Following, Runs
 from fairlead.serving.bookkeeper import Bookkeeper as Follower
 from fairlead.serving.control import Controlling
 from fairlead.serving.finding import Finding
@@ -36,7 +36,7 @@ from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
 from fairlead.serving.lending import Lender
 from fairlead.serving.log import configure, flush, log, write_apart
-from fairlead.serving.machine import die_before
+from fairlead.serving.machine import die_before, usable_cores
 from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.rollouts import Rollouts
@@ -59,7 +59,7 @@ class Bookkeeper:
         self._spec = spec
         self._loop = loop
         state = Path(spec.state)
-        self.following = Following(state, lambda folder: _follower(folder, spec.settings))
+        self.following = Following(state, lambda folder: _follower(folder, spec))
         tell = loop.call_soon_threadsafe
         place = partial(database_of, spec.settings)
         self._keeping = Keeping(state, lambda: open_room(state, place()), tell)
@@ -147,12 +147,15 @@ def _limits_changed(away: bool, why: str) -> None:
         log("limits_back")
 
 
-def _follower(state: Path, settings: Settings) -> Follower:
+def _follower(state: Path, spec: ServerSpec) -> Follower:
     """Rolls up the journal; short files count too, so that they cannot be without number."""
-    kept = settings.usage
+    settings = spec.settings
+    kept, told = settings.usage, settings.server.workers
+    workers = told if isinstance(told, int) else usable_cores()
     size = kept.keep_segments_mib << 20
     files = max(KEPT_SEGMENTS, kept.keep_segments_mib // 4)
-    return Follower(state, database_of(settings), size, files, kept.keep_days)
+    runs = Runs(workers, spec.machine)
+    return Follower(state, database_of(settings), size, files, kept.keep_days, runs)
 
 
 async def serve(spec: ServerSpec, pipe: int) -> int:

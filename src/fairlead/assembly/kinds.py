@@ -67,6 +67,16 @@ def share() -> Kind:
     )
 
 
+def dollars(high: float) -> Kind:
+    """An amount of US dollars; 0 is none."""
+    return Kind(
+        f"a number of US dollars from 0 to {high:g}",
+        float,
+        lambda v: type(v) in (int, float) and 0 <= v <= high,
+        float,
+    )
+
+
 def list_of(words: str, pattern: str) -> Kind:
     """A list of texts of a shape, in text with commas between; words: what each is called."""
     shape = re.compile(pattern)

@@ -25,6 +25,7 @@ from fairlead.assembly.downloads import downloaded
 from fairlead.assembly.given import NOTHING, Given
 from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.listening import above, listen, listen_for_admin, listen_for_grpc
+from fairlead.assembly.machine import machine_price
 from fairlead.assembly.meters import check_meter_store
 from fairlead.assembly.places import check_database, database_of
 from fairlead.assembly.platform import BUCKET, loads_models, model_place, platform_of
@@ -43,6 +44,7 @@ from fairlead.serving.machine import anonymous_file, usable_cores
 from fairlead.serving.supervisor import Orders
 from fairlead.usage.stores.keys import FILE as KEYS
 from fairlead.usage.stores.keys import open_keys
+from fairlead.usage.stores.machine import UNSAID, HourPrice
 
 _DRAIN_DELAY_S = 5.0
 """Seconds in which those who send callers to this machine may learn that it ends."""
@@ -61,6 +63,7 @@ class Prepared:
     identities: what the file of issuers and certificates holds.
     bases: folders that hold SavedModels, now or later.
     patient: whether the sockets were given, so that callers may wait in them.
+    machine: what an hour of the machine costs.
     """
 
     settings: Settings
@@ -76,6 +79,7 @@ class Prepared:
     also: tuple[int, ...] = ()
     bases: tuple[str, ...] = ()
     patient: bool = False
+    machine: HourPrice = UNSAID
 
 
 def served_by_platform(settings: Settings) -> list[str]:
@@ -105,6 +109,7 @@ def prepare(paths: Sequence[str], settings: Settings, given: Given = NOTHING) ->
     check_database(settings)
     check_meter_store(settings)
     check_traces(settings)
+    machine = machine_price(settings)
     check_paths(paths)
     state = take_state(settings.server.state)
     # What a server that was killed has left: nobody else uses this folder now.
@@ -148,6 +153,7 @@ def prepare(paths: Sequence[str], settings: Settings, given: Given = NOTHING) ->
         also=tuple(map(_handed_on, also)),
         bases=tuple(bases_among(paths)),
         patient=given.service is not None,
+        machine=machine,
     )
 
 
@@ -207,6 +213,7 @@ def spec_of(prepared: Prepared, pages: int, started: str) -> ServerSpec:
         started=started,
         address=prepared.address,
         patient=prepared.patient,
+        machine=prepared.machine,
     )
 
 

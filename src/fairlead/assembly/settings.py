@@ -34,6 +34,7 @@ from fairlead.assembly.kinds import (
 )
 from fairlead.assembly.model_settings import Models
 from fairlead.assembly.setting import setting
+from fairlead.assembly.usage_settings import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,28 +271,6 @@ class State:
         seconds(30 * 86_400),
         "Seconds for which callers are known by the keys in memory while the database of keys "
         "cannot be read; then they get 503.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """How calls are recorded, and for how long."""
-
-    durability: str = setting(
-        "process",
-        one_of("process", "power"),
-        "What a record survives once its call is answered: the end of the process, or a power cut "
-        "too. For that the disk has it before the answer leaves, which makes every answer slower.",
-    )
-    keep_segments_mib: int = setting(
-        256,
-        whole(16, 1_000_000),
-        "Journal files of which everything is in the ledger are kept up to so many MiB.",
-    )
-    keep_days: int = setting(
-        0,
-        whole(0, 36_500),
-        "Usage of months (UTC) that ended more days ago is dropped; 0 keeps it for ever.",
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from fairlead.assembly.settings import SECTIONS, Settings
+from fairlead.usage.stores.machine import UNSAID, HourPrice
 
 RUNNERS = "runners"
 """Where below the state folder the runners of each worker have their folders."""
@@ -26,6 +27,7 @@ class ServerSpec:
     started:  when the server started, as an ISO time. address: where it answers.
     patient:  whether callers wait in the sockets until the models are loaded: who holds these
               sockets wants nobody to be refused.
+    machine:  what an hour of the machine costs.
     grace_s:  seconds in which what was begun may end; drain_delay_s: how many of them new callers
               are still taken.
     """
@@ -45,6 +47,7 @@ class ServerSpec:
     address: str = ""
     drain_delay_s: float = 0.0
     patient: bool = False
+    machine: HourPrice = UNSAID
 
     def to_json(self) -> dict[str, Any]:
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}
@@ -64,6 +67,7 @@ class ServerSpec:
         rest["versions"] = [(name, version, folder) for name, version, folder in data["versions"]]
         rest["also"] = tuple(data["also"])
         rest["bases"] = tuple(data["bases"])
+        rest["machine"] = HourPrice(*data["machine"])
         return cls(settings=Settings(**sections, origins={}), **rest)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,24 @@ from fairlead.assembly.pricing import prices_of
 from fairlead.cli.main import COMMANDS
 from fairlead.core.errors import BadUsage
 from fairlead.core.names import check_name
+from fairlead.usage.cost_words import (
+    COLUMNS,
+    HOW,
+    SHORT,
+    UNSAID,
+    columns_of,
+    lines,
+    short_of,
+    summary,
+    unpriced,
+    with_true_costs,
+)
 from fairlead.usage.costs import costs, with_costs
 from fairlead.usage.export import as_csv, as_table, write_parquet
 from fairlead.usage.ledger import JOURNAL
 from fairlead.usage.payloads import read
 from fairlead.usage.query import DIMENSIONS, totals
+from fairlead.usage.true_cost import true_costs
 from fairlead.usage.verify import GOOD, WORDS, pending, verify
 
 SUMMARY = COMMANDS["usage"]
@@ -40,7 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--until", default="", metavar="TIME", help="up to, and without, this day or time")
     for name in _ONLY:
         add(f"--{name}", default=None, metavar=name.upper(), help=f"of this {name} only")
-    add("--cost", action="store_true", help="and what it cost, exactly, by the prices of its time")
+    add(
+        "--cost", action="store_true",
+        help="and what it cost, by the prices of its time: callers by their plans (exactly), and "
+        "you by the machine's price, its idle time allotted by compute time",
+    )  # fmt: skip
     add("--state", default="./.fairlead", metavar="DIR", help="the state folder of the server")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object")
@@ -69,14 +87,20 @@ def _show(folder: Path, args: argparse.Namespace) -> int:
     with opened(folder) as ledger:
         left = pending(ledger.store, folder / JOURNAL)
         rows = totals(ledger.store, by, *asked)
+        machine = None
         if args.cost:
             with_costs(rows, by, costs(ledger.store, prices_of(folder), by, *asked))
+            found = true_costs(ledger, by, *asked)
+            with_true_costs(rows, by, found)
+            machine = summary(found)
     if args.json:
         told = {"zone": args.zone, "since": args.since, "until": args.until, "by": by, **only}
-        print(json.dumps(told | {"pending": left, "usage": rows}, indent=2))
+        whole = {"machine": machine} if args.cost else {}
+        whole |= {"unknown": f"{UNSAID}. {HOW}"} if args.cost and machine is None else {}
+        print(json.dumps(told | {"pending": left, "usage": rows} | whole, indent=2))
         return 0
     if args.cost:
-        by = _with_column(rows, by)
+        by = _with_columns(rows, by, machine, short=not (args.csv or args.parquet))
     if left:
         print(f"{left} more are in the journal and not counted here yet", file=sys.stderr)
     if args.csv:
@@ -85,14 +109,27 @@ def _show(folder: Path, args: argparse.Namespace) -> int:
         write_parquet(rows, by, Path(args.parquet))
     else:
         print(as_table(rows, by))
+        if machine:
+            print("", *lines(machine), sep="\n")
     return 0
 
 
-def _with_column(rows: list[dict[str, Any]], by: list[str]) -> list[str]:
-    """Makes the costs a column of text, behind what is grouped by: nothing of them is rounded."""
+def _with_columns(
+    rows: list[dict[str, Any]], by: list[str], machine: Mapping[str, Any] | None, *, short: bool
+) -> list[str]:
+    """Makes the costs columns of text, behind what is grouped by; those of the machine where
+    anything is known of it. short: for people, else nothing is rounded."""
+    without = unpriced(rows) if machine else 0
     for row in rows:
         row["cost"] = " + ".join(f"{amount} {code}" for code, amount in row["cost"].items())
-    return [*by, "cost"]
+        own = row.pop("machine")
+        row |= short_of(own) if short else columns_of(own)
+    if machine is None:
+        print(f"{UNSAID}. {HOW}", file=sys.stderr)
+        return [*by, "cost"]
+    if without:
+        print(f"{without} requests came while no price was on record: no cost", file=sys.stderr)
+    return [*by, "cost", *(SHORT if short else COLUMNS)]
 
 
 def _payloads(folder: Path, model: str, *, as_json: bool) -> int:

@@ -12,6 +12,7 @@ from fairlead.pages.admin_costs import AdminCosts
 from fairlead.pages.admin_keys import AdminKeys
 from fairlead.pages.admin_models import AdminModels
 from fairlead.pages.admin_trail import AdminTrail
+from fairlead.pages.admin_usage import AdminUsage
 from fairlead.pages.administered import Administered
 from fairlead.pages.errors import page_of_error
 from fairlead.pages.frame import moved
@@ -37,6 +38,7 @@ class AdminPages:
         "POST /admin/keys",
         "POST /admin/keys/{id}/rotate",
         "POST /admin/keys/{id}/revoke",
+        "GET /admin/usage",
         "GET /admin/audit",
         "GET /sign-in",
         "POST /sign-in",
@@ -49,6 +51,7 @@ class AdminPages:
         self._models = AdminModels(known)
         self._costs = AdminCosts(known)
         self._keys = AdminKeys(known)
+        self._usage = AdminUsage(known)
         self._trail = AdminTrail(known)
         self._sign_in = SignIn(known.sessions, known.whose, secure=known.secure)
 
@@ -94,6 +97,8 @@ class AdminPages:
                 }
             case ["admin", "keys", key, ("rotate" | "revoke") as act]:
                 found = {"POST": _asks("admin:keys", error, self._keys.change(unquote(key), act))}
+            case ["admin", "usage"]:
+                found = {"GET": _asks("admin:keys", error, self._usage.look)}
             case ["admin", "audit"]:
                 found = {"GET": _asks("admin:audit", error, self._trail.look)}
             case ["assets", name]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairlead.core.clock import wall_ns
 from fairlead.serving.log import flush, log
@@ -22,11 +22,22 @@ from fairlead.usage.journal import sealed, segments
 from fairlead.usage.ledger import JOURNAL as JOURNAL
 from fairlead.usage.ledger import LEDGER as LEDGER
 from fairlead.usage.ledger import Ledger, open_ledger
+from fairlead.usage.stores.machine import HourPrice
+from fairlead.usage.uptime import Uptime
 
 KEPT_BYTES = 256 << 20
 KEPT_SEGMENTS = 64
 _EVERY_S = 0.5
 _SWEEP_NS = 60 * 10**9
+_NOTE_NS = 30 * 10**9
+"""How often it is noted that the server runs; in its first minute more often."""
+
+
+class Runs(NamedTuple):
+    """What is put on record while a server runs: its workers, and what its machine costs."""
+
+    workers: int
+    price: HourPrice
 
 
 class Bookkeeper:
@@ -35,7 +46,8 @@ class Bookkeeper:
     A segment is finished once it is sealed and holds nothing that is not in the ledger. The
     newest finished ones are kept for those who want to look; no other is ever removed.
 
-    place: of the ledger's database, None for the file in the state folder.
+    place: of the ledger's database, None for the file in the state folder. runs: what is noted of
+    how long the server runs; None where none does.
     """
 
     def __init__(
@@ -45,6 +57,7 @@ class Bookkeeper:
         kept_bytes: int = KEPT_BYTES,
         kept_segments: int = KEPT_SEGMENTS,
         kept_days: int = 0,
+        runs: Runs | None = None,
     ) -> None:
         self._state = state
         self._place = place
@@ -52,6 +65,9 @@ class Bookkeeper:
         self._kept_bytes = kept_bytes
         self._kept_segments = kept_segments
         self._kept_days = kept_days
+        self._runs = runs
+        self._uptime = Uptime()
+        self._noted_ns = self._note_after_ns = 0
         self._ledger: Ledger | None = None
         self._finished: set[str] = set()
         self._told: dict[str, str] = {}
@@ -61,6 +77,8 @@ class Bookkeeper:
     def follow(self) -> int:
         """One round over all segments; returns how many records were new."""
         self.careful("payloads", self._sweep)
+        if self._runs is not None:
+            self._uptime.seen(wall_ns())
         done = self.careful("ledger", self._open)
         if self._ledger is None:
             return 0  # what is answered meanwhile waits in the journal
@@ -69,11 +87,14 @@ class Bookkeeper:
                 done += self.careful(segment.name, lambda s=segment: self._roll_up(s))
         self.careful("removing", self._remove_oldest)
         self.careful("forgetting", self._forget_months)
+        if abs(wall_ns() - self._noted_ns) > self._note_after_ns:
+            self.careful("uptime", self._note)
         return done
 
     def close(self) -> None:
-        """Closes the ledger."""
+        """Notes how long the server ran, and closes the ledger."""
         if self._ledger is not None:
+            self.careful("uptime", self._note)
             self._ledger.close()
 
     def _open(self) -> int:
@@ -120,6 +141,15 @@ class Bookkeeper:
         if self._kept_days and month != self._month:
             self._opened().forget_months(today, self._kept_days)
             self._month = month
+        return 0
+
+    def _note(self) -> int:
+        """Puts on record that the server runs, and at which price."""
+        if self._runs is not None:
+            self._noted_ns = wall_ns()
+            self._note_after_ns = min(_NOTE_NS, 2 * self._note_after_ns + 10**9)
+            self._opened().machine.note(*self._runs, self._uptime.unnoted())
+            self._uptime.noted()
         return 0
 
     def _opened(self) -> Ledger:

@@ -17,9 +17,10 @@ from fairlead.core.errors import (
 )
 from fairlead.serving.exchange import Line, Message, error_to_json
 from fairlead.serving.log import log
+from fairlead.usage.cost_words import HOW, UNSAID, summary, with_true_costs
 from fairlead.usage.ledger import Ledger
 from fairlead.usage.query import totals
-from fairlead.usage.stores.ledger import LedgerStore
+from fairlead.usage.true_cost import true_costs
 
 MOST_ROWS = 10_000
 """Rows of one answer; who wants more asks for a shorter time, or the command line."""
@@ -31,6 +32,7 @@ WORDS = ("by", "zone", "since", "until")
 ONLY = ("tenant", "model", "key", "plan")
 
 Done = Callable[[Mapping[str, Any] | FairleadError], None]
+Look = Callable[[Ledger, Mapping[str, str]], dict[str, Any]]
 
 
 class Reckoning:
@@ -63,8 +65,12 @@ class Reckoning:
 
         self.ask(message.get("given") or {}, done)
 
-    def ask(self, given: Mapping[str, str], done: Done) -> None:
-        """`done` gets the rows, or the error, in the loop."""
+    def ask_costs(self, given: Mapping[str, str], done: Done) -> None:
+        """As `ask`, with what the machine cost: for those who run it, never for its callers."""
+        self.ask(given, done, costed)
+
+    def ask(self, given: Mapping[str, str], done: Done, look: Look | None = None) -> None:
+        """`done` gets the rows, or the error, in the loop. look: what else is told of them."""
         if self._waiting >= MOST_WAITING:
             done(Overloaded("too many questions wait already", fix="Try again in a second"))
             return
@@ -72,7 +78,7 @@ class Reckoning:
         due = now() + PATIENCE_S
 
         def work() -> None:
-            outcome = self._answer(given) if now() < due else _too_late()
+            outcome = self._answer(given, look or asked) if now() < due else _too_late()
             self._tell(lambda: self._finish(outcome, done))
 
         self._thread.submit(work)
@@ -81,11 +87,11 @@ class Reckoning:
         self._waiting -= 1
         done(outcome)
 
-    def _answer(self, given: Mapping[str, str]) -> Mapping[str, Any] | FairleadError:
+    def _answer(self, given: Mapping[str, str], look: Look) -> Mapping[str, Any] | FairleadError:
         try:
             if self._ledger is None:
                 self._ledger = self._open_ledger()
-            return asked(self._ledger.store, given)
+            return look(self._ledger, given)
         except FairleadError as error:
             self._close_ledger()
             return error
@@ -121,8 +127,30 @@ def _too_late() -> Overloaded:
     return Overloaded("others have asked too much before", fix="Try again in a second")
 
 
-def asked(store: LedgerStore, given: Mapping[str, str]) -> dict[str, Any]:
+def asked(ledger: Ledger, given: Mapping[str, str]) -> dict[str, Any]:
     """The rows that the words of an address ask for. Raises BadParameter."""
+    by, zone, since, until, only = _words(given)
+    try:
+        return {"usage": totals(ledger.store, by, zone, since, until, only, MOST_ROWS)}
+    except (BadUsage, BadSetting) as error:
+        raise BadParameter(error.what, where="address", fix=error.fix) from None
+
+
+def costed(ledger: Ledger, given: Mapping[str, str]) -> dict[str, Any]:
+    """The same, each row with what the machine cost for it, and where all of that went.
+
+    Raises BadParameter.
+    """
+    told = asked(ledger, given)
+    by, zone, since, until, only = _words(given)
+    found = true_costs(ledger, by, zone, since, until, only)
+    with_true_costs(told["usage"], by, found)
+    machine = summary(found)
+    why = {} if machine else {"unknown": f"{UNSAID}. {HOW}"}
+    return told | {"machine": machine} | why
+
+
+def _words(given: Mapping[str, str]) -> tuple[list[str], str, str, str, dict[str, str]]:
     unknown = next((word for word in given if word not in (*WORDS, *ONLY)), None)
     if unknown is not None:
         raise BadParameter(
@@ -132,9 +160,5 @@ def asked(store: LedgerStore, given: Mapping[str, str]) -> dict[str, Any]:
         )
     by = [word.strip() for word in given.get("by", "").split(",") if word.strip()]
     only = {name: given[name] for name in ONLY if name in given}
-    span = given.get("since", ""), given.get("until", "")
-    try:
-        rows = totals(store, by, given.get("zone", "UTC"), *span, only, MOST_ROWS)
-    except (BadUsage, BadSetting) as error:
-        raise BadParameter(error.what, where="address", fix=error.fix) from None
-    return {"usage": rows}
+    zone = given.get("zone", "UTC")
+    return by, zone, given.get("since", ""), given.get("until", ""), only

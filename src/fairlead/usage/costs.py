@@ -72,7 +72,7 @@ def costs(
             quarter = row.start_ns // QUARTER_NS
             if charge is None or quarter < first or any(fact[k] != v for k, v in wanted.items()):
                 continue
-            key = tuple(_time(n, quarter, place) if n in TIMES else fact[n] for n in by)
+            key = tuple(time_word(n, quarter, place) if n in TIMES else fact[n] for n in by)
             found.setdefault((key, charge.currency.code), []).append(charge.exact)
     grouped: Costs = {}
     for (key, code), amounts in found.items():
@@ -158,11 +158,11 @@ def _used(
             )
         )
         known = zip(names, values[len(_FIXED) : len(asked)], strict=True)
-        facts.append({name: _word(name, value) for name, value in known})
+        facts.append({name: value_word(name, value) for name, value in known})
     return used, facts
 
 
-def _word(name: str, value: Any) -> Any:
+def value_word(name: str, value: Any) -> Any:
     """A value of the tables, as `query.totals` says it."""
     if name == "status":
         return STATUS[int(value)]
@@ -170,7 +170,7 @@ def _word(name: str, value: Any) -> Any:
 
 
 @lru_cache(maxsize=65_536)
-def _time(name: str, quarter: int, place: ZoneInfo) -> str:
+def time_word(name: str, quarter: int, place: ZoneInfo) -> str:
     """A quarter's month, day or hour, as `query.totals` says it."""
     moment = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarter)).astimezone(place)
     if name == "hour":

@@ -17,6 +17,7 @@ from fairlead.usage.records import Names, names_before
 from fairlead.usage.segments import remove
 from fairlead.usage.stores.database import Database, connection
 from fairlead.usage.stores.ledger import FOLDED, PART, LedgerStore
+from fairlead.usage.stores.machine import MachineStore
 from fairlead.usage.sums import summed
 
 _PLACE = "place"
@@ -50,6 +51,7 @@ class Ledger:
 
     def __init__(self, database: Database, place: str) -> None:
         self.store = LedgerStore(database, place)
+        self.machine = MachineStore(database, place)
         self._names: dict[str, tuple[int, Names]] = {}
 
     def close(self) -> None:
@@ -104,12 +106,15 @@ class Ledger:
             self.remove(folder / name for name in left)
 
     def forget_months(self, now: datetime, days: int) -> int:
-        """Drops sums of months (UTC) that ended more than so many days ago; how many rows.
+        """Drops sums of months (UTC) that ended more than so many days ago; how many rows. How long
+        the server ran in them goes too.
 
         The space goes back to the disk, or to what is written next.
         """
         oldest = (now - timedelta(days=days)).replace(day=1, hour=0, minute=0, second=0)
-        dropped = self.store.drop_before(int(oldest.replace(microsecond=0).timestamp()) // 900)
+        moment = int(oldest.replace(microsecond=0).timestamp())
+        dropped = self.store.drop_before(moment // 900)
+        self.machine.drop_before(moment * 10**9)
         if dropped:
             self.store.database.rows("VACUUM")
         return dropped

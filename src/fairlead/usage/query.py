@@ -113,13 +113,14 @@ def between(store: LedgerStore, place: ZoneInfo, since: str, until: str) -> tupl
     """The quarters that are asked for, of those with anything in them."""
     first, after = store.span()
     if since:
-        first = max(first, _quarter(since, place))
+        first = max(first, quarter_of(since, place))
     if until:
-        after = min(after, _quarter(until, place))
+        after = min(after, quarter_of(until, place))
     return first, max(first, after)
 
 
-def _quarter(text: str, place: ZoneInfo) -> int:
+def quarter_of(text: str, place: ZoneInfo) -> int:
+    """The quarter that begins at a day or a time in a zone. Raises BadUsage."""
     try:
         if len(text) > 10:
             moment = datetime.fromisoformat(text)

@@ -40,7 +40,8 @@ _USAGE_WORDS = ("by", "zone", "since", "until", "tenant", "model", "key", "plan"
 class Admin:
     """The routes of the admin listener.
 
-    acts: does what is asked. usage: answers about usage. facts: how the stores stand, for /readyz.
+    acts: does what is asked. usage: answers about usage; costs: the same, with what the machine
+    cost. facts: how the stores stand, for /readyz.
     """
 
     addresses = (
@@ -68,13 +69,17 @@ class Admin:
         "POST /models/{model}/rollback",
         "GET /audit",
         "GET /usage",
+        "GET /usage/cost",
         "GET /livez",
         "GET /readyz",
     )
 
-    def __init__(self, acts: Acts, usage: Usage, facts: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(
+        self, acts: Acts, usage: Usage, costs: Usage, facts: Callable[[], Mapping[str, Any]]
+    ) -> None:
         self._acts = acts
         self._usage = usage
+        self._costs = costs
         self._facts = facts
 
     def owns(self, path: str) -> bool:
@@ -106,6 +111,8 @@ class Admin:
             return self._of_plans(rest)
         if room == "models":
             return self._of_models(rest)
+        if parts == ["usage", "cost"]:
+            return {"GET": Route(_KEYS, error_reply, ask=self._ask_costs)}
         if rest:
             return {}
         if room == "audit":
@@ -207,6 +214,11 @@ class Admin:
             if wanted != caller.tenant:
                 raise _unknown_tenant(wanted)
         self._usage(asked, _answering(later, dict, 200))
+
+    def _ask_costs(
+        self, head: Head, body: bytes, caller: Caller, peer: Peer, later: _Later
+    ) -> None:
+        self._costs(words(head, *_USAGE_WORDS), _answering(later, dict, 200))
 
     def _health(self, head: Head, body: bytes, caller: Caller) -> Reply:
         if head.path == "/livez":
