@@ -60,7 +60,7 @@ def speed_of(machine: Machine, profile: Profile, measured: Sequence[Profile] = (
     family = _families().get((machine.provider, machine.family), _Family(1.0, 1.0, "unknown"))
     for one in measured:
         if one.offer == machine.title:
-            told = f"measured on it on {one.taken}"
+            told = f"measured on it on {one.taken}" + (", its GPU idle" if machine.gpu else "")
             return Speed(one, 1.0, BAND_MEASURED, family.baseline, told)
     if not machine.gpu:
         for one in measured:
