@@ -18,6 +18,7 @@ OUR_SIDE = {
     "packing/airlock/results.py",
     "runtimes/onnx.py",
     "runtimes/runner/launch.py",
+    "runtimes/runner/answers.py",
     "runtimes/runner/parent.py",
     "runtimes/runner/process.py",
 }
