@@ -17,6 +17,7 @@ from fairlead.costs.traffic import HOURS, MONTH_S, USUAL_DISPERSION, traffic_of
         ("300 per minute", 5.0),
         ("36k/hour", 10.0),
         ("86400 requests a day", 1.0),
+        ("7200 an hour", 2.0),
         ("1.5m/month", 1.5e6 / MONTH_S),
         ("7 predictions per week", 7 / 604800),
     ],

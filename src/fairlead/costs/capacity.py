@@ -25,7 +25,7 @@ CALLS = 20_000
 """Calls that one trial draws, where the traffic has as many."""
 MOST_REPLICAS = 1 << 17
 MOST_OF_A_DAY = 300_000
-_MOST_HEADROOM = 64.0
+MOST_HEADROOM = 32.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +247,10 @@ class Planner:
             return _reached(self.seen(replicas, max_batch, factor), goal)
 
         low, high = 1.0, 2.0
-        while high < _MOST_HEADROOM and meets(high):
+        while meets(high):
             low, high = high, 2 * high
+            if low >= MOST_HEADROOM:
+                return low
         while high / low > 1.05:
             middle = (low * high) ** 0.5
             low, high = (middle, high) if meets(middle) else (low, middle)

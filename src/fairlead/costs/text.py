@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.costs.bill import Line
-from fairlead.costs.capacity import Capacity, Seen
+from fairlead.costs.capacity import MOST_HEADROOM, Capacity, Seen
 from fairlead.costs.decision import Decision
 from fairlead.costs.fleet import Run
 from fairlead.costs.market import Option
@@ -32,12 +32,17 @@ def times(seconds: float | None) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
+def figure(number: float) -> str:
+    """A number in three digits, thousands apart."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
 def traffic_lines(traffic: Traffic) -> list[str]:
     """What is expected, and what nobody said."""
     told = [
         f"traffic    {traffic.said}",
-        f"           {traffic.per_month:,.0f} calls a month, {traffic.mean_per_s:.3g} a second, "
-        f"{traffic.peak_per_s:.3g} in the busiest hour; variance over mean in 10 s "
+        f"           {traffic.per_month:,.0f} calls a month, {figure(traffic.mean_per_s)} a second,"
+        f" {figure(traffic.peak_per_s)} in the busiest hour; variance over mean in 10 s "
         f"{traffic.dispersion:.3g}",
     ]
     return told + [f"           assumed: {one}" for one in traffic.assumed]
@@ -55,7 +60,8 @@ def capacity_text(plan: Capacity) -> str:
         f"needed     {_machines(plan.replicas)} of {each}; up to {plan.max_batch} rows in one "
         "execution",
         _seen("then", plan.seen),
-        f"safe       up to {plan.safe_per_s:.3g} calls a second: {plan.headroom:.2g} times the "
+        f"safe       up to {figure(plan.safe_per_s)} calls a second"
+        f"{' at least' if plan.headroom >= MOST_HEADROOM else ''}: {plan.headroom:.2g} times the "
         "busiest hour",
         _seen("twice", plan.double),
     ]
@@ -86,7 +92,7 @@ def _machines(count: int) -> str:
 def _seen(word: str, seen: Seen) -> str:
     return (
         f"{word:<10} p50 {times(seen.p50_s)}, p95 {times(seen.p95_s)}, p99 {times(seen.p99_s)}; "
-        f"{seen.refused:.2%} refused; {seen.load:.0%} busy, {seen.joined:.2g} calls joined"
+        f"{seen.refused:.2%} refused; {seen.load:.0%} busy, {seen.joined:.2g} in an execution"
     )
 
 
@@ -152,7 +158,7 @@ def _moves(decision: Decision) -> list[str]:
     told = ["what moves it:"]
     for one in decision.even:
         told.append(
-            f"   above {one.per_s:.3g} calls a second, on average, {one.above} is cheaper than "
+            f"   above {figure(one.per_s)} calls a second, on average, {one.above} is cheaper than "
             f"{one.below}"
         )
     for one in decision.busier:

@@ -200,7 +200,8 @@ def _open_part(hour: int, begin: float, length: float) -> float:
 
 def _rate(said: _Said, phrase: str) -> bool:
     found = re.fullmatch(
-        _NUMBER + r"\s*([kmb]?)(?:\s*(?:requests|calls|predictions))?\s*(?:/|per|a)\s*([a-z]+?)s?",
+        _NUMBER
+        + r"\s*([kmb]?)(?:\s*(?:requests|calls|predictions))?\s*(?:/|per|an?)\s*([a-z]+?)s?",
         phrase,
     )
     if not found and not re.fullmatch(r"[-+\d.].*(/|per).*", phrase):

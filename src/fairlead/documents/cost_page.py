@@ -73,6 +73,10 @@ def time(seconds: float | None) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
+def _figure(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
 def _measured(told: Told) -> str:
     measured = told["measured"]
     return f"measured on {measured['taken']} on {measured['offer'] or measured['on']}"
@@ -82,7 +86,7 @@ def _figures(told: Told) -> str:
     traffic, goal = told["traffic"], told["goal"]
     tiles = {
         "calls a month": f"{traffic['per_month']:,.0f}",
-        "calls a second in the busiest hour": f"{traffic['peak_per_s']:,.3g}",
+        "calls a second in the busiest hour": _figure(traffic["peak_per_s"]),
         "variance over mean in 10 s": f"{traffic['dispersion']:.3g}",
         "goal: 99 of 100 calls within": time(goal["p99_s"]),
         "oldest price of a machine": f"{told['prices']['age_days']} days",
@@ -162,7 +166,7 @@ def _bar(amount: float | None, most: float) -> str:
 
 def _moves(told: Told) -> str:
     items = [
-        f"Above {one['per_s']:.3g} calls a second, on average, {one['above']} is cheaper than "
+        f"Above {_figure(one['per_s'])} calls a second, on average, {one['above']} is cheaper than "
         f"{one['below']}."
         for one in told["break_even"]
     ]

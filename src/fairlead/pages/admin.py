@@ -83,10 +83,9 @@ class AdminPages:
                 found = {"GET": _answers("metrics:read", error, self._models.overview)}
             case ["admin", "models", name]:
                 found = {"GET": _answers("metrics:read", error, self._models.of(unquote(name)))}
-            case ["admin", "models", name, "card"]:
-                found = {"GET": _asks("metrics:read", error, self._models.card(unquote(name)))}
-            case ["admin", "models", name, "costs"]:
-                found = {"GET": _asks("metrics:read", error, self._costs.of(unquote(name)))}
+            case ["admin", "models", name, ("card" | "costs") as paper]:
+                of = self._models.card if paper == "card" else self._costs.of
+                found = {"GET": _asks("metrics:read", error, of(unquote(name)))}
             case ["admin", "models", name, ("load" | "unload" | "promote" | "rollback") as act]:
                 change = self._models.change(unquote(name), act)
                 found = {"POST": _asks("admin:models", error, change)}
