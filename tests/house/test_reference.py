@@ -115,7 +115,7 @@ KNOWN_TO_PAGES = Known(
     *[lambda *args: None] * 6,
     issuers=("m",),  # type: ignore[arg-type]
 )
-ADMINISTERED = Administered(SESSIONS, *[lambda *args: None] * 12)  # type: ignore[arg-type]
+ADMINISTERED = Administered(SESSIONS, *[lambda *args: None] * 13)  # type: ignore[arg-type]
 WIRES = {
     "http": [
         OipRest(Registry(), lambda: True),

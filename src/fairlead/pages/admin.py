@@ -96,15 +96,19 @@ class AdminPages:
                 }
             case ["admin", "keys", key, ("rotate" | "revoke") as act]:
                 found = {"POST": _asks("admin:keys", error, self._keys.change(unquote(key), act))}
-            case ["admin", "usage"]:
-                found = {"GET": _asks("admin:keys", error, self._usage.look)}
-            case ["admin", "audit"]:
-                found = {"GET": _asks("admin:audit", error, self._trail.look)}
+            case ["admin", ("usage" | "audit") as room]:
+                found = {"GET": self._looked_back(room, error)}
             case ["assets", name]:
                 found = {"GET": asset_route(name, error)}
             case _:
                 found = self._sign_in.route(path, error)
         return only(found, method) if found else None
+
+    def _looked_back(self, room: str, error: ErrorReply) -> Route:
+        """What was used, or what was done."""
+        if room == "usage":
+            return _asks("admin:keys", error, self._usage.look)
+        return _asks("admin:audit", error, self._trail.look)
 
 
 def _answers(operation: Operation, error: ErrorReply, answer: Answer) -> Route:

@@ -38,7 +38,7 @@ class AdminUsage:
         found: list[Mapping[str, Any]] = []
 
         def ask() -> None:
-            self._known.costs({"by": _CUTS[len(found)], "since": since}, told)
+            self._known.true_costs({"by": _CUTS[len(found)], "since": since}, told)
 
         def told(outcome: Mapping[str, Any] | FairleadError) -> None:
             if isinstance(outcome, FairleadError):

@@ -23,8 +23,8 @@ class Administered:
 
     sessions: of those who have signed in.
     whose:    who sends a request; raises as admission does.
-    acts:     does an act on keys, by its name; usage: asks the ledger. costs: the same, with what
-              the machine cost.
+    acts:     does an act on keys, by its name; usage: asks the ledger. true_costs: the
+              same, with what the machine cost.
     pages:    what each worker says of now. counts: what all have counted. trends: minute by minute.
     standing: how the guards of each version stand. checked: the last deployment check of a version,
               None without one. control: does an act on a model, then
@@ -38,7 +38,7 @@ class Administered:
     whose: Callable[[Head, Peer], Caller]
     acts: Callable[[str, Mapping[str, Any], By, Done], None]
     usage: Callable[[Mapping[str, str], Done], None]
-    costs: Callable[[Mapping[str, str], Done], None]
+    true_costs: Callable[[Mapping[str, str], Done], None]
     pages: Callable[[], list[dict[str, Any]]]
     counts: Callable[[], dict[str, Any]]
     trends: Trends
