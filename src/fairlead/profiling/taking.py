@@ -29,6 +29,7 @@ from fairlead.serving.machine import usable_cores
 _SEARCH, _SERVICES = 0.3, 0.16
 """Shares of the budget."""
 _TRIALS = 24
+_MEASURING = 0.8
 _LONGEST_S, _SHORTEST_S = 0.8, 0.01
 _TOO_SLOW_S = 2.0
 """An execution that takes longer is not tried with twice the rows, unless a server would."""
@@ -61,6 +62,11 @@ class Job:
     package: Package
     seconds: float
     offer: str = ""
+
+    @property
+    def measuring_s(self) -> float:
+        """Of them, those in which anything is measured: the rest is for starting and packing."""
+        return _MEASURING * self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ def take(
     run = _Run(job, tries, kept, say, loaded, grid)
     found = run.searched()
     services = run.services(found)
-    told = _served(kept, say, server, job.seconds)
+    told = _served(kept, say, server, job.measuring_s)
     profile = _profile(job, loaded, found, services, told)
     return Taken(profile, found.trials, grid.size, told["others"])
 
@@ -116,8 +122,8 @@ class _Run:
 
     def searched(self) -> Found:
         """The best settings, among few that are tried."""
-        seconds = _between(self.job.seconds * _SEARCH / _TRIALS)
-        end = now() + 1.4 * _SEARCH * self.job.seconds
+        seconds = _between(self.job.measuring_s * _SEARCH / _TRIALS)
+        end = now() + 1.4 * _SEARCH * self.job.measuring_s
         count = 0
         times: dict[Place, int] = {}
 
@@ -144,7 +150,7 @@ class _Run:
         threads = sorted(wanted, key=lambda t: (t != own, t))
         most = max(self.loaded["max_rows"], found.throughput[0], found.latency[0])
         sizes = [b for b in self.grid.batches if b <= most or b == 1]
-        seconds = _between(self.job.seconds * _SERVICES / (len(sizes) * len(threads)))
+        seconds = _between(self.job.measuring_s * _SERVICES / (len(sizes) * len(threads)))
         made: list[Service] = []
         for place, at_once in enumerate(threads):
             for number, rows in enumerate(sizes):
