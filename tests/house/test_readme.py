@@ -75,6 +75,8 @@ def test_the_extras_that_it_names_are_there():
 def test_its_commands_run_and_curl_gets_the_answer_that_it_shows(folder):
     here = Path(sys.executable).parent
     for line in starting("fairlead"):
+        if line.startswith("fairlead profile"):
+            line += " --budget 2"  # it would take a minute, as who reads it has time for
         if not line.startswith(("fairlead serve", "fairlead check")):
             run(folder, "bash", "-euc", f"{here}/{line}")
     (check,) = [line for line in starting("fairlead") if line.startswith("fairlead check")]
