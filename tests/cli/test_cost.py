@@ -110,6 +110,7 @@ def test_a_profile_from_a_machine_is_taken_for_that_machine(place, capsys):
     [
         (["--traffic", "lots"], "says nothing about traffic"),
         (["--traffic", "0/s"], "no calls"),
+        (["--traffic", "x" * 5000], "says nothing about traffic"),
         (["--traffic", "@missing.log"], "cannot be read"),
         (["--traffic", "1/s", "--p99", "soon"], "is no time"),
         (["--traffic", "1/s", "--refused", "200"], "below 100"),
@@ -135,6 +136,9 @@ def test_an_impossible_goal_is_refused_by_capacity_and_met_by_no_offer(place, ca
         (["--region", "mars"], "FRL-2507"),
         (["--power", "lots"], "FRL-2509"),
         (["--prices", "missing.csv"], "missing.csv"),
+        (["--log-bytes", "nan"], "--log-bytes"),
+        (["--log-bytes=-5"], "--log-bytes"),
+        (["--on", "lambda,azure"], "FRL-2507"),
     ],
 )
 def test_a_place_or_a_power_that_nobody_knows_is_refused(place, capsys, words, says):

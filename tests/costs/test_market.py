@@ -18,7 +18,7 @@ from fairlead.costs.offering import KINDS
 from fairlead.costs.power import parse_power
 from fairlead.costs.prices import read_prices
 from fairlead.costs.text import decision_text
-from fairlead.costs.traffic import traffic_of
+from fairlead.costs.traffic import MONTH_S, traffic_of
 from fairlead.documents.cost_page import cost_page
 
 PRICES = read_prices()
@@ -169,11 +169,55 @@ def test_a_decision_names_three_and_says_of_all_others_why_not():
 def test_a_break_even_is_where_both_cost_the_same():
     decision = decided("50/s, steady", wish=Wish(on=("aws",)))
     even = next(one for one in decision.even if one.below.startswith("lambda"))
-    assert even.above.startswith("vm")
-    at = decided(f"{even.per_s:.6f}/s, steady", wish=Wish(on=("aws",)))
-    by_call = next(one for one in at.options if one.offer.kind == "lambda")
-    machine = next(one for one in at.options if one.offer.machine and one.meets)
-    assert by_call.offer.monthly == pytest.approx(machine.offer.monthly, rel=0.1)
+    by_title = {one.title: one for one in decision.options}
+    bills = [decision.market.line(by_title[title]) for title in (even.below, even.above)]
+    calls = even.per_s * MONTH_S
+    by_call, machine = (fixed + each * calls for fixed, each in bills)
+    assert by_call == pytest.approx(machine)
+    assert even.per_s <= by_title[even.above].carried_per_s
+
+
+def test_no_machine_is_said_to_be_cheaper_from_a_rate_on_that_it_does_not_bear():
+    decision = decided("20000/day, peak 3x")
+    by_title = {one.title: one for one in decision.options}
+    for even in decision.even:
+        assert even.per_s <= by_title[even.above].carried_per_s
+
+
+def test_hardly_any_calls_need_one_machine_and_no_more():
+    for text in ("1/month", "10/day", "2000/day, bursty 1000000"):
+        found = options(text, wish=Wish(on=("vm", "aws")))
+        assert (found[0].meets, found[0].offer.replicas) == (True, 1), text
+
+
+def test_calls_in_bursts_find_more_cold_than_calls_by_themselves():
+    steady = options("1500/day, steady", wish=Wish(on=("lambda",)))[0]
+    bursty = options("1500/day, bursty", wish=Wish(on=("lambda",)))[0]
+    assert steady.meets
+    assert "find it cold" in bursty.why
+
+
+def test_a_replica_that_waits_for_the_next_call_is_paid_for_where_it_is():
+    (one,) = options("20000/day", wish=Wish(on=("containerapps",)))
+    assert one.offer.monthly > 50
+
+
+def test_what_comes_through_a_queue_promises_no_time():
+    (one,) = options("20/s", wish=Wish(on=("sagemaker-async",)))[:1]
+    assert not one.meets
+    assert one.p99_s is None
+
+
+def test_requests_that_our_own_server_would_not_take_are_priced_nowhere():
+    assert not any(one.meets for one in options("10/day, rows 999999", goal=Goal(1e6)))
+
+
+def test_machines_that_are_slowed_down_are_not_worked_all_day():
+    found = options("300/s, open 8-18, weekdays", wish=Wish(on=("vm",)))
+    for one in found:
+        if one.offer.machine.startswith(("t3", "t4g")) and one.meets:
+            busiest = traffic_of("300/s, open 8-18, weekdays").busiest_day_per_s
+            assert busiest * 0.05 / 2 / one.offer.replicas <= 0.2 + 1e-9
 
 
 def test_twice_and_ten_times_the_traffic_is_told():

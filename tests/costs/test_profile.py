@@ -34,6 +34,15 @@ def test_what_is_no_profile_is_refused():
         lambda found: found["services"][0]["quantiles"].pop(),
         lambda found: found["scaling"].update(unknown=1),
         lambda found: found["services"][0].update(quantiles=["fast"] * 101),
+        lambda found: found.update(call_s="fast"),
+        lambda found: found.update(load_s=float("nan")),
+        lambda found: found.update(peak_bytes=-1),
+        lambda found: found.update(disk_bytes=1e308),
+        lambda found: found.update(machine="\x1b]0;title\x07"),
+        lambda found: found.update(offer=5),
+        lambda found: found.update(cores=0),
+        lambda found: found["services"][0].update(threads="many"),
+        lambda found: found["payloads"][0].update(answer_bytes="x"),
     ],
 )
 def test_a_profile_that_is_damaged_is_refused(damage):

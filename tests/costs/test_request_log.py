@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fairlead.core.errors import FileUnreadable, LogUnreadable
+from fairlead.costs.arrivals import peak
 from fairlead.costs.request_log import traffic_of_log
 from fairlead.usage.journal import Columns, Journal
 
@@ -109,6 +110,42 @@ def test_what_is_no_log_is_refused_with_what_is_wrong(tmp_path, text, says):
     with pytest.raises(LogUnreadable) as refused:
         traffic_of_log(file)
     assert says in refused.value.line()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"time":' + "[" * 50_000, "x," * 100_000, "a" * 300_000, "99999999999999999999", "-5"],
+)
+def test_a_line_that_means_harm_is_one_wrong_line_and_no_more(tmp_path, line):
+    file = tmp_path / "requests.log"
+    good = [repr(at) for at in TIMES]
+    file.write_text("\n".join([*good[:500], line, *good[500:]]))
+    assert len(traffic_of_log(file).recorded) == 1000
+
+
+@pytest.mark.parametrize(
+    ("stray", "times"), [("9999-12-31T00:00:00Z", 1000), ("-62135596800", 1000)]
+)
+def test_a_time_that_cannot_be_is_one_wrong_line(tmp_path, stray, times):
+    file = tmp_path / "requests.log"
+    file.write_text("\n".join([*[iso(at) for at in TIMES], stray]))
+    assert len(traffic_of_log(file).recorded) == times
+
+
+@pytest.mark.parametrize("stray", ["0", "9999999999"])
+def test_one_wrong_time_does_not_make_a_log_of_years(tmp_path, stray):
+    file = tmp_path / "requests.log"
+    file.write_text("\n".join([*[repr(at) for at in TIMES], stray]))
+    with pytest.raises(LogUnreadable, match="days apart"):
+        traffic_of_log(file)
+
+
+def test_calls_of_one_moment_can_be_replayed(tmp_path):
+    file = tmp_path / "requests.log"
+    file.write_text("\n".join([*["1700000000.5"] * 200, "1700007200.5"]))
+    times, seconds = peak(traffic_of_log(file), 1.0, np.random.default_rng(1), calls=50)
+    assert 0 < len(times) <= 150
+    assert seconds >= 1
 
 
 def test_a_log_that_is_not_there_or_damaged_is_said(tmp_path):

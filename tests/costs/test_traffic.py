@@ -55,6 +55,7 @@ def test_opening_hours_may_go_beyond_midnight_and_begin_within_an_hour():
     assert night.week[23] == night.week[5] == pytest.approx(4)
     half = traffic_of("4/s, open 8.5-10")
     assert half.week[8] == pytest.approx(half.week[9] / 2)
+    assert half.week[9] == pytest.approx(4)
 
 
 def test_a_weekend_has_a_part_of_a_weekday():
@@ -90,6 +91,10 @@ def test_a_standard_shape_is_a_word():
         ("-5/s", "no rate"),
         ("5/fortnight", "no rate"),
         ("5/s, 6/s", "twice"),
+        ("5/s, peak 2x, peak 9x", "twice"),
+        ("5/s, steady, bursty", "twice"),
+        ("5/ms", "no rate"),
+        ("5/s, flash 10x for 500ms", "planned for"),
         ("1e9/s", "no rate"),
         ("99b/s", "no traffic"),
         ("0.000001/year", "no traffic"),

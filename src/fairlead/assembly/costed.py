@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +59,7 @@ def elsewhere(measured: Sequence[str]) -> list[Profile]:
 def traffic_for(said: str, model: str = "") -> Traffic:
     """Traffic in words, or as the log in a file or the journal in a state folder has it."""
     path = Path(said.removeprefix("@"))
-    if said.startswith("@") or (path.exists() and path.name == said.rpartition("/")[2]):
+    if said.startswith("@") or os.path.exists(said):
         return traffic_of_log(path, model)
     return traffic_of(said)
 

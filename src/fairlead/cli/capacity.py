@@ -85,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
     cores = args.cores or profile.cores or os.cpu_count() or 1
     if args.workers < 0 or args.cores < 0:
         raise BadUsage("--workers and --cores are 1 at least")
+    if args.seed < 0:
+        raise BadUsage("--seed is a whole number from 0 on")
     limits = settings.limits
     planner = Planner(
         profile,

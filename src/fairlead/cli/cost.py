@@ -9,9 +9,10 @@ from pathlib import Path
 
 from fairlead.cli.capacity import add_goal
 from fairlead.cli.main import COMMANDS
-from fairlead.core.errors import FileUnreadable
+from fairlead.core.errors import BadUsage, FileUnreadable
 
 SUMMARY = COMMANDS["cost"]
+_MOST_LOG = 1 << 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     from fairlead.costs.text import decision_text
     from fairlead.documents.cost_page import cost_page
 
+    if not 0 <= args.log_bytes <= _MOST_LOG:
+        raise BadUsage(f"--log-bytes is a number from 0 to {_MOST_LOG:,}")
     settings = read({"server.state": args.state} if args.state else {}, args.config)
     traffic = traffic_for(args.traffic, args.model.partition("@")[0])
     profile = profile_for(args.model, settings, args.measured)

@@ -86,6 +86,22 @@ def share_on(per_s: float, dispersion: float) -> float:
     return 1 / (1 + (dispersion - 1) / (per_s * weight))
 
 
+def cold_share(per_s: float, dispersion: float, kept_s: float) -> float:
+    """The part of calls before which nobody called for so long.
+
+    Of independent calls exp(-rate x kept). In bursts the rate is higher while they last, and each
+    begins cold if the lull before it was as long.
+    """
+    if per_s <= 0:
+        return 1.0
+    if dispersion <= 1:
+        return exp(-per_s * kept_s)
+    share = share_on(per_s, dispersion)
+    calls = per_s * _BURST_S * (1 / max(1 - share, 1e-9) + 1 / share)
+    within = exp(-min(700.0, per_s / share * kept_s))
+    return min(1.0, exp(-kept_s * share / _BURST_S) / max(1.0, calls) + within)
+
+
 def _on_and_off(
     per_s: float, seconds: float, dispersion: float, random: np.random.Generator
 ) -> Times:
@@ -117,16 +133,29 @@ def peak(
     an hour has as many, and up to three times that for the sake of more bursts.
     """
     if traffic.recorded:
-        every = np.asarray(traffic.recorded)
-        lasts = float(every[-1] - every[0])
-        mine = every[random.random(len(every)) < part] - every[0]
-        return mine, lasts
+        return _replayed(np.asarray(traffic.recorded), part, random, 3 * calls)
     rate = traffic.peak_per_s * part
     dispersion = 1 + (traffic.dispersion - 1) * part
-    enough = calls / max(rate, 1e-9)
+    crowd = 1 + (traffic.flash.factor - 1) / 3 if traffic.flash is not None else 1.0
+    enough = calls / max(rate * crowd, 1e-9)
     most = min(3600.0, 3 * enough)
     seconds = min(most, max(enough, 20 * _BURST_S, _rounds_s(rate, dispersion)))
-    return drawn(rate, seconds, dispersion, random, traffic.flash), seconds
+    times = drawn(rate, seconds, dispersion, random, traffic.flash)
+    # Of hours in which hardly anybody calls, one who does tells all.
+    return (times if len(times) else np.array([seconds / 2])), seconds
+
+
+def _replayed(
+    every: Times, part: float, random: np.random.Generator, most: int
+) -> tuple[Times, float]:
+    """A worker's part of recorded calls; of many, those around the busiest moment."""
+    mine = every[random.random(len(every)) < part]
+    if not len(mine):
+        mine = every[:1]
+    if len(mine) > most:
+        begin = int(np.argmin(mine[most - 1 :] - mine[: len(mine) - most + 1]))
+        mine = mine[begin : begin + most]
+    return mine - mine[0], max(1.0, float(mine[-1] - mine[0]))
 
 
 def _rounds_s(per_s: float, dispersion: float) -> float:

@@ -279,7 +279,10 @@ class Planner:
         if sum(day) * 3600 > MOST_OF_A_DAY:
             return None
         start = self.machines.boot_s + self.profile.load_s / self.machines.faster
-        scale = Autoscale(least, MOST_REPLICAS, self.safe_each(goal), start)
+        each = self.safe_each(goal)
+        if not each:
+            return None
+        scale = Autoscale(least, MOST_REPLICAS, each, start)
         random = np.random.default_rng(self._seed)
         times = _by_the_hour(day, self.traffic.dispersion, random)
         workers = self.machines.workers

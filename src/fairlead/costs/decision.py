@@ -152,8 +152,8 @@ def decide(
 def _even(market: Market, options: Sequence[Option]) -> tuple[BreakEven, ...]:
     """Between the cheapest of what is paid by the call and the cheapest machine.
 
-    Both grow with the calls, a machine only by what leaves it; free amounts are counted as if they
-    were used up, and the machine as if it were enough.
+    Both grow with the calls, a machine only by what leaves it; what is free is counted as used up.
+    Nothing is said where the machine would not bear so many calls.
     """
     by_call = [one for one in options if one.meets and not one.offer.machine]
     by_call = [one for one in by_call if one.offer.kind != "home" and one.offer.per_million]
@@ -161,14 +161,14 @@ def _even(market: Market, options: Sequence[Option]) -> tuple[BreakEven, ...]:
     if not by_call or not machines:
         return ()
     machine = min(machines, key=lambda one: one.offer.monthly)
+    fixed, each = market.line(machine)
     found: list[BreakEven] = []
     for one in by_call:
-        steeper = market.each_more(one) - market.each_more(machine)
-        apart = (machine.offer.monthly - market.each_more(machine) * machine.offer.calls) - (
-            one.offer.monthly - market.each_more(one) * one.offer.calls
-        )
-        if steeper > 0 and apart > 0:
-            found.append(BreakEven(one.title, machine.title, apart / steeper / MONTH_S))
+        beside, more = market.line(one)
+        if more > each and fixed > beside:
+            per_s = (fixed - beside) / (more - each) / MONTH_S
+            if per_s <= machine.carried_per_s:
+                found.append(BreakEven(one.title, machine.title, per_s))
     return tuple(sorted(found, key=lambda even: -even.per_s))
 
 

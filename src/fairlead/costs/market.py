@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import exp
+from math import exp, inf
 from typing import Any
 
 from fairlead.core.errors import OfferUnknown, PowerUnknown
+from fairlead.costs.arrivals import cold_share
 from fairlead.costs.bill import HOURS, MIB, Kind, Offer, Place, Usage, offer
 from fairlead.costs.capacity import Goal
 from fairlead.costs.offering import KINDS
@@ -20,11 +21,16 @@ from fairlead.costs.power import Power
 from fairlead.costs.priced import Machine
 from fairlead.costs.prices import Prices
 from fairlead.costs.profile import Profile, Service
+from fairlead.costs.simulation import Seconds
 from fairlead.costs.sizing import Sized, Sizing, alone_s, need_bytes
 from fairlead.costs.speeds import BAND, Speed, speed_of
 from fairlead.costs.traffic import Traffic
 
 LOCAL = "local"
+BODY_MIB = 64
+"""What our own server takes where its settings say nothing else (`limits.body_mib`)."""
+ASYNC_S = 60.0
+"""A goal above which it does not matter that answers come through S3."""
 PLACES = ("aws", "azure", "gcp", LOCAL)
 ENOUGH, MOST_LOOKED_AT = 1, 8
 """Machines of a kind and provider that reach the goal before the search ends, and in all."""
@@ -34,6 +40,8 @@ one in so long beside loading. No provider promises either."""
 _MANY = 1e8
 """Calls of a month that are beyond all that is free."""
 _BUSY, _MOST_TOGETHER, _SHORTEST_S = 0.7, 80.0, 0.1
+WHOLE_VCPU_BYTES = 1769 * MIB
+"""The memory with which functions come with a whole vCPU."""
 IMAGE_BYTES = 500 * MIB
 """Of a container beside the package: Python, Fairlead and a runtime, unpacked."""
 LOG_BYTES = 4
@@ -67,7 +75,8 @@ class Option:
     """One way. why: what is against it; "" where it reaches the goal. p99_s: of a call, None where
     nobody can say. low, high: the bill where machines are as fast, and as slow, as their band.
 
-    What cannot be at all has no bill: the offer is without lines.
+    What cannot be at all has no bill: the offer is without lines. carried_per_s: calls that it
+    bears, on average.
     """
 
     offer: Offer
@@ -79,6 +88,7 @@ class Option:
     high: float
     usage: Usage
     place: Place
+    carried_per_s: float = inf
 
     @property
     def meets(self) -> bool:
@@ -147,13 +157,24 @@ class Market:
             for provider in kind.providers:
                 if self._wanted(kind, provider):
                     found += self._of(kind, provider)
+        if not found:
+            raise OfferUnknown(
+                f"{', '.join(self.wish.on)}: no such kind of offer is there",
+                where="--on",
+                fix="Name kinds that the named providers have, or only the providers",
+            )
         return sorted(
             found, key=lambda one: (not one.meets, not one.offer.lines, one.offer.monthly)
         )
 
     def _wanted(self, kind: Kind, provider: str) -> bool:
-        on = self.wish.on
+        on = ["home" if name == LOCAL else name for name in self.wish.on]
         kinds, places = [n for n in on if n in KINDS], [n for n in on if n in PLACES]
+        if kind.books == "own":
+            return not on or kind.name in kinds
+        kinds = [name for name in kinds if name != "home"]
+        if kinds == [] and places == [] and on:
+            return False
         if kind.name in kinds:
             return not places or provider in places
         return not kinds and (not places or provider in places)
@@ -178,6 +199,8 @@ class Market:
             if machine.gpu and not self._measured_on(machine):
                 continue  # what a GPU would bring is not known, and not guessed
             speed = speed_of(machine, self.profile, self._measured)
+            if self.wish.elastic and speed.baseline < 1:
+                continue  # such a machine rests at night, and is no cheaper for going then
             hourly = machine.hosting if endpoint else machine.hourly
             if hourly is not None:
                 least = self._sizing.fewest(machine, speed) * hourly.usd
@@ -198,18 +221,37 @@ class Market:
         """The bill for as many of a machine as are needed."""
         place = Place(machine.provider, machine.region, machine, max(1, sized.replicas))
         usage = self._usage(sized)
-        refused = sized.why or kind.refusal(usage, place)
+        refused = sized.why or self._too_large(usage) or kind.refusal(usage, place)
         told = sized.speed
         if refused:
             return _refused(kind, usage, place, refused, told.source, told.band)
         bill = offer(kind, usage, self.prices, place)
         fewer, more = self._sizing.band(machine, sized)
         low, high = (self._priced(kind, sized, place, n) for n in (fewer, more))
-        seen = sized.seen.p99_s if sized.seen is not None else None
-        return Option(bill, "", seen, told.source, told.band, low, high, usage, place)
+        seen, why = sized.seen.p99_s if sized.seen is not None else None, ""
+        if kind.name == "sagemaker-async" and self.goal.p99_s < ASYNC_S:
+            seen, why = None, "answers come through S3, within no promised time"
+        carried = self._carried(sized, machine)
+        return Option(bill, why, seen, told.source, told.band, low, high, usage, place, carried)
+
+    def _carried(self, sized: Sized, machine: Machine) -> float:
+        """Calls per second, on average, that as many machines answer within the goal."""
+        traffic, baseline = self.traffic, sized.speed.baseline
+        parts = traffic.mean_per_s / traffic.peak_per_s
+        carried = sized.safe_each * sized.replicas * parts
+        if baseline < 1:
+            most = self._sizing.most_per_s(machine, sized.speed) * sized.replicas * baseline
+            carried = min(carried, most * (parts if machine.provider == "gcp" else 1.0))
+        return carried
+
+    def _too_large(self, usage: Usage) -> str:
+        """Why our own server would not take such requests; "" where it would."""
+        size = usage.request_bytes / MIB
+        return "" if size <= BODY_MIB else f"a request of {size:,.0f} MiB; limits.body_mib is 64"
 
     def _priced(self, kind: Kind, sized: Sized, place: Place, replicas: int) -> float:
-        usage = self._usage(replace(sized, replicas=replicas))
+        part = sized.replicas / replicas
+        usage = self._usage(replace(sized, replicas=replicas, safe_each=sized.safe_each * part))
         return offer(kind, usage, self.prices, replace(place, replicas=replicas)).monthly
 
     def _usage(self, sized: Sized) -> Usage:
@@ -222,13 +264,15 @@ class Market:
             hours = (sum(each) / len(each) + spare) * HOURS
         service = self._service(profile, sized.speed.factor)
         usage = self._common(profile, service)
+        busy = usage.calls * service.mean_s / 3600 / max(1, sized.workers)
+        hours = max(hours, busy / sized.speed.baseline)
         idle = HOURS * (1 + self.goal.spare) if self.wish.elastic else hours
         return replace(
             usage,
             memory_bytes=need_bytes(profile, max(1, sized.workers)),
             instance_hours=hours,
             idle_hours=idle,
-            busy_hours=min(hours, usage.calls * service.mean_s / 3600 / max(1, sized.workers)),
+            busy_hours=min(hours, busy),
         )
 
     # --- by the call, and at home -----------------------------------------------------------
@@ -236,9 +280,10 @@ class Market:
     def _by_the_call(self, kind: Kind, provider: str) -> Option:
         """An instance that was not called for long is gone, and the next call waits for one."""
         place = Place(provider, self.wish.region(provider), replicas=self._at_once())
-        usage, cold = self._called()
-        told = f"a vCPU as fast as where it was measured; {START_S:g} s to start, and loading"
-        if refused := kind.refusal(usage, place):
+        usage, cold = self._called(kind)
+        told = f"a vCPU as fast as where it was measured; {START_S:g} s to start, and loading; "
+        told += "the provider's way in is not counted"
+        if refused := self._too_large(usage) or kind.refusal(usage, place):
             return _refused(kind, usage, place, refused, told, BAND)
         alone, why = alone_s(self.profile, self.traffic.rows), ""
         p99 = alone if cold < 0.01 else alone + usage.load_s
@@ -247,22 +292,31 @@ class Market:
             why += f": {cold:.1%} of calls find it cold" if cold >= 0.01 else ""
         bill = offer(kind, usage, self.prices, place)
         low, high = (
-            offer(kind, self._called(part)[0], self.prices, place).monthly
+            offer(kind, self._called(kind, part)[0], self.prices, place).monthly
             for part in (1 + BAND, 1 - BAND)
         )
         return Option(bill, why, p99, told, BAND, low, high, usage, place)
 
-    def _called(self, faster: float = 1.0) -> tuple[Usage, float]:
-        """What is used, and the part of calls that find no instance, by exp(-rate x kept)."""
-        cold = sum(rate * exp(-rate * KEPT_S) for rate in self.traffic.week)
-        part = cold / sum(self.traffic.week)
+    def _called(self, kind: Kind, faster: float = 1.0) -> tuple[Usage, float]:
+        """What is used, and the part of calls that find no instance, hour by hour."""
+        traffic = self.traffic
+        each = [cold_share(rate, traffic.dispersion, KEPT_S) for rate in traffic.week]
+        cold = sum(rate * part for rate, part in zip(traffic.week, each, strict=True))
+        part = cold / sum(traffic.week)
         usage = self._common(self.profile, self._service(self.profile, faster))
+        if kind.name == "sagemaker-serverless":  # as fast as measured only with a whole vCPU
+            usage = replace(usage, memory_bytes=max(usage.memory_bytes, WHOLE_VCPU_BYTES))
+        if kind.name == "containerapps":  # a replica that waits for the next call is paid, too
+            warm = sum(1 - exp(-min(700.0, rate * KEPT_S)) for rate in traffic.week)
+            busy = usage.calls * usage.service.mean_s / 3600 / _BUSY
+            usage = replace(usage, instance_hours=max(warm / len(each) * HOURS, busy))
         return replace(
             usage, cold_starts=usage.calls * part, concurrency=self._together(usage.service)
         ), part
 
-    def each_more(self, option: Option) -> float:
-        """What a call more costs, beyond what is free, as long as machines are enough."""
+    def line(self, option: Option) -> tuple[float, float]:
+        """What it costs beside the calls, all that is free used up, and what a call more costs, as
+        long as machines are enough."""
         kind, usage = KINDS[option.offer.kind], option.usage
         many = max(usage.calls, _MANY)
         first, second = (
@@ -271,7 +325,8 @@ class Market:
             ).monthly
             for calls in (many, many + _MANY)
         )
-        return (second - first) / _MANY
+        each = (second - first) / _MANY
+        return first - each * many, each
 
     def _together(self, service: Service) -> float:
         """Calls that share an instance's time, where it may take several: those of the shortest
@@ -300,7 +355,7 @@ class Market:
         )  # fmt: skip
         usage = self._usage(replace(sized, replicas=1))
         told, band = sized.speed.source, sized.speed.band
-        why = sized.why or kind.refusal(usage, place)
+        why = sized.why or self._too_large(usage) or kind.refusal(usage, place)
         if sized.replicas > 1:
             why = f"{sized.replicas} machines like this one would be needed"
         if why:
@@ -330,11 +385,9 @@ class Market:
 
     def _service(self, profile: Profile, faster: float) -> Service:
         """How long one call is executed, with what the loop does for it."""
-        own = profile.service(self.traffic.rows)
-        part = max(1.0, self.traffic.rows / own.rows) / faster
-        loop = profile.call_s / faster
-        quantiles = tuple(each * part + loop for each in own.quantiles)
-        return replace(own, quantiles=quantiles)
+        rows, loop = self.traffic.rows, profile.call_s / faster
+        each = Seconds(profile.services, faster).quantiles(rows)
+        return Service(rows, 1, tuple(one + loop for one in each), 0.0)
 
 
 def _refused(kind: Kind, usage: Usage, place: Place, why: str, speed: str, band: float) -> Option:

@@ -174,16 +174,40 @@ def profile_of(told: Mapping[str, Any], where: str = "") -> Profile:
     return found
 
 
+_MOST = 1e15
 _FIX = "Take it again with `fairlead profile MODEL`"
 
 
 def _check(found: Profile) -> None:
-    if not found.services or not found.payloads:
-        raise ValueError("no service times or no payloads")
+    if not found.services or not found.payloads or not found.points:
+        raise ValueError("no service times, no points or no payloads")
+    for part in (found, found.scaling, found.latency, found.throughput, *found.points):
+        _check_fields(part)
+    for part in (*found.services, *found.payloads):
+        _check_fields(part)
+    if found.cores < 1 or found.max_rows < 1:
+        raise ValueError("no cores or no rows")
     for one in found.services:
-        if len(one.quantiles) != QUANTILES or one.rows < 1:
+        if len(one.quantiles) != QUANTILES or one.rows < 1 or one.threads < 1:
             raise ValueError(f"service times of {one.rows} rows")
         if any(b < a for a, b in zip(one.quantiles, one.quantiles[1:], strict=False)):
             raise ValueError(f"service times of {one.rows} rows fall")
-        if not one.quantiles[0] >= 0 or one.quantiles[-1] == float("inf"):
+        if not 0 <= one.quantiles[0] <= one.quantiles[-1] < _MOST:
             raise ValueError(f"service times of {one.rows} rows")
+
+
+def _check_fields(part: Any) -> None:
+    """Texts are short and can be printed, numbers are numbers, none below 0 or without end."""
+    for field in fields(part):
+        value, kind = getattr(part, field.name), str(field.type)
+        if kind == "str":
+            good = isinstance(value, str) and len(value) <= 200 and (value + " ").isprintable()
+        elif kind == "bool":
+            good = isinstance(value, bool)
+        elif kind in ("int", "float"):
+            known = (int,) if kind == "int" else (int, float)
+            good = type(value) in known and 0 <= value < _MOST
+        else:
+            good = True
+        if not good:
+            raise ValueError(f"{field.name} cannot be {str(value)[:40]!r}")

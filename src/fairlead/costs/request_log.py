@@ -24,7 +24,19 @@ from fairlead.usage.journal import read, segments
 
 LEAST, MOST = 100, 5_000_000
 """Requests that say something of bursts; and requests of one log that are read."""
-_HOUR = 3600.0
+_HOUR, _LONGEST_S = 3600.0, 400 * 86400.0
+_LONGEST_LINE, _MOST_BYTES = 1 << 16, 4 << 30
+"""Characters of a line, and bytes of a log, unpacked, that are read."""
+_LATEST_S = 1e10
+_WRONG_LINE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    csv.Error,
+)
 _LOOK = 50
 _WRONG = 0.01
 """The part of a log's lines that may be unreadable: torn ones, and others in between."""
@@ -60,6 +72,12 @@ def traffic_of_log(path: Path, model: str = "") -> Traffic:
         )
     if times[-1] - times[0] < 60:
         raise LogUnreadable("less than a minute of requests", where=str(path), fix=_FIX)
+    if times[-1] - times[0] > _LONGEST_S:
+        raise LogUnreadable(
+            f"the first and the last request are {(times[-1] - times[0]) / 86400:,.0f} days apart",
+            where=str(path),
+            fix="Give at most 400 days; a single wrong time makes days of it",
+        )
     return _made(times, path)
 
 
@@ -67,7 +85,12 @@ def _made(times: Times, path: Path) -> Traffic:
     week, guessed = _week(times)
     busiest = _busiest(times)
     days = (times[-1] - times[0]) / 86400
-    assumed = [f"{len(times):,} requests of {days:.1f} days, in hours of UTC"]
+    assumed = [
+        f"{len(times):,} requests of {days:.1f} days, in hours of UTC",
+        "every line is a call, of one row",
+    ]
+    if len(times) >= MOST:
+        assumed.append(f"what comes after {MOST:,} lines, which was not read, is like it")
     if guessed:
         assumed.append(f"{guessed} of the week's {HOURS} hours as those that the log has")
     return Traffic(
@@ -113,8 +136,11 @@ def _busiest(times: Times) -> Times:
 
 
 def _of_file(path: Path) -> Times:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as raw:
-        lines = iter(TextIOWrapper(cast("Any", raw), "utf-8", errors="replace"))
+    with (
+        gzip.open(path) if path.suffix == ".gz" else path.open("rb") as raw,
+        TextIOWrapper(cast("Any", raw), "utf-8", errors="replace") as text,
+    ):
+        lines = _lines(text)
         head = [*islice(lines, _LOOK)]
         reader, skip = _reader(head, path)
         found, wrong = list[float](), list[int]()
@@ -124,13 +150,21 @@ def _of_file(path: Path) -> Times:
                 continue
             try:
                 found.append(reader(line))
-            except (ValueError, KeyError, TypeError, IndexError, OverflowError):
+            except _WRONG_LINE:
                 wrong.append(number)
     if len(wrong) > _WRONG * (len(found) + len(wrong)):
         raise LogUnreadable(
             f"{len(wrong):,} lines say no time, line {wrong[0]} first", where=str(path), fix=_FIX
         )
     return _spread(np.sort(np.array(found)))
+
+
+def _lines(text: TextIOWrapper) -> Iterator[str]:
+    """Each line; of one that is longer than any line of a log, its pieces, which tell no time."""
+    size = 0
+    while (line := text.readline(_LONGEST_LINE)) and size < _MOST_BYTES:
+        size += len(line)
+        yield line
 
 
 def _chained(head: Iterable[str], rest: Iterator[str]) -> Iterator[str]:
@@ -149,7 +183,10 @@ def _reader(head: list[str], path: Path) -> tuple[Reader, int]:
         key = _key_of(whole)
         if key:
             return lambda line: _moment(json.loads(line)[key]), 0
-    columns = [name.strip().lower() for name in next(csv.reader([whole[0]]))]
+    try:
+        columns = [name.strip().lower() for name in next(csv.reader([whole[0]]))]
+    except csv.Error:
+        columns = []
     column = next((columns.index(key) for key in _KEYS if key in columns), -1)
     if column >= 0:
         return lambda line: _moment(next(csv.reader([line]))[column].strip()), 1
@@ -173,7 +210,7 @@ def _most(lines: list[str], reader: Reader) -> bool:
     for line in lines:
         try:
             reader(line)
-        except (ValueError, KeyError, TypeError, IndexError, OverflowError):
+        except _WRONG_LINE:
             continue
         read_ones += 1
     return read_ones > len(lines) / 2
@@ -199,11 +236,12 @@ def _moment(told: Any) -> float:
             told = float(text)
         except ValueError:
             found = datetime.fromisoformat(text)
-            return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+            told = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     number = float(told)
-    if not 0 <= number < 1e20:
+    number = next((number / parts for least, parts in _EPOCHS if number >= least), number)
+    if not 0 <= number < _LATEST_S:
         raise ValueError
-    return next((number / parts for least, parts in _EPOCHS if number >= least), number)
+    return number
 
 
 def _spread(times: Times) -> Times:

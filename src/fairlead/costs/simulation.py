@@ -60,6 +60,10 @@ class Seconds:
         table = self._between(rows, busy)
         return (sum(table[1:100]) + (table[0] + table[100]) / 2) / 100
 
+    def quantiles(self, rows: int, busy: int = 1) -> tuple[float, ...]:
+        """Seconds of an execution at 0, 1, ..., 100 per cent."""
+        return tuple(self._between(rows, busy)[:101])
+
     def _between(self, rows: int, busy: int) -> list[float]:
         low = max((size for size in self._sizes if size <= rows), default=self._sizes[0])
         high = min((size for size in self._sizes if size >= rows), default=0)

@@ -48,8 +48,8 @@ class Sizing:
     traffic: Traffic
     goal: Goal
     seed: int = 1
-    _known: dict[tuple[int, float, float, int], Sized] = field(
-        default_factory=dict[tuple[int, float, float, int], Sized]
+    _known: dict[tuple[int, float, float, int, float], Sized] = field(
+        default_factory=dict[tuple[int, float, float, int, float], Sized]
     )
 
     def workers(self, machine: Machine, profile: Profile) -> int:
@@ -62,8 +62,22 @@ class Sizing:
         workers = max(1, self.workers(machine, speed.profile))
         planner = self._planner(speed, speed.factor, workers, machine.vcpu)
         work = self.traffic.peak_per_s * planner.worker().call_each_s / workers
-        steady = self.traffic.mean_per_s * planner.worker().call_each_s / workers
+        steady = self._for_good(machine) * planner.worker().call_each_s / workers
         return max(1, ceil(work), ceil(steady / speed.baseline))
+
+    def most_per_s(self, machine: Machine, speed: Speed) -> float:
+        """Calls per second that a machine answers while it does nothing else."""
+        workers = max(1, self.workers(machine, speed.profile))
+        planner = self._planner(speed, speed.factor, workers, machine.vcpu)
+        return workers / planner.worker().call_each_s
+
+    def _for_good(self, machine: Machine) -> float:
+        """Calls per second that a machine must bear which is slowed down when it works for long.
+
+        Credit lasts for a day on AWS and Azure; Google's shared cores have none for an hour.
+        """
+        lasting = machine.provider != "gcp"
+        return self.traffic.busiest_day_per_s if lasting else self.traffic.peak_per_s
 
     def of(self, machine: Machine, speed: Speed) -> Sized:
         """How many of a machine."""
@@ -71,10 +85,11 @@ class Sizing:
         if not workers:
             short = need_bytes(speed.profile) / GIB - machine.memory_gib
             return Sized(0, 0, speed, why=f"RAM short by {max(short, 0.1):.1f} GiB")
-        key = (id(speed.profile), speed.factor, speed.baseline, workers)
+        lasting = self._for_good(machine) if speed.baseline < 1 else 0.0
+        key = (id(speed.profile), speed.factor, speed.baseline, workers, lasting)
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = self._sized(speed, workers, machine.vcpu)
+            found = self._known[key] = self._sized(speed, workers, machine.vcpu, lasting)
         return found
 
     def band(self, machine: Machine, sized: Sized) -> tuple[int, int]:
@@ -97,7 +112,7 @@ class Sizing:
         machines = Machines(workers, max(1, floor(vcpu)), factor)
         return Planner(speed.profile, self.traffic, machines, seed=self.seed, calls=CALLS)
 
-    def _sized(self, speed: Speed, workers: int, vcpu: float) -> Sized:
+    def _sized(self, speed: Speed, workers: int, vcpu: float, for_good: float) -> Sized:
         planner = self._planner(speed, speed.factor, workers, vcpu)
         try:
             planner.check(self.goal)
@@ -106,8 +121,7 @@ class Sizing:
             return Sized(0, workers, speed, why=error.what)
         if not needed:
             return Sized(0, workers, speed, why="no number of them reaches the goal")
-        steady = self.traffic.mean_per_s * planner.worker().call_each_s / workers
-        lasting = ceil(steady / speed.baseline)
+        lasting = ceil(for_good * planner.worker().call_each_s / workers / speed.baseline)
         replicas = max(needed, lasting) + (1 if self.goal.spare else 0)
         safe = self.traffic.peak_per_s / max(needed, lasting)
         if needed == 1:

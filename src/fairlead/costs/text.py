@@ -127,7 +127,8 @@ def _cheapest(decision: Decision) -> list[str]:
 def _amounts(one: Option) -> str:
     bill = one.offer
     each = f", {dollars(bill.per_million)} a million" if bill.per_million is not None else ""
-    band = f" ({dollars(one.low)} to {dollars(one.high)})" if one.low != one.high else ""
+    low, high = dollars(one.low), dollars(one.high)
+    band = f" ({low} to {high})" if low != high else ""
     wait = f"; p99 {times(one.p99_s)}" if one.p99_s is not None else ""
     return (
         f"{dollars(bill.monthly)} a month{band}{each}; {dollars(bill.idle_per_day)} a day idle"
@@ -167,8 +168,9 @@ def _moves(decision: Decision) -> list[str]:
     growth = decision.market.traffic.growth
     if growth:
         told.append(f"   in a year, as it grows: {(1 + growth) ** 12:.2g} times the traffic")
-    told.append(
-        f"   prices: within {decision.age_band:.0%}, as others of {decision.age_days} days have "
-        "moved"
-    )
+    if decision.cheapest:
+        told.append(
+            f"   prices: within {decision.age_band:.0%}, as others of {decision.age_days} days have"
+            " moved"
+        )
     return told

@@ -8,7 +8,8 @@ not said is assumed, and every assumption is named.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from math import cos, exp, isfinite, pi
 
@@ -74,6 +75,12 @@ class Traffic:
         return max(self.week)
 
     @property
+    def busiest_day_per_s(self) -> float:
+        """Calls per second over the busiest day of the week."""
+        days = (self.week[at : at + 24] for at in range(0, HOURS, 24))
+        return max(map(sum, days)) / 24
+
+    @property
     def per_month(self) -> float:
         """Calls of 730 hours."""
         return self.mean_per_s * MONTH_S
@@ -105,6 +112,9 @@ class _Said:
     rows: int = 1
     growth: float = 0.0
     flash: Flash | None = None
+    read: set[Callable[[_Said, str], bool]] = field(
+        default_factory=set["Callable[[_Said, str], bool]"]
+    )
 
 
 def traffic_of(text: str) -> Traffic:
@@ -112,8 +122,12 @@ def traffic_of(text: str) -> Traffic:
     said = _Said()
     phrases = [part.strip().lower() for part in text.split(",") if part.strip()]
     for phrase in phrases:
-        if not any(read(said, phrase) for read in _READERS):
+        reader = next((read for read in _READERS if read(said, phrase)), None)
+        if reader is None:
             raise _unknown(phrase)
+        if reader in said.read:
+            raise TrafficInvalid(f"{phrase[:80]!r} says something twice", where="--traffic")
+        said.read.add(reader)
     if not phrases or not said.per_s:
         raise TrafficInvalid(
             f"{text[:80]!r} does not say how many calls come",
@@ -136,15 +150,17 @@ def _made(text: str, said: _Said) -> Traffic:
             f"bursts as in a public trace (variance over mean {USUAL_DISPERSION:g} in 10 s); "
             'say "steady" or "bursty" where you know better'
         )
-    if not said.peak and said.hours is None:
+    if not said.peak and said.hours is None and _shape not in said.read:
         assumed.append('the same at all hours; say "peak 3x" or "open 8-18" where it is not')
-    day = _day(said)
+    day, parts = _day(said)
     weekend = 1.0 if said.weekend is None else said.weekend
     week = [rate * (weekend if number >= 5 else 1.0) for number in range(7) for rate in day]
     # What is said of a second or an hour is meant of open hours, of a day of a weekday.
-    meant = [rate for rate in day if rate] if said.unit_s <= _HOUR else day
-    whole = meant if said.unit_s <= _DAY else week
-    mean = sum(whole) / len(whole)
+    if said.unit_s <= _HOUR:
+        mean = sum(day) / sum(parts)
+    else:
+        whole = day if said.unit_s <= _DAY else week
+        mean = sum(whole) / len(whole)
     return Traffic(
         said=text.strip(),
         week=tuple(said.per_s * rate / mean for rate in week),
@@ -156,13 +172,13 @@ def _made(text: str, said: _Said) -> Traffic:
     )
 
 
-def _day(said: _Said) -> list[float]:
-    """The hours of a day, whose mean over the open ones is 1."""
+def _day(said: _Said) -> tuple[list[float], list[float]]:
+    """How busy the hours of a day are, beside each other, and which part of each is open."""
     begin, end = said.hours or (0.0, 24.0)
     length = (end - begin) % 24 or 24.0
     parts = [_open_part(hour, begin, length) for hour in range(24)]
     if not said.peak:
-        return parts
+        return parts, parts
     middle = _BUSIEST_HOUR + 0.5 if said.hours is None else begin + length / 2
     most = sum(parts) / max(parts)
     if said.peak > most:
@@ -176,7 +192,7 @@ def _day(said: _Said) -> list[float]:
         shape = _shaped(parts, middle, steep)
         reached = max(shape) * sum(parts) / sum(shape)
         low, high = (steep, high) if reached < said.peak else (low, steep)
-    return _shaped(parts, middle, high)
+    return _shaped(parts, middle, high), parts
 
 
 def _shaped(parts: list[float], middle: float, steep: float) -> list[float]:
@@ -200,13 +216,12 @@ def _open_part(hour: int, begin: float, length: float) -> float:
 
 def _rate(said: _Said, phrase: str) -> bool:
     found = re.fullmatch(
-        _NUMBER
-        + r"\s*([kmb]?)(?:\s*(?:requests|calls|predictions))?\s*(?:/|per|an?)\s*([a-z]+?)s?",
+        _NUMBER + r"\s*([kmb]?)(?:\s*(?:requests|calls|predictions))?\s*(?:/|per|an?)\s*([a-z]+)",
         phrase,
     )
     if not found and not re.fullmatch(r"[-+\d.].*(/|per).*", phrase):
         return False
-    unit = _UNITS.get(found[3]) or _UNITS.get(found[3] + "s") if found else None
+    unit = _unit(found[3]) if found else 0.0
     if not found or not unit:
         raise TrafficInvalid(
             f"{phrase[:80]!r} is no rate",
@@ -222,6 +237,11 @@ def _rate(said: _Said, phrase: str) -> bool:
             "no calls at all cost nothing and need nothing", where="--traffic", fix="Say how many"
         )
     return True
+
+
+def _unit(word: str) -> float:
+    """Seconds of a unit, also of several: "hours", but not "ms"; 0 for none."""
+    return _UNITS.get(word) or (_UNITS.get(word.removesuffix("s"), 0.0) if len(word) > 2 else 0.0)
 
 
 def _peak(said: _Said, phrase: str) -> bool:
@@ -285,12 +305,10 @@ def _bursts(said: _Said, phrase: str) -> bool:
 
 
 def _flash(said: _Said, phrase: str) -> bool:
-    found = re.fullmatch(
-        rf"flash(?:\s*{_NUMBER}\s*x)?(?:\s*for\s*{_NUMBER}\s*([a-z]+?)s?)?", phrase
-    )
+    found = re.fullmatch(rf"flash(?:\s*{_NUMBER}\s*x)?(?:\s*for\s*{_NUMBER}\s*([a-z]+))?", phrase)
     if not found:
         return False
-    seconds = float(found[2] or 5) * _UNITS.get(found[3] or "min", 0)
+    seconds = float(found[2] or 5) * _unit(found[3] or "min")
     said.flash = Flash(float(found[1] or 10), seconds)
     if not (1 < said.flash.factor <= 10_000 and 1 <= seconds <= 86400):
         raise TrafficInvalid(f"{phrase!r} cannot be planned for", where="--traffic")
