@@ -233,15 +233,19 @@ def _moment(told: Any) -> float:
     if isinstance(told, str):
         text = told.strip()
         try:
-            told = float(text)
+            number = float(text)
         except ValueError:
             found = datetime.fromisoformat(text)
-            told = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-    number = float(told)
-    number = next((number / parts for least, parts in _EPOCHS if number >= least), number)
-    if not 0 <= number < _LATEST_S:
+            return _sane((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+    else:
+        number = float(told)
+    return _sane(next((number / parts for least, parts in _EPOCHS if number >= least), number))
+
+
+def _sane(seconds: float) -> float:
+    if not 0 <= seconds < _LATEST_S:
         raise ValueError
-    return number
+    return seconds
 
 
 def _spread(times: Times) -> Times:
