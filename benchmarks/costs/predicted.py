@@ -18,10 +18,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -29,9 +28,9 @@ from numpy.typing import NDArray
 
 from benchmarks import machine
 from benchmarks.costs import subjects
+from benchmarks.costs.compared import BOUND, FIGURES, Cell, missed, shown
 from benchmarks.costs.sending import Answers, Lines
 from benchmarks.places import RESULTS
-from benchmarks.report import table
 from fairlead.core.clock import now
 from fairlead.costs.arrivals import bursts_of, drawn, share_on
 from fairlead.costs.profile import Profile, profile_of
@@ -44,7 +43,6 @@ from fairlead.profiling.loopback import loopback
 from fairlead.profiling.requests import asked_of
 from fairlead.serving.loading import read_example
 
-BOUND = 0.25
 LOADS = (0.1, 0.25, 0.45, 0.65, 0.8)
 _LINES = 1600
 _LEAST_CALLS, _LONGEST_S, _BURSTS_S = 600, 60.0, 25.0
@@ -53,9 +51,6 @@ _METRICS = b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 _COUNTS = tuple(f"fairlead_{name}_total{{" for name in ("batches", "rows", "compute_seconds"))
 _USUAL, _LOOP, _SENDER = 1, 2, 3
 _WARM_S, _PATIENCE_S = 1.0, 30.0
-FIGURES = ("p50", "p95", "p99", "refused")
-_UNREFUSED = 0.001
-"""Shares of refused calls below this are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +61,6 @@ class Trace:
     load: float
     times: NDArray[np.float64]
     seconds: float
-
-
-@dataclass(slots=True)
-class Cell:
-    """One trace on one model, over all rounds. Seconds, and a share for "refused".
-
-    slip_s: what the 99th of 100 requests left too late. foreign: cores that others used. slower: by
-    so many times an execution took longer in the server than in the profile, as it counts itself.
-    rescaled: foretold with executions that are slower by that.
-    """
-
-    model: str
-    trace: str
-    calls: int = 0
-    dispersion: float = 1.0
-    foretold: dict[str, list[float]] = field(default_factory=lambda: {f: [] for f in FIGURES})
-    measured: dict[str, list[float]] = field(default_factory=lambda: {f: [] for f in FIGURES})
-    slip_s: list[float] = field(default_factory=list[float])
-    foreign: list[float] = field(default_factory=list[float])
-    slower: list[float] = field(default_factory=list[float])
-    rescaled: dict[str, list[float]] = field(default_factory=lambda: {f: [] for f in FIGURES})
-
-    def error(self, figure: str, *, rescaled: bool = False) -> float:
-        """By how much what was foretold differs, as a part of what was measured."""
-        told = self.rescaled if rescaled else self.foretold
-        foretold, measured = median(told[figure]), median(self.measured[figure])
-        if figure == "refused":
-            if max(foretold, measured) <= _UNREFUSED:
-                return 0.0
-            return foretold / max(measured, 1e-9) - 1
-        return foretold / measured - 1
 
 
 def traces(most_per_s: float, seconds: float, seed: int) -> list[Trace]:
@@ -285,51 +249,6 @@ def _progress(cell: Cell) -> str:
         f"{cell.slip_s[-1] * 1e6:.0f} us, others {cell.foreign[-1]:.2f} cores, "
         f"executions {cell.slower[-1]:.2f} times as long"
     )
-
-
-def lines(cells: Sequence[Cell], *, rescaled: bool = False) -> list[str]:
-    """The table: what was foretold, what was measured [least-most], and the difference."""
-    rows: list[list[str]] = []
-    for cell in cells:
-        row = [cell.model, cell.trace, f"{cell.calls:,}", f"{median(cell.slower):.2f}"]
-        for figure in FIGURES:
-            scale, form = (100, ".2f") if figure == "refused" else (1e3, ".3g")
-            told = median((cell.rescaled if rescaled else cell.foretold)[figure]) * scale
-            found = [value * scale for value in cell.measured[figure]]
-            between = f"{median(found):{form}} [{min(found):{form}}-{max(found):{form}}]"
-            error = cell.error(figure, rescaled=rescaled)
-            mark = "" if abs(error) <= BOUND else " !"
-            row.append(f"{told:{form}} / {between} {error:+.0%}{mark}")
-        rows.append(row)
-    names = ("p50 ms", "p95 ms", "p99 ms", "refused %")
-    return table(("model", "load", "N", "slower", *names), rows)
-
-
-def missed(cells: Sequence[Cell], *, rescaled: bool = False) -> list[str]:
-    """Every figure that is not within the bound."""
-    return [
-        f"{cell.model}, {cell.trace}: {figure} {cell.error(figure, rescaled=rescaled):+.0%}"
-        for cell in cells
-        for figure in FIGURES
-        if not abs(cell.error(figure, rescaled=rescaled)) <= BOUND
-    ]
-
-
-def shown(cells: Sequence[Cell]) -> list[str]:
-    """Both tables, and what is not within the bound."""
-    total = len(cells) * len(FIGURES)
-    made: list[str] = []
-    for rescaled, title in (
-        (False, "foretold / measured [least-most], the difference"),
-        (
-            True,
-            "the same, with executions as long as the server itself counted them (slower: times)",
-        ),
-    ):
-        beyond = missed(cells, rescaled=rescaled)
-        made += ["", title, "", *lines(cells, rescaled=rescaled), ""]
-        made += [f"{total - len(beyond)} of {total} figures within {BOUND:.0%}", *beyond]
-    return made
 
 
 def main() -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.costs.predicted import LOADS, Cell, foretold, missed, shown, traces
+from benchmarks.costs.compared import Cell, calm, missed, shown
+from benchmarks.costs.predicted import LOADS, foretold, traces
 from benchmarks.costs.sending import GOOD, LOST, Answers, Lines
 from tests import models
 from tests.costs.samples import profile
@@ -15,12 +16,12 @@ from fairlead.profiling import requests
 
 
 def cell(told: float, found: float, refused: tuple[float, float] = (0.0, 0.0)) -> Cell:
-    made = Cell("m", "10%", calls=100, slower=[1.0])
+    made = Cell("m", "10%", calls=100, slower=[1.0, 1.0, 1.5], slip_s=[1e-4, 0.1, 1e-4])
     for figure in ("p50", "p95", "p99"):
         made.foretold[figure] = made.rescaled[figure] = [told, told, 99.0]
         made.measured[figure] = [found, found, 99.0]
-    made.foretold["refused"], made.measured["refused"] = ([share] for share in refused)
-    made.rescaled["refused"] = [refused[0]]
+    made.foretold["refused"], made.measured["refused"] = ([share] * 3 for share in refused)
+    made.rescaled["refused"] = [refused[0]] * 3
     return made
 
 
@@ -28,6 +29,11 @@ def test_medians_are_compared_and_what_is_not_within_the_bound_is_named():
     assert missed([cell(0.124, 0.1), cell(0.08, 0.1)]) == []
     assert missed([cell(0.13, 0.1)]) == [f"m, 10%: {p} +30%" for p in ("p50", "p95", "p99")]
     assert "1 of 4 figures within 25%" in shown([cell(0.13, 0.1)])
+
+
+def test_a_round_counts_as_calm_where_neither_executions_nor_requests_were_held_up():
+    assert calm([cell(0.1, 0.1)]) == (4, 4)
+    assert calm([cell(0.13, 0.1)]) == (1, 4)
 
 
 def test_hardly_any_refused_is_as_good_as_none_but_some_are_not():

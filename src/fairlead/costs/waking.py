@@ -48,7 +48,7 @@ class Ways:
 
     def awake(self, chances: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Seconds beyond the loop and the execution, of each chance from 0 to 1."""
-        return np.interp(chances, self._places, self._awake)
+        return np.asarray(np.interp(chances, self._places, self._awake))
 
     def waking(self, slept_s: float, chance: float) -> float:
         """Seconds more for a call that comes to a server that has slept for so long."""
