@@ -25,7 +25,7 @@ help:
 	@echo 'make test             the whole suite'
 	@echo 'make check            lint, formatting, types, floors, budgets, docs'
 	@echo 'make test-frameworks  the suite of torch and TensorFlow, each in its own environment'
-	@echo 'make test-oracles     the guards against PyOD, crepes, MAPIE, scikit-learn, SciPy and river'
+	@echo 'make test-oracles     the guards and costs against PyOD, crepes, MAPIE, scikit-learn, SciPy, river, Ciw'
 	@echo 'make test-clients     clients of Triton, KServe, TensorFlow Serving, MLflow, the clouds; schemathesis'
 	@echo 'make test-pages       every page in a real browser (Chromium): both themes, accessibility, weight'
 	@echo 'make bench            every promise about speed, measured beside the peers (some minutes)'

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
 from tests.processes import children, until
 
 _ROOT = Path("/sys/fs/cgroup")

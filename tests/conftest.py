@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 from hypothesis import settings
+
+import fairlead
 from tests import models
 from tests.databases import place as place
 from tests.databases import postgres as postgres
 from tests.redis_server import redis_server as redis_server
-
-import fairlead
 
 # A slow machine is no failure: only what a test itself waits for has a deadline.
 settings.register_profile("house", deadline=None)

@@ -17,6 +17,7 @@ import pytest
 import xgboost
 from catboost import CatBoostRegressor
 from sklearn.linear_model import LogisticRegression
+
 from tests import models
 
 ROOT = Path(__file__).parents[1]

@@ -19,6 +19,14 @@ def test_a_profile_comes_back_from_its_file_as_it_was():
     assert profile_of(told()) == profile()
 
 
+def test_a_profile_of_before_sleep_was_measured_is_read():
+    found = told()
+    del found["ways"], found["turn_s"], found["slowed"]
+    assert profile_of(found) == profile()
+    way = {"pause_s": 0.0, "quantiles": [0.1] * 101}
+    assert profile_of({**found, "ways": [way]}).ways[0].quantiles[0] == 0.1
+
+
 def test_what_is_no_profile_is_refused():
     with pytest.raises(ProfileInvalid, match="fairlead-profile/1"):
         profile_of({"format": "other"})
@@ -43,6 +51,8 @@ def test_what_is_no_profile_is_refused():
         lambda found: found.update(cores=0),
         lambda found: found["services"][0].update(threads="many"),
         lambda found: found["payloads"][0].update(answer_bytes="x"),
+        lambda found: found.update(ways=[{"pause_s": 0.0, "quantiles": [0.1]}]),
+        lambda found: found.update(ways=[{"pause_s": -1.0, "quantiles": [0.1] * 101}]),
     ],
 )
 def test_a_profile_that_is_damaged_is_refused(damage):

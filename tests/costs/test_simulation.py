@@ -1,93 +1,29 @@
-"""The simulated worker agrees with what is known exactly, and does what our batcher does."""
+"""The simulated worker does what our batcher does; test_queues.py has what is known exactly."""
 
 from __future__ import annotations
 
-from math import log
-
 import numpy as np
 import pytest
-from tests.costs.queues import erlang_c, mean_wait, wait_quantile
 from tests.costs.samples import profile, service
 
 from fairlead.costs.arrivals import drawn
+from fairlead.costs.profile import QUANTILES, Way
 from fairlead.costs.simulation import Outcome, Seconds, Worker, simulate, worker_of
+from fairlead.costs.waking import steady
 
 FOREVER = 1e9
-
-
-class Exactly(Seconds):
-    """Execution times of a known distribution."""
-
-    def __init__(self, mean_s: float, *, exponential: bool) -> None:
-        self.mean_s, self.exponential = mean_s, exponential
-
-    def take(self, rows, busy, chance):
-        return -log(1 - chance) * self.mean_s if self.exponential else self.mean_s
-
-    def mean(self, rows, busy=1):
-        return self.mean_s
 
 
 def endless(seconds: Seconds, slots: int, **more) -> Worker:
     """A queue as books have it: nobody is refused, and the loop costs nothing."""
     bounds = {"queue_calls": 10**9, "queue_wait_s": FOREVER, "timeout_s": FOREVER} | more
-    return Worker(seconds, 0.0, 0.0, inline=False, slots=slots, max_rows=1, **bounds)
+    return Worker(seconds, 0.0, steady(0.0), inline=False, slots=slots, max_rows=1, **bounds)
 
 
 def run(worker: Worker, per_s: float, calls: int = 150_000, seed: int = 1) -> Outcome:
     lasts = calls / per_s
     times = drawn(per_s, lasts, 1.0, np.random.default_rng(seed))
     return simulate(times, lasts, worker, np.random.default_rng(seed + 100))
-
-
-@pytest.mark.parametrize(("slots", "load"), [(1, 0.5), (1, 0.7), (2, 0.7), (4, 0.8), (8, 0.8)])
-def test_waits_of_exponential_executions_are_those_of_erlang_c(slots, load):
-    outcome = run(endless(Exactly(0.1, exponential=True), slots), slots * load / 0.1)
-    waits = np.mean(outcome.took) - 0.1
-    assert waits == pytest.approx(mean_wait(slots, load, 0.1), rel=0.05)
-    waiting = sum(took > 0.1 for took in outcome.took)
-    assert waiting
-    assert outcome.busy_s / outcome.seconds / slots == pytest.approx(load, rel=0.02)
-
-
-def test_99_of_100_waits_are_as_short_as_erlang_c_says():
-    slots, load = 4, 0.8
-
-    class Unit(Exactly):
-        def take(self, rows, busy, chance):
-            self.last = super().take(rows, busy, chance)
-            return self.last
-
-    outcome = run(endless(Unit(0.1, exponential=True), slots), slots * load / 0.1, 300_000)
-    # The wait alone: what a call takes less a service that is independent of it, in the mean.
-    exact = wait_quantile(slots, load, 0.1, 0.99)
-    assert erlang_c(slots, slots * load) > 0.01
-    assert outcome.quantile(0.99) == pytest.approx(_sojourn(slots, load, 0.1, 0.99), rel=0.05)
-    assert exact < outcome.quantile(0.99)
-
-
-def _sojourn(slots: int, load: float, mean_s: float, part: float) -> float:
-    """The quantile of wait and service together, of M/M/c: by bisection of its distribution."""
-    rate, waits = 1 / mean_s, erlang_c(slots, slots * load)
-    drain = slots * rate * (1 - load)
-
-    def beyond(at: float) -> float:
-        own = np.exp(-rate * at)
-        both = (drain * own - rate * np.exp(-drain * at)) / (drain - rate)
-        return (1 - waits) * own + waits * both
-
-    low, high = 0.0, 100 * mean_s
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if beyond(middle) > 1 - part else (low, middle)
-    return high
-
-
-@pytest.mark.parametrize("load", [0.5, 0.8])
-def test_fixed_executions_wait_half_as_long_as_exponential_ones(load):
-    """Pollaczek and Khinchine: of M/D/1 exactly half of M/M/1."""
-    outcome = run(endless(Exactly(0.1, exponential=False), 1), load / 0.1)
-    assert np.mean(outcome.took) - 0.1 == pytest.approx(mean_wait(1, load, 0.1) / 2, rel=0.05)
 
 
 def test_measured_times_wait_as_their_variance_says():
@@ -97,17 +33,6 @@ def test_measured_times_wait_as_their_variance_says():
     drawn_s = [measured.take(1, 1, chance) for chance in np.linspace(0, 1, 20_001)[:-1]]
     second = float(np.mean(np.square(drawn_s)))
     assert np.mean(outcome.took) - 0.1 == pytest.approx(7.0 * second / (2 * (1 - 0.7)), rel=0.05)
-
-
-@pytest.mark.parametrize("room", [1, 5])
-def test_a_full_queue_refuses_as_many_as_erlang_says(room):
-    """M/M/1/K: a call finds K before it with probability (1 - r) r^K / (1 - r^(K + 1))."""
-    load, most = 0.9, room + 1
-    # So short that what a server does after a refusal, to let fewer wait, does not count.
-    brief = endless(Exactly(0.01, exponential=True), 1, queue_calls=room)
-    outcome = run(brief, load / 0.01)
-    exact = (1 - load) * load**most / (1 - load ** (most + 1))
-    assert outcome.refused_share == pytest.approx(exact, rel=0.05)
 
 
 def test_calls_are_joined_where_others_wait_and_only_there():
@@ -161,6 +86,41 @@ def test_a_size_between_two_that_were_measured_takes_between_what_they_took():
 def test_more_at_once_take_what_was_measured_of_as_many():
     seconds = Seconds([service(1, 0.1, threads=1), service(1, 0.15, threads=2)])
     assert [seconds.mean(1, busy) for busy in (1, 2, 4)] == pytest.approx([0.1, 0.15, 0.15])
+
+
+def test_who_comes_to_a_server_that_sleeps_waits_until_it_is_awake():
+    ways = (Way(0.0, (3e-4,) * QUANTILES), Way(1.0, (0.02,) * QUANTILES))
+    sleepy = worker_of(profile(ways=ways))
+    late = run(sleepy, 0.5, 500).quantile(0.5) - run(worker_of(profile()), 0.5, 500).quantile(0.5)
+    assert late == pytest.approx(0.02 - 3e-4, rel=0.05)
+    busy = [run(worker, 30.0, 5000).quantile(0.5) for worker in (sleepy, worker_of(profile()))]
+    assert busy[0] == pytest.approx(busy[1], rel=0.1), "a busy server does not sleep"
+
+
+def test_a_lone_call_takes_what_a_lone_caller_was_measured_to_wait():
+    worker = worker_of(profile(call_s=1e-4, turn_s=5e-5, path_s=3e-4))
+    assert run(worker, 0.1, 200).quantile(0.5) == pytest.approx(0.05 + 3e-4, rel=0.02)
+    assert worker.alone_s(0.5) == pytest.approx(0.05 + 3e-4)
+
+
+def test_on_one_core_the_loop_takes_its_time_from_the_executions():
+    def mean_s(call_s: float, cores: int) -> float:
+        worker = worker_of(profile(0.01, 0.01, call_s=call_s, max_rows=1), cores=cores)
+        return float(np.mean(run(worker, 40.0, 10_000).took))
+
+    assert mean_s(0.0, 1) == mean_s(0.0, 2)
+    # Who comes while others are executed holds them up by half of the loop's work for a call.
+    assert mean_s(0.004, 1) > mean_s(0.004, 2) + 0.4 * 0.002
+    one, two = (worker_of(profile(0.01, 0.01, call_s=0.004), cores=c).call_each_s for c in (1, 2))
+    assert one == pytest.approx(two + 0.004)
+
+
+def test_the_loop_s_work_for_an_execution_is_shared_by_those_who_are_joined():
+    lean, fat = (worker_of(profile(1e-4, 1e-6, turn_s=t)) for t in (0.0, 1e-4))
+    alone = [run(worker, 10.0, 1000).loop_s for worker in (lean, fat)]
+    crowd = [run(worker, 20_000.0, 40_000).loop_s for worker in (lean, fat)]
+    assert alone[1] > 1.6 * alone[0]
+    assert crowd[1] == pytest.approx(crowd[0], rel=0.2)
 
 
 def test_the_same_seed_gives_the_same_outcome():

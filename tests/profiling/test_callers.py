@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from fairlead.core.errors import ServerUnreachable
-from fairlead.profiling.callers import Heard, NotAnswered, ask_once, keep_asking
+from fairlead.profiling.callers import Heard, NotAnswered, ask_once, keep_asking, keep_pausing
 
 REQUESTS = (b"POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\na", b"POST / HTTP/1.1\r\n\r\n")
 
@@ -64,6 +64,18 @@ def test_every_caller_asks_all_requests_in_turn(serving):
     assert list(found.waits) == sorted(found.waits)
     assert found.seconds >= 0.04
     assert set(server.heard) == set(REQUESTS)
+
+
+def test_a_caller_who_pauses_asks_all_requests_in_turn_as_often_as_is_wanted(serving):
+    server = serving([answer(b"yes")])
+    waits = keep_pausing(server.server_address[1], REQUESTS, 0.001, 0.0, 5)
+    assert len(waits) == 5, "the first of each request is not counted"
+    assert server.heard == [*REQUESTS * 3, REQUESTS[0]]
+    failing = serving([answer(b"no", "503 Service Unavailable")])
+    with pytest.raises(NotAnswered, match="503"):
+        keep_pausing(failing.server_address[1], REQUESTS, 0.0, 0.0, 5)
+    with pytest.raises(ServerUnreachable):
+        keep_pausing(serving(*ENDING).server_address[1], REQUESTS, 0.0, 0.0, 5)
 
 
 def test_an_answer_that_comes_in_pieces_is_one_answer(serving):

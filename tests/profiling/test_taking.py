@@ -55,7 +55,13 @@ class Server:
                 {"callers": 2, "calls_per_s": 100.0, "p50_s": 0.015, "p99_s": 0.02},
             ],
             "payloads": [{"wire": "rest", "request_bytes": 100, "answer_bytes": 50}],
-            "busy": {"calls": 1000.0, "executions": 250.0, "compute_s": 2.0, "cpu_s": self.cpu_s},
+            "busy": [
+                {
+                    "calls": 1000.0, "executions": 250.0, "compute_s": 2.0, "cpu_s": self.cpu_s,
+                    "loop_s": 0.0, "held_up_s": 0.0,
+                },
+            ],
+            "pauses": [[0.0, [0.015] * 101], [0.1, [0.018] * 101]],
         }  # fmt: skip
 
 
@@ -126,7 +132,10 @@ def test_a_call_costs_what_a_busy_worker_spends_beside_its_executions(job, tmp_p
     """250 executions of four rows take 0.021 s of processor time each: 5.25 s of ten."""
     found = taken(job, tmp_path).profile
     assert found.call_s == pytest.approx((10 - 250 * 0.014 * 1.5) / 1000)
-    assert found.path_s == pytest.approx(0.0, abs=1e-9), "one row takes longer than a call did"
+    own = found.slowed * found.service(1, 1).quantiles[50]
+    assert found.path_s == pytest.approx(0.015 - own)
+    assert [way.pause_s for way in found.ways] == [0.0, 0.1]
+    assert [way.quantiles[50] for way in found.ways] == pytest.approx([0.015 - own, 0.018 - own])
     less = taken(job, tmp_path / "other", server=Server(cpu_s=4.0)).profile
     assert less.call_s == pytest.approx((4 - 2) / 1000), "by what the server counted itself"
 

@@ -63,10 +63,11 @@ def drawn(
     flash: Flash | None = None,
 ) -> Times:
     """Calls at a mean rate for so many seconds. flash: begins after a third of them."""
-    if dispersion <= 1 or per_s <= 0:
+    share = share_on(per_s, dispersion) if per_s > 0 else 1.0
+    if share >= 1:
         times = _even(per_s, 0.0, seconds, random)
     else:
-        times = _on_and_off(per_s, seconds, dispersion, random)
+        times = _on_and_off(per_s, seconds, share, random)
     if flash is None:
         return times
     begin, lasts = seconds / 3, min(flash.seconds, seconds / 3)
@@ -83,6 +84,8 @@ def share_on(per_s: float, dispersion: float) -> float:
     """
     lag, window = _BURST_S, WINDOW_S
     weight = 2 * lag * (window - lag * (1 - exp(-window / lag))) / window
+    if dispersion <= 1:
+        return 1.0
     return 1 / (1 + (dispersion - 1) / (per_s * weight))
 
 
@@ -102,10 +105,7 @@ def cold_share(per_s: float, dispersion: float, kept_s: float) -> float:
     return min(1.0, exp(-kept_s * share / _BURST_S) / max(1.0, calls) + within)
 
 
-def _on_and_off(
-    per_s: float, seconds: float, dispersion: float, random: np.random.Generator
-) -> Times:
-    share = share_on(per_s, dispersion)
+def _on_and_off(per_s: float, seconds: float, share: float, random: np.random.Generator) -> Times:
     mean_on, mean_off = _BURST_S / (1 - share), _BURST_S / share
     moment, on = 0.0, bool(random.random() < share)
     parts: list[Times] = []

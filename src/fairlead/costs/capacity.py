@@ -179,7 +179,7 @@ class Planner:
     def check(self, goal: Goal) -> None:
         """Raises GoalImpossible for a goal that a call which is alone misses already."""
         worker = self.worker()
-        alone = worker.seconds.take(self.traffic.rows, 1, 0.99) + worker.call_s + worker.path_s
+        alone = worker.alone_s(0.99)
         if not 0 < goal.p99_s < float("inf") or alone >= goal.p99_s:
             raise GoalImpossible(
                 f"99 % of calls within {goal.p99_s * 1000:g} ms: a call that is alone takes "

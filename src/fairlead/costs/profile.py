@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 from fairlead.core.errors import ProfileInvalid
@@ -49,6 +50,18 @@ class Point:
     calls_per_s: float
     p50_s: float
     p99_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a lone caller waits beyond the execution, who asks so long after the last answer.
+
+    A server that has slept is slower: threads wake, and what it needs has left the processor's
+    caches. quantiles: seconds at 0, 1, ..., 100 per cent.
+    """
+
+    pause_s: float
+    quantiles: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +110,11 @@ class Profile:
               its runner included.
     inline, slots, max_rows: how a server runs it (serving/batcher.py: Plan).
     call_s:   seconds of the worker's loop for each call, beside the execution.
-    path_s:   what a lone caller waits beyond the execution: sockets, both ways.
+    turn_s:   and for each execution, of however many calls.
+    slowed:   executions take so many times as long in a busy server as by themselves.
+    path_s:   what a lone caller waits beyond the execution: sockets, both ways, and the loop.
+    ways:     the same by how long the server had slept, as a distribution; () where it is not
+              known.
     graph_sha256: of the graph that was measured; "" where it is not known.
     """
 
@@ -127,6 +144,9 @@ class Profile:
     latency: Setting
     throughput: Setting
     graph_sha256: str = ""
+    ways: tuple[Way, ...] = ()
+    turn_s: float = 0.0
+    slowed: float = 1.0
 
     def service(self, rows: int, threads: int = 0) -> Service:
         """The measured size of execution that is nearest to so many rows.
@@ -153,10 +173,10 @@ def profile_of(told: Mapping[str, Any], where: str = "") -> Profile:
     """A profile as `to_json` gave it. Raises ProfileInvalid."""
     if told.get("format") != FORMAT:
         raise ProfileInvalid(f"this is no {FORMAT}", where=where, fix=_FIX)
-    parts = {"services": Service, "points": Point, "payloads": Payload}
+    parts = {"services": Service, "points": Point, "payloads": Payload, "ways": Way}
     alone = {"scaling": Scaling, "latency": Setting, "throughput": Setting}
     try:
-        known = {"graph_sha256": "", **told}
+        known = {"graph_sha256": "", "ways": (), "turn_s": 0.0, "slowed": 1.0, **told}
         made: dict[str, Any] = {field.name: known[field.name] for field in fields(Profile)}
         for name, kind in parts.items():
             made[name] = tuple(kind(**one) for one in made[name])
@@ -166,6 +186,7 @@ def profile_of(told: Mapping[str, Any], where: str = "") -> Profile:
             Service(s.rows, s.threads, tuple(map(float, s.quantiles)), s.cpu_s)
             for s in made["services"]
         )
+        made["ways"] = tuple(Way(w.pause_s, tuple(map(float, w.quantiles))) for w in made["ways"])
         found = Profile(**made)
         _check(found)
     except (KeyError, TypeError, ValueError) as error:
@@ -188,12 +209,21 @@ def _check(found: Profile) -> None:
     if found.cores < 1 or found.max_rows < 1:
         raise ValueError("no cores or no rows")
     for one in found.services:
-        if len(one.quantiles) != QUANTILES or one.rows < 1 or one.threads < 1:
+        if one.rows < 1 or one.threads < 1:
             raise ValueError(f"service times of {one.rows} rows")
-        if any(b < a for a, b in zip(one.quantiles, one.quantiles[1:], strict=False)):
-            raise ValueError(f"service times of {one.rows} rows fall")
-        if not 0 <= one.quantiles[0] <= one.quantiles[-1] < _MOST:
-            raise ValueError(f"service times of {one.rows} rows")
+        _check_spread(one.quantiles, f"service times of {one.rows} rows")
+    for way in found.ways:
+        _check_fields(way)
+        _check_spread(way.quantiles, f"waits after a pause of {way.pause_s} s")
+
+
+def _check_spread(quantiles: tuple[float, ...], of: str) -> None:
+    if len(quantiles) != QUANTILES:
+        raise ValueError(of)
+    if any(b < a for a, b in pairwise(quantiles)):
+        raise ValueError(f"{of} fall")
+    if not 0 <= quantiles[0] <= quantiles[-1] < _MOST:
+        raise ValueError(of)
 
 
 def _check_fields(part: Any) -> None:

@@ -17,7 +17,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from fairlead.costs.profile import Profile, Service
+from fairlead.costs.profile import QUANTILES, Profile, Service, Way
+from fairlead.costs.waking import Ways
 
 QUEUE_CALLS, QUEUE_WAIT_S, TIMEOUT_S = 1024, 1.0, 30.0
 """What a server does where its settings say nothing else."""
@@ -87,21 +88,30 @@ class Seconds:
 class Worker:
     """One worker.
 
-    call_s:   of the loop for each call. path_s: what a caller waits beyond all that.
+    call_s, turn_s: of the loop for each call, and for each execution of however many.
+    ways:     what a caller waits beyond that and its execution.
+    cores:    that this worker has for itself, its loop among all that uses them.
     inline:   executions are on the loop; else in so many slots.
     max_rows: joined into one execution. rows: of each call.
     """
 
     seconds: Seconds
     call_s: float
-    path_s: float
+    ways: Ways
     inline: bool
+    turn_s: float = 0.0
+    cores: int = 1 << 20
     slots: int = 1
     max_rows: int = 1
     rows: int = 1
     queue_calls: int = QUEUE_CALLS
     queue_wait_s: float = QUEUE_WAIT_S
     timeout_s: float = TIMEOUT_S
+
+    def alone_s(self, part: float) -> float:
+        """Seconds within which so many calls are that come to a server that is awake and idle."""
+        own = self.seconds.take(self.rows, 1, part)
+        return self.call_s + self.turn_s + own + float(self.ways.awake(part))
 
     @property
     def most_calls(self) -> int:
@@ -113,9 +123,11 @@ class Worker:
         """Seconds that a call takes of the others' time when many wait."""
         most = self.most_calls
         execution = self.seconds.mean(most * self.rows, 1 if self.inline else self.slots)
+        loop = self.call_s + self.turn_s / most
         if self.inline:
-            return self.call_s + execution / most
-        return max(self.call_s, execution / most / self.slots)
+            return loop + execution / most
+        shared = (loop + execution / most) / self.cores
+        return max(loop, execution / most / self.slots, shared)
 
 
 def worker_of(
@@ -133,10 +145,14 @@ def worker_of(
     cores: that this worker has for itself: more executions at once would only share them.
     max_batch: rows joined at the most; 0 for what a server chooses. rows: of each call.
     """
+    ways = profile.ways or [Way(0.0, (profile.path_s,) * QUANTILES)]
     return Worker(
-        seconds=Seconds(profile.services, faster),
+        seconds=Seconds(profile.services, faster / profile.slowed),
         call_s=profile.call_s / faster,
-        path_s=profile.path_s / faster,
+        turn_s=profile.turn_s / faster,
+        # A lone caller waits for the loop as well.
+        ways=Ways(ways, faster, profile.call_s + profile.turn_s),
+        cores=cores,
         inline=profile.inline,
         slots=max(1, min(profile.slots, cores)),
         max_rows=min(max_batch, profile.max_rows) if max_batch else profile.max_rows,
@@ -184,8 +200,8 @@ class Outcome:
         """Seconds within which so many of the answered calls were; infinite where none was."""
         if not self.took:
             return float("inf")
-        ordered = sorted(self.took)
-        return ordered[min(len(ordered) - 1, ceil(part * len(ordered)) - 1)]
+        place = min(len(self.took) - 1, ceil(part * len(self.took)) - 1)
+        return float(np.partition(self.took, place)[place])
 
     def add(self, other: Outcome) -> None:
         """Another worker's, in the same time."""
@@ -212,6 +228,8 @@ def simulate(
     chances = _chances(random)
     run = _inline if worker.inline else _in_threads
     run(times.tolist(), worker, chances, outcome)
+    ways = worker.ways.awake(random.random(len(outcome.took)))
+    outcome.took = (np.asarray(outcome.took) + ways).tolist()
     return outcome
 
 
@@ -223,54 +241,70 @@ def _chances(random: np.random.Generator) -> Iterator[float]:
 class _Queue:
     """The calls that wait, and who is let in."""
 
-    __slots__ = ("_brief_s", "_each_s", "_outcome", "_worker", "ahead", "budget_s", "waiting")
+    __slots__ = (
+        "_brief_s",
+        "_budget_s",
+        "_each_s",
+        "_most",
+        "_outcome",
+        "_patience_s",
+        "_timeout_s",
+        "_wait_s",
+        "ahead",
+        "waiting",
+    )
 
     def __init__(self, worker: Worker, outcome: Outcome) -> None:
         most = worker.most_calls
         execution = worker.seconds.mean(most * worker.rows, 1 if worker.inline else worker.slots)
+        if worker.inline:  # the server counts what it does with the answers, too
+            execution += worker.turn_s + (1 - _BEFORE) * worker.call_s * most
         self._each_s = execution / most / (1 if worker.inline else worker.slots)
+        self._wait_s = self._budget_s = worker.queue_wait_s
         self._brief_s = min(worker.queue_wait_s, max(_BRIEF_S, _BRIEF * execution))
-        self._worker = worker
+        self._timeout_s = worker.timeout_s
+        self._patience_s = min(worker.timeout_s, worker.queue_wait_s)
+        self._most = worker.queue_calls
         self._outcome = outcome
-        self.budget_s = worker.queue_wait_s
         self.waiting: deque[float] = deque()
         self.ahead = 0
 
     def come(self, at: float) -> bool:
         """A call comes. False for one that is refused."""
         waiting = len(self.waiting)
-        late = (waiting + self.ahead) * self._each_s > self.budget_s
-        if waiting and (waiting >= self._worker.queue_calls or late):
-            self._outcome.refused += 1
-            self.budget_s = self._brief_s
-            return False
+        if waiting:
+            late = (waiting + self.ahead) * self._each_s > self._budget_s
+            if late or waiting >= self._most:
+                self._outcome.refused += 1
+                self._budget_s = self._brief_s
+                return False
         self.waiting.append(at)
         return True
 
     def take(self, most: int, moment: float) -> list[float]:
         """Those to execute together, oldest first; who has waited too long is answered so."""
         taken: list[float] = []
-        patience = min(self._worker.timeout_s, self._worker.queue_wait_s)
-        while self.waiting and len(taken) < most:
-            at = self.waiting.popleft()
-            if moment - at <= patience:
+        waiting, since = self.waiting, moment - self._patience_s
+        while waiting and len(taken) < most:
+            at = waiting.popleft()
+            if at >= since:
                 taken.append(at)
-            elif moment - at > self._worker.timeout_s:
+            elif moment - at > self._timeout_s:
                 self._outcome.late += 1
             else:
                 self._outcome.refused += 1
-        if not self.waiting:
-            self.budget_s = self._worker.queue_wait_s
+        if not waiting:
+            self._budget_s = self._wait_s
         return taken
 
     def answer(self, calls: Sequence[float], moment: float) -> None:
-        held = self._outcome.held
+        held, took_s = self._outcome.held, self._outcome.took
         for at in calls:
-            took = moment - at + (held.get(at, 0.0) if held else 0.0)
-            if took > self._worker.timeout_s:
+            took = moment - at + held.get(at, 0.0) if held else moment - at
+            if took > self._timeout_s:
                 self._outcome.late += 1
             else:
-                self._outcome.took.append(took + self._worker.path_s)
+                took_s.append(took)
 
 
 def _inline(
@@ -279,11 +313,12 @@ def _inline(
     queue, most, rows = _Queue(worker, outcome), worker.most_calls, worker.rows
     before, after = _BEFORE * worker.call_s, (1 - _BEFORE) * worker.call_s
     refusal = _REFUSAL * worker.call_s
-    take = worker.seconds.take
+    take, waking = worker.seconds.take, worker.ways.waking
     place, count, moment = 0, len(times), 0.0
     while place < count or queue.waiting:
-        if not queue.waiting:
-            moment = max(moment, times[place])
+        if not queue.waiting and times[place] > moment:
+            slept = times[place] - moment
+            moment = times[place] + waking(slept, next(chances))
         began = moment
         while place < count and times[place] <= moment:
             moment += before if queue.come(times[place]) else refusal
@@ -293,7 +328,7 @@ def _inline(
             spent = take(len(calls) * rows, 1, next(chances))
             outcome.busy_s += spent
             outcome.executions += 1
-            moment += spent + after * len(calls)
+            moment += spent + worker.turn_s + after * len(calls)
             queue.answer(calls, moment)
         outcome.loop_s += moment - began
 
@@ -304,23 +339,34 @@ def _in_threads(
     queue, most, rows = _Queue(worker, outcome), worker.most_calls, worker.rows
     before, after = _BEFORE * worker.call_s, (1 - _BEFORE) * worker.call_s
     refusal = _REFUSAL * worker.call_s
-    take = worker.seconds.take
+    take, waking = worker.seconds.take, worker.ways.waking
     running: list[tuple[float, list[float]]] = []
     place, count, loop, idle = 0, len(times), 0.0, worker.slots
+    turn, taken_s = worker.turn_s, 0.0
     while place < count or running:
         coming = times[place] if place < count else float("inf")
         ending = running[0][0] if running else float("inf")
-        began = loop = max(loop, min(coming, ending))
+        moment = min(coming, ending)
+        if moment > loop:
+            slept = moment - loop
+            loop = moment if running else moment + waking(slept, next(chances))
+        began = loop
         while place < count and times[place] <= loop:
             loop += before if queue.come(times[place]) else refusal
             place += 1
         while running and running[0][0] <= loop:
-            _, calls = heappop(running)
+            ended, calls = heappop(running)
+            if taken_s:
+                heappush(running, (ended + taken_s, calls))
+                taken_s = 0.0
+                continue
             idle += 1
             queue.ahead -= len(calls)
-            loop += after * len(calls)
+            loop += turn + after * len(calls)
             queue.answer(calls, loop)
         outcome.loop_s += loop - began
+        if len(running) >= worker.cores:  # the loop ran where an execution would have
+            taken_s += loop - began
         while queue.waiting and idle:
             calls = queue.take(min(most, -(-len(queue.waiting) // idle)), loop)
             if not calls:

@@ -132,4 +132,4 @@ class Sizing:
 def alone_s(profile: Profile, rows: int, factor: float = 1.0) -> float:
     """Seconds within which 99 of 100 calls are that have a machine for themselves."""
     worker = worker_of(profile, faster=factor, rows=rows)
-    return worker.seconds.take(rows, 1, 0.99) + worker.call_s + worker.path_s
+    return worker.alone_s(0.99)

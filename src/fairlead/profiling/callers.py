@@ -7,6 +7,7 @@ import selectors
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import sleep
 
 from fairlead.core.clock import now
 from fairlead.core.errors import ServerUnreachable
@@ -78,6 +79,32 @@ def keep_asking(
         finally:
             for line in lines:
                 line.socket.close()
+
+
+def keep_pausing(
+    port: int, requests: Sequence[bytes], pause_s: float, seconds: float, least: int
+) -> list[float]:
+    """Seconds of each call of a lone caller who asks so long after every answer.
+
+    For some seconds, and until there are `least` of them. The first answer of each request is not
+    counted. Raises as `keep_asking` does.
+    """
+    line = _Line(port, requests)
+    waits: list[float] = []
+    end = now() + seconds
+    try:
+        while now() < end or len(waits) < least + len(requests):
+            if pause_s:
+                sleep(pause_s)
+            line.ask()
+            while line.take(line.socket.recv(_AT_ONCE)) is None:
+                pass
+            waits.append(now() - line.asked)
+        return waits[len(requests) :]
+    except OSError as error:
+        raise _gone(error) from None
+    finally:
+        line.socket.close()
 
 
 def _starts(requests: Sequence[bytes], callers: int) -> list[int]:

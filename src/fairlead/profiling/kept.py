@@ -15,7 +15,7 @@ from typing import Any
 
 from fairlead.core.errors import FileUnreadable
 
-FORMAT = "fairlead-profile-partial/1"
+FORMAT = "fairlead-profile-partial/2"
 _MOST_BYTES = 64 << 20
 
 

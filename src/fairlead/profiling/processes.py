@@ -53,6 +53,18 @@ def busy() -> float:
     return (sum(map(int, told)) - idle) / os.sysconf("SC_CLK_TCK")
 
 
+def first_thread(process: int) -> tuple[float, float]:
+    """Seconds that the first thread of a process has run, and has waited for a processor.
+
+    Zeros where Linux does not tell.
+    """
+    try:
+        told = (_PROCESSES / f"{process}/task/{process}/schedstat").read_text().split()
+        return int(told[0]) / 1e9, int(told[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0, 0.0
+
+
 def _fields(process: int) -> list[str]:
     """What stands behind a process's name in its facts; [] for one that is gone."""
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from time import sleep
 from typing import Any
@@ -13,17 +14,22 @@ from fairlead.core.errors import NotProfiled, ServerUnreachable
 from fairlead.core.package import Package
 from fairlead.costs.profile import Payload, Point
 from fairlead.profiling import processes, requests
-from fairlead.profiling.callers import Heard, NotAnswered, ask_once, keep_asking
+from fairlead.profiling.callers import Heard, NotAnswered, ask_once, keep_asking, keep_pausing
+from fairlead.profiling.executions import quantiles_of
 from fairlead.profiling.grpc_call import grpc_call
 from fairlead.profiling.loopback import Loopback
 from fairlead.profiling.requests import GRPC, OIP, OIP_BINARY, REST, Asked
 
 CALLERS = (1, 2, 4, 8, 16, 32, 64)
-_POINTS = 0.22
-"""The share of the budget in which callers ask."""
+PAUSES_S = (0.0, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1)
+"""A lone caller's, between an answer and the next question."""
+_POINTS, _PAUSES = 0.22, 0.06
+"""The shares of the budget in which callers ask, and in which one of them pauses."""
+_LEAST_PAUSES = 20
 _LONGEST_S, _SHORTEST_S = 2.0, 0.05
 _SETTLED_S = 0.3
 _METRICS = {
+    "calls": b"fairlead_calls_total{",
     "executions": b"fairlead_batches_total{",
     "compute_s": b"fairlead_compute_seconds_total{",
 }
@@ -39,11 +45,14 @@ class Served:
     running: Loopback
 
     def measured(self, seconds: float, say: Callable[[float, str], None]) -> dict[str, Any]:
-        """{"base_bytes", "steady_bytes", "peak_bytes", "points", "payloads", "busy", "others"}.
+        """{"base_bytes", "steady_bytes", "peak_bytes", "points", "payloads", "busy", "pauses",
+        "others"}.
 
-        others: processors that other programs kept busy meanwhile.
-        seconds: of the whole profile. busy: of the time with most callers, {"calls", "cpu_s",
-        "executions", "compute_s"}. Raises NotProfiled where no wire is answered.
+        seconds: of the whole profile. others: processors that other programs kept busy meanwhile.
+        busy: what was counted at each point, {"calls", "executions", "compute_s", "cpu_s",
+        "loop_s", "held_up_s"}; the last two are of the loop's thread, which ran, and waited for a
+        processor. pauses: [(seconds, quantiles of the waits after them)].
+        Raises NotProfiled where no wire is answered.
         """
         running = self.running
         worker = running.worker
@@ -53,8 +62,10 @@ class Served:
         sleep(_SETTLED_S)
         worker = running.worker  # a model that is code has a runner now
         steady = processes.held(worker)
+        say(0.05, "a caller who pauses")
+        pauses = self._pauses(asking, seconds * _PAUSES / len(PAUSES_S))
         points: list[Point] = []
-        busy: dict[str, float] = {}
+        busy: list[dict[str, float]] = []
         every = [os.getpid(), *running.all]
         began, others = now(), processes.busy() - processes.spent(every)
         each = max(_SHORTEST_S, min(_LONGEST_S, seconds * _POINTS / len(CALLERS)))
@@ -63,8 +74,7 @@ class Served:
             before = self._counts(worker)
             heard = self._heard(asking, callers, each)
             after = self._counts(worker)
-            busy = {name: after[name] - before[name] for name in after}
-            busy["calls"] = float(len(heard.waits))
+            busy.append({name: after[name] - before[name] for name in after})
             points.append(Point(callers, heard.per_s, heard.quantile(0.5), heard.quantile(0.99)))
         others = processes.busy() - processes.spent(every) - others
         return {
@@ -75,6 +85,7 @@ class Served:
             "points": [asdict(point) for point in points],
             "payloads": [asdict(payload) for payload in payloads],
             "busy": busy,
+            "pauses": pauses,
         }
 
     def _payloads(self) -> tuple[list[Payload], Sequence[bytes]]:
@@ -119,9 +130,23 @@ class Served:
         except (NotAnswered, OSError):
             return []
 
+    def _pauses(self, asking: Sequence[bytes], seconds: float) -> list[tuple[float, list[float]]]:
+        """What a lone caller waits who lets the server sleep for so long before."""
+        each = min(_LONGEST_S, seconds)
+        with self._answered(1):
+            port, least = self.running.port, _LEAST_PAUSES
+            waits = [keep_pausing(port, asking, pause, each, least) for pause in PAUSES_S]
+        return [(p, list(quantiles_of(w))) for p, w in zip(PAUSES_S, waits, strict=True)]
+
     def _heard(self, asking: Sequence[bytes], callers: int, seconds: float) -> Heard:
-        try:
+        with self._answered(callers):
             return keep_asking(self.running.port, asking, callers, seconds)
+
+    @contextmanager
+    def _answered(self, callers: int) -> Generator[None]:
+        """Raises NotProfiled where they are not."""
+        try:
+            yield
         except NotAnswered as error:
             raise NotProfiled(
                 f"{callers} callers were not all answered: {error}",
@@ -135,4 +160,5 @@ class Served:
             name: sum(float(line.rpartition(b" ")[2]) for line in lines if line.startswith(start))
             for name, start in _METRICS.items()
         }
-        return {**counts, "cpu_s": processes.spent(worker)}
+        ran, waited = processes.first_thread(worker[0]) if worker else (0.0, 0.0)
+        return {**counts, "cpu_s": processes.spent(worker), "loop_s": ran, "held_up_s": waited}

@@ -23,6 +23,7 @@ from fairlead.costs.searching import CALLERS, Found, Grid, Outcome, Place, grid_
 from fairlead.packages.manifest import NAME as MANIFEST
 from fairlead.packing.profile import machine
 from fairlead.profiling.kept import Kept
+from fairlead.profiling.reckoning import loop_seconds, slowed, way_of
 from fairlead.profiling.serving import Served
 from fairlead.serving.machine import usable_cores
 
@@ -197,7 +198,10 @@ def _profile(
     package = job.package
     points = tuple(Point(**one) for one in told["points"])
     at_once = 1 if loaded["inline"] else loaded["slots"]
-    one = next(s for s in services if s.rows == 1 and s.threads == at_once)
+    one = next(s for s in services if s.rows == 1 and s.threads == 1)  # as for a lone caller
+    inline, slots, busy = loaded["inline"], loaded["slots"], told["busy"]
+    loop = loop_seconds(services, at_once, busy, inline=inline)
+    times = slowed(services, loop, busy[-1], inline=inline, slots=slots, cores=usable_cores())
     fact = package.files.get(package.graph)
     return Profile(
         model=package.name,
@@ -217,8 +221,10 @@ def _profile(
         inline=loaded["inline"],
         slots=loaded["slots"],
         max_rows=loaded["max_rows"],
-        call_s=_call_s(services, at_once, told),
-        path_s=max(0.0, points[0].p50_s - one.quantiles[50]),
+        call_s=loop[0],
+        turn_s=loop[1],
+        slowed=times,
+        path_s=max(0.0, points[0].p50_s - times * one.quantiles[50]),
         services=services,
         points=points,
         scaling=fit(points),
@@ -229,30 +235,8 @@ def _profile(
             package.limits.max_batch,
         ),
         graph_sha256=fact.sha256 if fact is not None else "",
+        ways=tuple(way_of(pause, waits, one, times) for pause, waits in told.get("pauses", ())),
     )
-
-
-def _call_s(services: tuple[Service, ...], at_once: int, told: dict[str, Any]) -> float:
-    """Processor time of a call in a busy worker, beside that of the executions."""
-    busy = told["busy"]
-    if not busy["calls"]:
-        return 0.0
-    rows = busy["calls"] / max(1, busy["executions"])
-    own = [s for s in services if s.threads == at_once]
-    beside = busy["cpu_s"] - busy["executions"] * _cpu_of(own, rows)
-    if beside <= 0:  # other programs slowed down the executions that were timed alone
-        beside = busy["cpu_s"] - busy["compute_s"]
-    return max(0.0, beside / busy["calls"])
-
-
-def _cpu_of(services: list[Service], rows: float) -> float:
-    """Processor time of an execution of so many rows, between those that were measured."""
-    before = max((s for s in services if s.rows <= rows), key=lambda s: s.rows, default=services[0])
-    after = min((s for s in services if s.rows >= rows), key=lambda s: s.rows, default=before)
-    if after.rows == before.rows:
-        return before.cpu_s
-    share = (rows - before.rows) / (after.rows - before.rows)
-    return before.cpu_s + share * (after.cpu_s - before.cpu_s)
 
 
 def _rate(found: Found, place: Place) -> float:

@@ -1,0 +1,1 @@
+"""Makes this folder a package, or another's would be taken for it: the wheel of Ciw holds one."""
