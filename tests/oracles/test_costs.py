@@ -7,7 +7,7 @@ from benchmarks.costs.queues import BOUND, CASES, Case, judge, lines
 from tests.oracles.parts import MARKS
 
 pytestmark = MARKS
-CALLS, SEED = 100_000, 1
+CALLS, SEED = 200_000, 1
 KNOWN = [case for case in CASES if case.known_to_ciw]
 
 
