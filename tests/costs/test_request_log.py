@@ -79,15 +79,13 @@ def test_bursts_are_seen(tmp_path):
     assert traffic_of_log(file).dispersion > 20
 
 
-def test_calls_that_a_journal_holds_are_replayed_for_the_model_that_is_meant(tmp_path):
+def test_calls_that_a_journal_holds_are_replayed_for_the_model_that_is_meant(tmp_path, monkeypatch):
     clock = iter(range(1_000_000_000_000, 1 << 62, 1_000_000_000))
     journal = Journal(tmp_path / "state" / "journal", "w1")
-    monkey = pytest.MonkeyPatch()
-    monkey.setattr("fairlead.usage.journal.wall_ns", lambda: next(clock))
-    with monkey.context():
-        for number in range(300):
-            columns = Columns([1, 1], [9, 9], [9, 9], [5, 5], [0, 0], [0, 0])
-            journal.append("other" if number % 3 else "mine", 1, columns)
+    monkeypatch.setattr("fairlead.usage.journal.wall_ns", lambda: next(clock))
+    for number in range(300):
+        columns = Columns([1, 1], [9, 9], [9, 9], [5, 5], [0, 0], [0, 0])
+        journal.append("other" if number % 3 else "mine", 1, columns)
     journal.close()
     assert len(traffic_of_log(tmp_path / "state", "mine").recorded) == 200
     assert len(traffic_of_log(tmp_path / "state").recorded) == 600

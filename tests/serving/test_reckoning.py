@@ -25,12 +25,12 @@ BEGIN = at("2026-01-01T00:00:00+00:00")
 def test_an_answer_is_whole_or_refused_and_never_cut_off(tmp_path, monkeypatch, by, rows):
     with fill(tmp_path, None, [(BEGIN + day * DAY, "m", 1, call()) for day in range(90)]) as book:
         monkeypatch.setattr(reckoning, "MOST_ROWS", rows)
-        told = asked(book.store, {"by": by})["usage"]
+        told = asked(book, {"by": by})["usage"]
         assert (len(told), sum(row["requests"] for row in told)) == (rows, 90)
         if rows > 1:
             monkeypatch.setattr(reckoning, "MOST_ROWS", rows - 1)
             with pytest.raises(BadParameter, match="most of one answer"):
-                asked(book.store, {"by": by})
+                asked(book, {"by": by})
 
 
 def test_a_question_that_nobody_waits_for_any_more_is_not_looked_up(tmp_path, monkeypatch):

@@ -185,13 +185,13 @@ def test_a_caller_is_new_until_its_past_has_been_asked_for(world, rows):
     assert world.seen()["new"] == {"a": False}
 
 
-def test_rows_that_other_workers_saw_count_as_seen_before(world, rows):
+def test_rows_that_other_workers_saw_count_as_seen_before(world, rows, monkeypatch):
     world.answered(("a", rows[:20]))
     while world.watch.look():
         pass
     places = next(m for m in world.watch.messages() if m["kind"] == "looked")["block"]["places"]
     other = World((world.novelty, world.watch._guarding.drift, world.watch._guarding.misuse),
-                  pytest.MonkeyPatch())  # fmt: skip
+                  monkeypatch)  # fmt: skip
     other.watch.remember("a", places)
     other.answered(("a", rows[:20] + 1e-7))
     while other.watch.look():
