@@ -176,7 +176,7 @@ def _read_head(head: bytes) -> tuple[str, int]:
     """Name and size of the file behind a head."""
     total = sum(head[:148]) + 8 * 32 + sum(head[156:])
     told = head[148:156].split(b"\0")[0].strip()
-    if not told.isdigit() or int(told, 8) != total:
+    if not re.fullmatch(rb"[0-7]{1,8}", told) or int(told, 8) != total:
         raise BackupInvalid("this is no backup, or it is damaged", where="head of a file")
     name = _text(head[:100])
     folder = _text(head[345:500])
