@@ -1,10 +1,11 @@
-"""Errors of what is measured, expected and reckoned: profiles, traffic, goals, prices.
+"""Errors of what serving costs (profiles, traffic, goals, prices) and of who pays (tenants, plans).
 
 `core/errors.py` holds them too: there the whole tree is found.
 """
 
 from __future__ import annotations
 
+from fairlead.core.failure import Code, FairleadError
 from fairlead.core.setup_errors import SetupError
 
 
@@ -60,3 +61,44 @@ class PowerUnknown(SetupError):
     """Nobody has said what a machine draws, or what its electricity costs."""
 
     id, name = "FRL-2509", "POWER_UNKNOWN"
+
+
+class PlanInvalid(FairleadError):
+    """A plan with a field that is unknown or cannot be taken."""
+
+    code = Code.INVALID_ARGUMENT
+    id, name = "FRL-1021", "PLAN_INVALID"
+
+
+class TenantInvalid(FairleadError):
+    """A tenant with a name, time zone or state that cannot be taken."""
+
+    code = Code.INVALID_ARGUMENT
+    id, name = "FRL-1022", "TENANT_INVALID"
+
+
+class PlanNotFound(FairleadError):
+    """No plan, or no revision of it, has this name."""
+
+    code = Code.NOT_FOUND
+    id, name = "FRL-1023", "PLAN_NOT_FOUND"
+
+
+class TenantNotFound(FairleadError):
+    """No tenant has this name."""
+
+    code = Code.NOT_FOUND
+    id, name = "FRL-1024", "TENANT_NOT_FOUND"
+
+
+class TenantExists(FairleadError):
+    """A tenant of this name is there already."""
+
+    code = Code.CONFLICT
+    id, name = "FRL-1025", "TENANT_EXISTS"
+
+
+class PriceUnknown(SetupError):
+    """Usage was recorded under a price table that is not kept here."""
+
+    id, name = "FRL-2320", "PRICE_UNKNOWN"
