@@ -21,11 +21,14 @@ _NOW = {"memory": ("memory.usage_in_bytes", "memory.current"), "pids": ("pids.cu
 
 def _own(kind: str) -> tuple[Path, bool]:
     """The folder of this process's own cell, and whether it is one of version 2."""
+    second = _ROOT
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, kinds, place = line.split(":", 2)
         if kind in kinds.split(","):
             return _ROOT / kind / place.lstrip("/"), False
-    return _ROOT, True
+        if not kinds:
+            second = _ROOT / place.lstrip("/")
+    return second, True
 
 
 def _can(kind: str) -> bool:

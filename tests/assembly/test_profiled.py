@@ -12,7 +12,7 @@ from tests.functions import packed
 from tests.processes import alive
 
 from fairlead.assembly.config import read
-from fairlead.assembly.executing import Executing, Version
+from fairlead.assembly.profile_process import Executing, Version
 from fairlead.assembly.profiled import Wish, profile
 from fairlead.core.errors import FileUnreadable, LoadFailed, NotProfiled
 from fairlead.costs.profiles import partial_of

@@ -11,7 +11,7 @@ from tests import models
 from fairlead.assembly import renewal, requests
 from fairlead.assembly.asked import Asked, stays
 from fairlead.assembly.config import read
-from fairlead.core.errors import MissingExtra
+from fairlead.core.errors import MissingExtra, OfferUnknown
 
 
 @pytest.fixture
@@ -43,3 +43,12 @@ def test_the_address_stays_and_begins_as_the_settings_say(kept, tmp_path, monkey
     monkeypatch.setattr(renewal, "check_doors", lambda settings: "")
     (tmp_path / "fairlead.toml").write_text('[server]\ntls_cert = "c"\ntls_key = "k"\n')
     assert renewal._prepared(kept).address == "https://127.0.0.1:8080"
+
+
+def test_what_the_machine_costs_is_read_anew_and_an_unknown_machine_refused(kept, tmp_path):
+    config = tmp_path / "fairlead.toml"
+    config.write_text("[usage]\nmachine_usd_per_hour = 0.25\n")
+    assert renewal._prepared(kept).machine.pico == 250_000_000_000
+    config.write_text('[usage]\nmachine = "aws/no-such-machine"\n')
+    with pytest.raises(OfferUnknown):
+        renewal._prepared(kept)

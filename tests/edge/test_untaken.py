@@ -121,3 +121,16 @@ def test_what_many_leave_untaken_is_bounded_and_others_are_answered():
             assert made.service.connections >= 2, "no more are ended than is needed"
         for line in crowd:
             line.close()
+
+
+def test_what_came_while_a_caller_was_waited_for_is_counted_as_taken_once_it_is():
+    line = Line(28 << 20)
+    held, told = made(line, idle_s=10.0)
+    moment = now()
+    line.size = 60 << 20
+    held.tick(moment + 1.0)
+    line.size -= 5 << 20
+    held.tick(moment + 60.0)
+    assert (line.ended, told) == (False, []), "it takes five MiB a minute"
+    held.tick(moment + 10.0 + 5 * 1024 + 1.0)
+    assert line.ended

@@ -189,3 +189,32 @@ def test_callers_that_break_off_leave_no_descriptor_no_memory_and_no_noise(hasty
     assert hasty.workers == [worker]
     said = [line for line in hasty.lines[lines:] if '"event":"request"' not in line]
     assert len(said) <= 1, said[:5]
+
+
+def framed(message: bytes) -> bytes:
+    """A whole message of text from a client, masked by zeros."""
+    return struct.pack(">BBH", 0x81, 0x80 | 126, len(message)) + bytes(4) + message
+
+
+def test_a_websocket_that_takes_no_answer_is_ended_like_any_other_caller(tmp_path):
+    """F28, over a connection that would else stay open for as long as its caller likes."""
+    models.wide(tmp_path / "models")
+    config = tmp_path / "fairlead.toml"
+    config.write_text("[limits]\nidle_timeout_s = 2\n")
+    head = {
+        "host": "localhost", "upgrade": "websocket", "connection": "upgrade",
+        "sec-websocket-version": "13", "sec-websocket-key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+    }  # fmt: skip
+    with (
+        server(tmp_path / "models", "--config", config, state=tmp_path / "state") as running,
+        closing(socket.socket()) as line,
+    ):
+        until(running.ready)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect(("127.0.0.1", running.port))
+        lines = [f"{name}: {value}" for name, value in head.items()]
+        asked = "\r\n".join(["GET /invocations-bidirectional-stream HTTP/1.1", *lines, "", ""])
+        line.sendall(asked.encode())
+        assert b" 101 " in line.recv(13)
+        line.sendall(framed(json.dumps({"instances": [[1.5]] * 25}).encode()))
+        until(lambda: running.events("answers_not_taken"), 30)

@@ -34,3 +34,18 @@ def test_calls_are_refused_while_no_thread_can_be_had_and_answered_once_one_can(
         assert served.leases == 0
 
     run(test)
+
+
+def test_what_is_given_up_together_is_settled_group_by_group():
+    async def test() -> None:
+        served, settled = serve(Model()), Settled()
+        queue = batcher(served, settled, THREAD)
+        calls = [call(served, [number, 0]) for number in range(6)]
+        for number, one in enumerate(calls):
+            one.group = ("shadow", "r") if number % 2 else "callers"
+            served.submit(one)
+        assert queue.give_up(Overloaded("over")) == 6
+        assert settled.together == [3, 3]
+        assert {one.group for one in settled.calls[:3]} == {"callers"}
+
+    run(test)

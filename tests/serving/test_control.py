@@ -146,7 +146,8 @@ def test_a_worker_that_joins_while_a_change_is_made_is_waited_for_too(tmp_path):
 
 
 def test_who_asks_is_answered_though_the_disk_is_full(tmp_path, capsys):
-    desk, told = Controlling(tmp_path / "gone"), []
+    (tmp_path / "file").touch()
+    desk, told = Controlling(tmp_path / "file"), []
     desk.take(
         Within(told.append), {"kind": ASKED, "act": LOAD, "model": "m", "choice": {}, "id": 1}
     )

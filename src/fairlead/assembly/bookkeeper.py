@@ -23,6 +23,7 @@ from fairlead.assembly.requests import Told
 from fairlead.assembly.rooms import open_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import ServerSpec, read_spec
+from fairlead.assembly.worker_count import workers_of
 from fairlead.core.errors import TlsInvalid
 from fairlead.edge.cors import OwnNames
 from fairlead.edge.front import http1
@@ -36,7 +37,7 @@ from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
 from fairlead.serving.lending import Lender
 from fairlead.serving.log import configure, flush, log, write_apart
-from fairlead.serving.machine import die_before, usable_cores
+from fairlead.serving.machine import die_before
 from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.rollouts import Rollouts
@@ -150,11 +151,10 @@ def _limits_changed(away: bool, why: str) -> None:
 def _follower(state: Path, spec: ServerSpec) -> Follower:
     """Rolls up the journal; short files count too, so that they cannot be without number."""
     settings = spec.settings
-    kept, told = settings.usage, settings.server.workers
-    workers = told if isinstance(told, int) else usable_cores()
+    kept = settings.usage
     size = kept.keep_segments_mib << 20
     files = max(KEPT_SEGMENTS, kept.keep_segments_mib // 4)
-    runs = Runs(workers, spec.machine)
+    runs = Runs(workers_of(settings), spec.machine)
     return Follower(state, database_of(settings), size, files, kept.keep_days, runs)
 
 

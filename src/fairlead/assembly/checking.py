@@ -19,7 +19,13 @@ from fairlead.assembly.settings import Settings
 from fairlead.assembly.trial import tried
 from fairlead.assembly.versions import CACHE, find_versions, pack_trained
 from fairlead.core.clock import wall_ns
-from fairlead.core.errors import FairleadError, FileUnreadable, ModelNotFound, PackageInvalid
+from fairlead.core.errors import (
+    BadUsage,
+    FairleadError,
+    FileUnreadable,
+    ModelNotFound,
+    PackageInvalid,
+)
 from fairlead.core.names import is_name, parse_version
 from fairlead.core.package import Package
 from fairlead.costs.profile import Profile
@@ -167,6 +173,18 @@ def _named(given: str) -> tuple[str, list[Found]]:
         if near
         else "Name a repository, a package, a trained file, or a model in ./models",
     )
+
+
+def version_of(given: str, settings: Settings, say: Callable[[str], None]) -> Found:
+    """The one version that is meant: of one model the newest. Raises BadUsage, and as `check`."""
+    _, versions = versions_of(given, settings, say)
+    names = sorted({found.name for found in versions})
+    if len(names) != 1:
+        raise BadUsage(
+            f"{given or 'models'} holds several models: {', '.join(names[:9])}",
+            fix="Name one of them, as NAME or NAME@VERSION",
+        )
+    return max(versions, key=lambda found: found.version)
 
 
 # --- what is found of each -----------------------------------------------------------------------

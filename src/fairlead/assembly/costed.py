@@ -7,14 +7,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairlead.assembly.checking import versions_of
+from fairlead.assembly.checking import version_of
 from fairlead.assembly.settings import Settings
-from fairlead.core.errors import BadUsage, NotProfiled, OfferUnknown
+from fairlead.core.errors import BadUsage, OfferUnknown
 from fairlead.costs.capacity import Goal
 from fairlead.costs.profile import Profile
-from fairlead.costs.profiles import find, read_profile
+from fairlead.costs.profiles import needed, read_profile
 from fairlead.costs.request_log import traffic_of_log
-from fairlead.costs.sizing import alone_s
+from fairlead.costs.sizing import usual_goal_s
 from fairlead.costs.traffic import Traffic, traffic_of
 from fairlead.packages.read import open_package
 
@@ -32,22 +32,8 @@ def profile_for(given: str, settings: Settings, measured: Sequence[str] = ()) ->
         profile = read_profile(Path(file))
         if not profile.offer:
             return profile
-    _, versions = versions_of(given, settings, lambda told: None)
-    names = sorted({found.name for found in versions})
-    if len(names) != 1:
-        raise BadUsage(
-            f"{given or 'models'} holds several models: {', '.join(names[:9])}",
-            fix="Name one of them, as NAME or NAME@VERSION",
-        )
-    newest = max(versions, key=lambda found: found.version)
-    package = open_package(newest.folder)
-    found = find(package, Path(settings.server.state))
-    if found is None:
-        raise NotProfiled(
-            f"{newest.name} version {newest.version} was never measured here",
-            fix=f"Run `fairlead profile {given or newest.name}` first; it takes about a minute",
-        )
-    return found
+    found = version_of(given, settings, lambda told: None)
+    return needed(open_package(found.folder), Path(settings.server.state))
 
 
 def elsewhere(measured: Sequence[str]) -> list[Profile]:
@@ -79,7 +65,7 @@ def goal_for(p99: str, refused: float, spare: bool, profile: Profile, rows: int)
     """
     if not 0 <= refused < 100:
         raise BadUsage("--refused is a part of all calls in per cent, below 100")
-    seconds = seconds_of(p99, "--p99") if p99 else 10 * alone_s(profile, rows)
+    seconds = seconds_of(p99, "--p99") if p99 else usual_goal_s(profile, rows)
     return Goal(seconds, refused / 100, spare)
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from fairlead.assembly.spec import ServerSpec
+from fairlead.assembly.worker_count import workers_of
 from fairlead.core.version import __version__
-from fairlead.serving.machine import usable_cores
 from fairlead.serving.memory import resident
 from fairlead.serving.overseeing import Overseeing
 from fairlead.serving.status import StatusPages, about_process
@@ -24,8 +24,7 @@ def overseeing_of(spec: ServerSpec, stores: Callable[[], Mapping[str, Any]]) -> 
         "state": spec.state,
     }
     own = about_process("bookkeeper")
-    wanted = spec.settings.server.workers
-    workers = wanted if isinstance(wanted, int) else usable_cores()
+    workers = workers_of(spec.settings)
     return Overseeing(
         StatusPages(spec.status), about, lambda: {**own, "memory": resident()}, stores, workers
     )

@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fairlead.assembly.bounds import bounds_of
 from fairlead.assembly.settings import Settings
-from fairlead.core.errors import GoalImpossible
+from fairlead.core.clock import today
+from fairlead.core.errors import FairleadError, GoalImpossible
 from fairlead.core.package import Package
 from fairlead.costs.capacity import Goal, Machines, Planner
 from fairlead.costs.decision import decide
+from fairlead.costs.market import Wish
 from fairlead.costs.prices import prices_in
 from fairlead.costs.profile import Profile
-from fairlead.costs.sizing import alone_s
-from fairlead.costs.traffic import Traffic, traffic_of
+from fairlead.costs.sizing import usual_goal_s
+from fairlead.costs.traffic import Traffic, even
 from fairlead.readiness.facts import Planned
 
 _CALLS = 5000
 
 
 def planned(package: Package, profile: Profile | None, settings: Settings) -> Planned | None:
-    """What follows of a profile; None without one, or where nobody has said what is expected."""
+    """What follows of a profile; None without one, or where nobody has said what is expected.
+
+    What cannot be reckoned says why: it is one answer of many, and never ends the check.
+    """
     expect = package.expect
     if profile is None or not expect.requests_per_second:
         return None
-    rows = expect.rows_per_request
-    traffic = traffic_of(f"{expect.requests_per_second:.9f}/s, rows {rows}")
-    seconds = expect.latency_ms / 1000 or 10 * alone_s(profile, rows)
-    return _planned(profile, traffic, Goal(seconds), settings)
+    traffic = even(expect.requests_per_second, expect.rows_per_request)
+    seconds = expect.latency_ms / 1000 or usual_goal_s(profile, traffic.rows)
+    try:
+        return _planned(profile, traffic, Goal(seconds), settings)
+    except FairleadError as error:
+        return Planned(taken=profile.taken, why=error.what)
 
 
 def _planned(profile: Profile, traffic: Traffic, goal: Goal, settings: Settings) -> Planned:
-    today = datetime.now(UTC).date()
-    prices = prices_in(Path(settings.server.state))
-    decision = decide(profile, traffic, goal, prices, today=today, busier=False)
+    prices, bounds = prices_in(Path(settings.server.state)), bounds_of(settings)
+    wish = Wish(bounds=bounds)
+    decision = decide(profile, traffic, goal, prices, wish, today=today(), busier=False)
     best = decision.cheapest[0] if decision.cheapest else None
     found: dict[str, Any] = {
         "taken": profile.taken,
@@ -46,7 +53,7 @@ def _planned(profile: Profile, traffic: Traffic, goal: Goal, settings: Settings)
     }
     machines = Machines(max(1, profile.cores), max(1, profile.cores))
     try:
-        plan = Planner(profile, traffic, machines, calls=_CALLS).plan(goal)
+        plan = Planner(profile, traffic, machines, calls=_CALLS, bounds=bounds).plan(goal)
     except GoalImpossible as error:
         return Planned(**found, why=error.what)
     return Planned(**found, p99_s=plan.seen.p99_s, machines=plan.replicas, headroom=plan.headroom)

@@ -10,18 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fairlead.assembly.checking import versions_of
-from fairlead.assembly.executing import Executing, Version
+from fairlead.assembly.checking import version_of
+from fairlead.assembly.profile_process import Executing, Version
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.versions import CACHE
-from fairlead.core.errors import BadUsage, FileUnreadable
+from fairlead.core.errors import FileUnreadable
 from fairlead.core.package import Package
 from fairlead.costs.profiles import file_of, partial_of
 from fairlead.packages.manifest import NAME as MANIFEST
 from fairlead.packages.read import open_package
 from fairlead.packages.repository import Found
 from fairlead.packing.profile import machine
-from fairlead.profiling.kept import Kept, write_whole
+from fairlead.profiling.kept import Kept, keep
 from fairlead.profiling.loopback import loopback
 from fairlead.profiling.requests import asked_of
 from fairlead.profiling.serving import Served
@@ -66,7 +66,7 @@ def profile(wish: Wish, settings: Settings, say: Say, tell: Callable[[str], None
     say: is told how far it is. tell: is told once what is gone on with. Raises BadUsage,
     FileUnreadable, ModelNotFound, RowsInvalid, NotProfiled, and what packing and loading raise.
     """
-    found = _version(wish.model, settings, tell)
+    found = version_of(wish.model, settings, tell)
     opened = open_package(found.folder)
     isolated = found.name in settings.models.isolate
     package = replace(
@@ -104,21 +104,9 @@ def profile(wish: Wish, settings: Settings, say: Say, tell: Callable[[str], None
     with Executing(version) as tries:
         taken = take(Job(package, wish.seconds, wish.offer), tries, server, kept, say)
     file = file_of(state, found.name, found.version)
-    write_whole(file, json.dumps(taken.profile.to_json(), indent=1) + "\n")
+    keep(file, json.dumps(taken.profile.to_json(), indent=1) + "\n")
     kept.remove()
     return Profiled(taken, package, _repository(found, settings), file, asked.of)
-
-
-def _version(given: str, settings: Settings, tell: Callable[[str], None]) -> Found:
-    """The one version that is meant: of one model the newest. Raises BadUsage."""
-    _, versions = versions_of(given, settings, tell)
-    names = sorted({found.name for found in versions})
-    if len(names) != 1:
-        raise BadUsage(
-            f"{given or 'models'} holds several models: {', '.join(names[:9])}",
-            fix="Name one of them, as NAME or NAME@VERSION",
-        )
-    return max(versions, key=lambda found: found.version)
 
 
 def _repository(found: Found, settings: Settings) -> Path | None:

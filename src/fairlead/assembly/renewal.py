@@ -15,6 +15,7 @@ from typing import Any
 from fairlead.assembly.asked import Asked, check_stays
 from fairlead.assembly.config import read
 from fairlead.assembly.doors import check_doors
+from fairlead.assembly.machine_price import machine_price
 from fairlead.assembly.meters import check_meter_store
 from fairlead.assembly.places import check_database
 from fairlead.assembly.requests import check_traces
@@ -86,6 +87,7 @@ def _prepared(kept: Mapping[str, Any]) -> Prepared:
         also=tuple(sockets["also"]),
         bases=tuple(bases_among(asked.paths)),
         patient=bool(asked.given),
+        machine=machine_price(settings),
     )
 
 

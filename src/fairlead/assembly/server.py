@@ -25,7 +25,7 @@ from fairlead.assembly.downloads import downloaded
 from fairlead.assembly.given import NOTHING, Given
 from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.listening import above, listen, listen_for_admin, listen_for_grpc
-from fairlead.assembly.machine import machine_price
+from fairlead.assembly.machine_price import machine_price
 from fairlead.assembly.meters import check_meter_store
 from fairlead.assembly.places import check_database, database_of
 from fairlead.assembly.platform import BUCKET, loads_models, model_place, platform_of
@@ -35,16 +35,17 @@ from fairlead.assembly.rooms import check_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, ServerSpec
 from fairlead.assembly.versions import bases_among, find_versions
+from fairlead.assembly.worker_count import workers_of
 from fairlead.core.clock import now
 from fairlead.core.errors import BindRefused, FileUnreadable, StateUnavailable
 from fairlead.packages.repository import Found
 from fairlead.serving import status
 from fairlead.serving.control import forget_wishes
-from fairlead.serving.machine import anonymous_file, usable_cores
+from fairlead.serving.machine import anonymous_file
 from fairlead.serving.supervisor import Orders
 from fairlead.usage.stores.keys import FILE as KEYS
 from fairlead.usage.stores.keys import open_keys
-from fairlead.usage.stores.machine import UNSAID, HourPrice
+from fairlead.usage.stores.machine import HourPrice
 
 _DRAIN_DELAY_S = 5.0
 """Seconds in which those who send callers to this machine may learn that it ends."""
@@ -60,10 +61,10 @@ class Prepared:
     listener, grpc, admin, lock: inheritable descriptors: the listening sockets of the service, of
     gRPC and of the administration (-1 for none), the state folder's lock.
     address, grpc_address, admin_address: where they will answer, such as http://127.0.0.1:8080.
+    machine: what an hour of the machine costs.
     identities: what the file of issuers and certificates holds.
     bases: folders that hold SavedModels, now or later.
     patient: whether the sockets were given, so that callers may wait in them.
-    machine: what an hour of the machine costs.
     """
 
     settings: Settings
@@ -71,6 +72,7 @@ class Prepared:
     listener: int
     lock: int
     address: str
+    machine: HourPrice
     grpc: int = -1
     grpc_address: str = ""
     admin: int = -1
@@ -79,7 +81,6 @@ class Prepared:
     also: tuple[int, ...] = ()
     bases: tuple[str, ...] = ()
     patient: bool = False
-    machine: HourPrice = UNSAID
 
 
 def served_by_platform(settings: Settings) -> list[str]:
@@ -186,12 +187,6 @@ def become(prepared: Prepared, notes: Sequence[str], asked: Asked | None = None)
 def scheme_of(settings: Settings) -> str:
     """What stands before the addresses of the service."""
     return "https" if settings.server.tls_cert else "http"
-
-
-def workers_of(settings: Settings) -> int:
-    """How many workers there will be."""
-    workers = settings.server.workers
-    return workers if isinstance(workers, int) else usable_cores()
 
 
 def spec_of(prepared: Prepared, pages: int, started: str) -> ServerSpec:

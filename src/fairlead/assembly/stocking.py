@@ -8,11 +8,11 @@ from pathlib import Path
 from fairlead.assembly.bases import bases_of, packing
 from fairlead.assembly.runtimes import runtimes
 from fairlead.assembly.spec import RUNNERS, ServerSpec
+from fairlead.assembly.worker_count import workers_of
 from fairlead.packages.repository import Found
 from fairlead.serving.budget import Budget
 from fairlead.serving.choosing import parse_policy
 from fairlead.serving.loading import Loader
-from fairlead.serving.machine import usable_cores
 from fairlead.serving.memory import resident
 from fairlead.serving.stock import Stock
 
@@ -52,8 +52,7 @@ def budget_of(spec: ServerSpec) -> Budget:
     told = spec.settings.models.memory
     if told == "auto":
         return Budget()
-    wanted = spec.settings.server.workers
-    workers = wanted if isinstance(wanted, int) else usable_cores()
+    workers = workers_of(spec.settings)
     OnnxRuntime().ready()
     own = resident() + _TO_ANSWER
     share = (bytes_of(told) - resident(os.getppid()) - _BOOKKEEPER) // workers - own

@@ -81,7 +81,8 @@ class Untaken:
         ended = total = 0
         for line, held in list(self._lines.items()):
             size, spent = line.get_write_buffer_size(), moment - held.since
-            taken = max(0, held.given - size)
+            held.given = max(held.given, size)  # more may have come while it waited
+            taken = held.given - size
             if not size:
                 del self._lines[line]
             elif spent > self._limits.idle_s + taken / _LEAST_PER_S:

@@ -216,9 +216,11 @@ class WebSocket(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.choked = True
         self._transport.pause_reading()
+        self._service.untaken.note(self._transport)
 
     def resume_writing(self) -> None:
         self.choked = False
+        self._service.untaken.forget(self._transport)
         self._channel.calls.resume()
         if self._wire is not None:
             self._wire.room()
@@ -239,7 +241,7 @@ class WebSocket(asyncio.Protocol):
     def _end(self) -> None:
         self._over = True
         self._waiting.clear()
-        self._transport.close()
+        self._service.untaken.close(self._transport)
 
     def check_time(self, moment: float) -> None:
         """Ends a connection on which nothing comes, or a message too slowly."""

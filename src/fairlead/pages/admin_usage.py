@@ -15,7 +15,7 @@ from fairlead.documents.charts import columns
 from fairlead.pages.administered import Administered
 from fairlead.pages.frame import page
 from fairlead.pages.visit import visitor_of
-from fairlead.usage.cost_words import briefly, named, rounded
+from fairlead.usage.cost_words import briefly, joined, named, rounded
 
 _DAYS = 30
 _MOST = 100
@@ -130,11 +130,13 @@ def _dearest(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _prices(machine: Mapping[str, Any] | None) -> list[dict[str, str]]:
     """Each price that was on record, with the time for which it was."""
-    found: dict[str, dict[str, str]] = {}
-    for price in machine["prices"] if machine else ():
-        told = f"{named(price) or 'The machine'}: {briefly(price)}"
-        one = {"told": told, "source": price["source"], "workers": str(price["workers"])}
-        key = repr(one)
-        began = found[key]["began"] if key in found else price["from"]
-        found[key] = {**one, "began": began, "until": price["until"]}
-    return [*found.values()]
+    return [
+        {
+            "told": f"{named(price) or 'The machine'}: {briefly(price)}",
+            "source": price["source"],
+            "workers": str(price["workers"]),
+            "began": price["from"],
+            "until": price["until"],
+        }
+        for price in joined(machine["prices"] if machine else ())
+    ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from threading import get_ident
@@ -185,7 +185,14 @@ class Batcher:
     def _settle_soon(self, calls: Sequence[Call]) -> None:
         """Answers calls that were not executed, but not from within the turn of another call."""
         if calls:
-            self._loop.call_soon(partial(self._settle, self._served, calls, ()))
+            self._loop.call_soon(self._settle_apart, calls)
+
+    def _settle_apart(self, calls: Sequence[Call]) -> None:
+        """Answers calls that were not executed: the calls of a group, as always, together."""
+        while calls:
+            group = calls[0].group
+            self._settle(self._served, [call for call in calls if call.group == group], ())
+            calls = [call for call in calls if call.group != group]
 
     @property
     def model(self) -> str:
@@ -211,9 +218,7 @@ class Batcher:
             if started < limit:
                 self._served.model.interrupt(thread)
         self._slow = 0
-        late = self._sift()
-        if late:
-            self._settle(self._served, late, [])
+        self._settle_apart(self._sift())
 
     def _sift(self) -> list[Call]:
         """Takes out the calls that nobody waits for any more, or that have waited too long."""
@@ -240,7 +245,7 @@ class Batcher:
         for group in groups:
             for call in group:
                 call.error = error
-            self._settle(self._served, group, [])
+            self._settle_apart(group)
         return sum(map(len, groups))
 
     def _since(self, moment: float) -> float:
@@ -380,8 +385,8 @@ class Batcher:
         threads = self._threads or self._pool()
         try:
             threads.submit(self._run_in_thread, calls, back)
-        except RuntimeError:
-            if self._threads is not None:
+        except RuntimeError as error:
+            if self._threads is not None and not isinstance(error, BrokenExecutor):
                 return  # a thread that runs already takes them in its turn
             for call in calls:
                 call.error = Overloaded("the server has no thread for them", fix="Try again later")

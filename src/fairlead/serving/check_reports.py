@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 from fairlead.core.errors import FileUnreadable
 from fairlead.core.names import is_name
+from fairlead.serving.whole_file import write_whole
 
 FOLDER = "checks"
 _MOST_BYTES = 1 << 20
@@ -27,19 +26,10 @@ def keep_report(folder: Path, report: Mapping[str, Any]) -> Path:
     folder: the state folder. Raises FileUnreadable where it cannot be written.
     """
     file = _file(folder, str(report["model"]), int(report["version"]))
-    part = file.with_suffix(f".{os.getpid()}.part")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as opened:
-            opened.write(json.dumps(report, indent=1) + "\n")
-            opened.flush()
-            os.fsync(opened.fileno())
-        part.replace(file)
+        write_whole(file, json.dumps(report, indent=1) + "\n", sync=True)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise FileUnreadable(
             f"the check cannot be kept: {error.strerror}",
             where=str(folder),

@@ -8,7 +8,6 @@ with the server: the next one serves what its command line names.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from fairlead.core.errors import FairleadError, LoadFailed
 from fairlead.serving.choosing import NEWEST, Choice
 from fairlead.serving.exchange import Line, Message, Within, error_of, error_to_json
 from fairlead.serving.log import log
+from fairlead.serving.whole_file import write_whole
 
 if TYPE_CHECKING:
     from fairlead.serving.manager import Manager
@@ -163,7 +163,7 @@ class Controlling:
     def _keep(self) -> None:
         """What is not kept on the disk is only lost where this process ends before the server."""
         try:
-            _write(self._file, self._wishes)
+            write_whole(self._file, json.dumps(self._wishes))
         except OSError as error:
             log("bookkeeping_failed", what="what was wished", error=repr(error))
 
@@ -214,9 +214,3 @@ def _read(file: Path) -> dict[str, Mapping[str, Any]]:
         return {str(model): dict(wish) for model, wish in found.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
-
-
-def _write(file: Path, wishes: Mapping[str, Any]) -> None:
-    beside = file.with_suffix(".new")
-    beside.write_text(json.dumps(wishes))
-    os.replace(beside, file)

@@ -81,8 +81,8 @@ class Lines:
             self._wake.wait()
             self._wake.clear()
             with self._lock:
-                taken = b"".join(self._waiting)
-                self._waiting.clear()
+                waiting, self._waiting = self._waiting, deque()
+            taken = b"".join(waiting)
             start, size = 0, len(taken)
             while start < size:
                 stop = self._stop(taken, start)

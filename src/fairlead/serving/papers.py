@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairlead.core.clock import wall_ns
-from fairlead.core.errors import FairleadError, Internal, ModelNotFound, NotProfiled, Overloaded
+from fairlead.core.clock import today
+from fairlead.core.errors import FairleadError, Internal, ModelNotFound, Overloaded
 from fairlead.serving.log import log
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Told = Callable[[Mapping[str, Any] | FairleadError], None]
 _MOST_WAITING = 32
-_DAY_NS = 86_400_000_000_000
 
 
 class Papers:
@@ -107,21 +106,12 @@ def _card(package: Package) -> Mapping[str, Any]:
 
 
 def _cost(state: Path, words: str, p99_s: float, package: Package) -> Mapping[str, Any]:
-    from datetime import date
-
     from fairlead.costs.capacity import Goal
     from fairlead.costs.decision import decide
     from fairlead.costs.prices import prices_in
-    from fairlead.costs.profiles import find
+    from fairlead.costs.profiles import needed
     from fairlead.costs.traffic import traffic_of
 
-    profile = find(package, state)
-    if profile is None:
-        raise NotProfiled(
-            f"{package.name} version {package.version} was never measured here",
-            fix=f"Run `fairlead profile {package.name}` once; it takes about a minute",
-        )
-    prices = prices_in(state)
-    today = date.fromordinal(date(1970, 1, 1).toordinal() + wall_ns() // _DAY_NS)
+    profile, prices = needed(package, state), prices_in(state)
     traffic, goal = traffic_of(words), Goal(p99_s)
-    return decide(profile, traffic, goal, prices, today=today, busier=False).to_json()
+    return decide(profile, traffic, goal, prices, today=today(), busier=False).to_json()

@@ -7,7 +7,6 @@ What it knows is kept in the state folder, so that a verdict outlives its proces
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from fairlead.serving.exchange import Line, Message
 from fairlead.serving.finding import Sighting
 from fairlead.serving.log import log
 from fairlead.serving.steering import Steering
+from fairlead.serving.whole_file import write_whole
 
 if TYPE_CHECKING:
     from fairlead.core.package import RolloutChoice
@@ -250,9 +250,7 @@ class Rollouts:
         }
         text = json.dumps(told)
         if text != self._saved:
-            beside = self._file.with_suffix(".new")
-            beside.write_text(text)
-            os.replace(beside, self._file)
+            write_whole(self._file, text)
             self._saved = text
 
     def close(self) -> None:

@@ -295,7 +295,7 @@ def _is_so(page: Mapping[str, Any], model: str, version: int) -> bool:
         if name == model
     }
     answers = version in mine and bool(mine[version].get("answers"))
-    return answers or all(told["state"] == UNLOADED for told in mine.values())
+    return answers or (bool(mine) and all(told["state"] == UNLOADED for told in mine.values()))
 
 
 def _sound(told: Mapping[str, Any]) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -294,28 +293,22 @@ def first_answers(spec: TensorSpec, output: Array, starts: Any) -> list[float]:
 
 
 Settle = Callable[[Served, Sequence[Call], Sequence[Answered]], None]
-_beside = attrgetter("beside")
 
 
 def settling(settle: Settle) -> Settle:
     """The same, but for calls for which nobody waits: they are compared, and not written down.
 
-    Those that are executed together are of one kind. Those that wait are not: both may be given up
-    at once.
+    What is settled together is of one group, so of one kind.
     """
 
     def settled(served: Served, calls: Sequence[Call], answers: Sequence[Answered]) -> None:
-        if not any(map(_beside, calls)):
+        if calls[0].beside is None:
             settle(served, calls, answers)
             return
-        shadows = [call for call in calls if call.beside is not None]
-        served.leases -= len(shadows)
-        waited_for = [call for call in calls if call.beside is None]
-        if waited_for:
-            settle(served, waited_for, [one for one in answers if one.calls[0].beside is None])
-        for trial in {id(call.trial): call.trial for call in shadows}.values():
+        served.leases -= len(calls)
+        for trial in {id(call.trial): call.trial for call in calls}.values():
             try:
-                trial.compare([call for call in shadows if call.trial is trial], answers)
+                trial.compare([call for call in calls if call.trial is trial], answers)
             except Exception as error:
                 log("rollout_failed", model=served.key, reason=f"not compared: {error!r}")
 

@@ -26,12 +26,11 @@ class Trials:
         self._worker = worker
         self._wanted: dict[str, ModelRecord] = {}
         self._running: dict[str, Trial] = {}
-        self._unfit: set[str] = set()
+        self._unfit: list[ModelRecord] = []
 
     def adopt(self, records: Iterable[ModelRecord]) -> None:
         """These rollouts are on record, and no others."""
         self._wanted = {r.name: r for r in records if r.rollout and CANDIDATE in r.labels}
-        self._unfit &= {record.rollout for record in self._wanted.values()}
         for model, trial in [*self._running.items()]:
             wanted = self._wanted.get(model)
             if wanted is None or wanted.rollout != trial.rollout:
@@ -40,6 +39,7 @@ class Trials:
 
     def beat(self) -> None:
         """Begins rollouts of which both versions answer, ends those of which one does not."""
+        self._unfit = []
         for model, record in self._wanted.items():
             stable = self._registry.get(model, record.stable)
             candidate = self._registry.get(model, record.labels[CANDIDATE])
@@ -50,22 +50,19 @@ class Trials:
             if trial is not None or stable is None or candidate is None:
                 continue
             if stable.package.signature.inputs != candidate.package.signature.inputs:
-                self._refuse(record)
+                self._unfit.append(record)
                 continue
             from fairlead.serving.trial import Trial
 
             made = Trial(record.rollout, stable, candidate, self._worker)
             self._running[model] = stable.trial = candidate.trial = made
 
-    def _refuse(self, record: ModelRecord) -> None:
-        """No call can be answered by either of two versions that take different inputs."""
-        if record.rollout not in self._unfit:
-            self._unfit.add(record.rollout)
+    def report(self) -> None:
+        """Once a second: what was seen goes to the bookkeeper, and that two versions cannot be
+        compared, until it is heard: no call could be answered by either."""
+        for record in self._unfit:
             about = {"model": record.name, "rollout": record.rollout, "bins": None}
             self._send({"kind": SEEN, **about, "unfit": UNFIT})
-
-    def report(self) -> None:
-        """Once a second: what was seen goes to the bookkeeper."""
         for trial in self._running.values():
             self._send({"kind": SEEN, **trial.drain()})
 

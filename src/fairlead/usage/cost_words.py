@@ -133,14 +133,28 @@ def lines(whole: Mapping[str, Any]) -> Iterator[str]:
     )
     if whole["hours_without_price"]:
         yield f"In {whole['hours_without_price']:,.2f} more hours no price was on record."
-    spans: dict[str, tuple[str, str]] = {}
-    for price in whole["prices"]:
+    for price in joined(whole["prices"]):
         name = named(price) or "the machine"
-        told = f"{name}: {briefly(price)}, {price['source']}; {price['workers']} workers"
-        began = spans.get(told, (price["from"], ""))[0]
-        spans[told] = began, price["until"]
-    for told, (began, until) in spans.items():
-        yield f"{told}, {began} to {until}"
+        yield (
+            f"{name}: {briefly(price)}, {price['source']}; {price['workers']} workers, "
+            f"{price['from']} to {price['until']}"
+        )
+
+
+def joined(prices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Prices with the times in which they held, those that follow each other unchanged as one."""
+    found: list[dict[str, Any]] = []
+    for price in prices:
+        alike = found and {**found[-1], **_times(price)} == {**price}
+        if alike:
+            found[-1]["until"] = price["until"]
+        else:
+            found.append({**price})
+    return found
+
+
+def _times(price: Mapping[str, Any]) -> dict[str, Any]:
+    return {"from": price["from"], "until": price["until"]}
 
 
 def unpriced(rows: Sequence[Mapping[str, Any]]) -> int:

@@ -95,7 +95,7 @@ class Executing:
         if self._process is None:
             job = json.dumps(asdict(self._version))
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "fairlead.assembly.executing", job],
+                [sys.executable, "-P", "-m", "fairlead.assembly.profile_process", job],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

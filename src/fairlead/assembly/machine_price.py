@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fairlead.assembly.settings import Settings
 from fairlead.core.errors import BadSetting
-from fairlead.costs.prices import KEPT, read_prices
+from fairlead.costs.prices import prices_in
 from fairlead.usage.stores.machine import UNSAID, HourPrice
 
 OWN = "[usage] machine_usd_per_hour"
@@ -39,8 +39,7 @@ def machine_price(settings: Settings) -> HourPrice:
                 fix="Name usage.machine too, or leave it out",
             )
         return UNSAID
-    kept = Path(settings.server.state) / KEPT
-    prices = read_prices(kept if kept.is_file() else None)
+    prices = prices_in(Path(settings.server.state))
     machine = prices.machine(said.machine, said.machine_region)
     price = machine.hourly
     return HourPrice(

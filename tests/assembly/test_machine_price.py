@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fairlead.assembly.config import read
-from fairlead.assembly.machine import OWN, machine_price
+from fairlead.assembly.machine_price import OWN, machine_price
 from fairlead.core.errors import BadSetting, OfferUnknown
 from fairlead.costs.prices import VERSION, packaged
 from fairlead.usage.stores.machine import UNSAID, HourPrice
