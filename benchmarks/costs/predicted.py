@@ -32,7 +32,7 @@ from benchmarks.costs.compared import BOUND, FIGURES, Cell, missed, shown
 from benchmarks.costs.sending import Answers, Lines
 from benchmarks.places import RESULTS
 from fairlead.core.clock import now
-from fairlead.costs.arrivals import bursts_of, drawn, share_on
+from fairlead.costs.arrivals import dispersion_of, drawn, share_on
 from fairlead.costs.profile import Profile, profile_of
 from fairlead.costs.simulation import Outcome, Seconds, simulate, worker_of
 from fairlead.packages.read import open_package
@@ -196,7 +196,7 @@ def run_round(
         slower = each[1] / _usual_s(profile, each[0], told)
         again = foretold(trace, profile, seed, 1 / slower)
         cell.calls = len(trace.times)
-        cell.dispersion = bursts_of(trace.times).in_10_s
+        cell.dispersion = dispersion_of(trace.times)
         for figure, part in zip(FIGURES, (0.5, 0.95, 0.99), strict=False):
             cell.foretold[figure].append(told.quantile(part))
             cell.rescaled[figure].append(again.quantile(part))

@@ -16,7 +16,7 @@ import time
 from benchmarks.costs.small import MODELS
 from benchmarks.reliability.stand import options, shown
 from benchmarks.report import Part, Promise
-from fairlead.assembly.executing import Executing, Version
+from fairlead.assembly.profile_process import Executing, Version
 from fairlead.costs.searching import CALLERS, Found, Outcome, Place, grid_of, search
 from fairlead.packages.read import open_package
 from fairlead.profiling import processes

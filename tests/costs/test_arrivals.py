@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.costs.arrivals import bursts_of, drawn, peak, share_on
+from fairlead.costs.arrivals import dispersion_of, drawn, peak, share_on
 from fairlead.costs.traffic import Flash, traffic_of
 
 
@@ -15,7 +15,7 @@ from fairlead.costs.traffic import Flash, traffic_of
 def test_drawn_calls_have_the_rate_and_the_bursts_that_were_asked_for(rate, dispersion):
     times = drawn(rate, 86400.0, dispersion, np.random.default_rng(3))
     assert len(times) / 86400 == pytest.approx(rate, rel=0.05)
-    assert bursts_of(times).in_10_s == pytest.approx(dispersion, rel=0.2)
+    assert dispersion_of(times) == pytest.approx(dispersion, rel=0.2)
 
 
 @given(st.floats(0.001, 1e4), st.floats(1.0, 1e4))
@@ -41,18 +41,20 @@ def test_a_crowd_comes_at_once_and_goes():
 
 
 def test_independent_calls_are_not_bursty_and_those_of_one_moment_are():
-    steady = bursts_of(np.arange(1000) / 10)
-    assert (steady.gaps, steady.in_10_s) == pytest.approx((0, 0), abs=1e-9)
-    crowds = bursts_of(np.repeat(np.arange(50) * 60.0, 40))
-    assert crowds.in_10_s > 30
-    assert crowds.most == 40
+    assert dispersion_of(np.arange(1000) / 10) == pytest.approx(0, abs=1e-9)
+    assert dispersion_of(np.repeat(np.arange(50) * 60.0, 40)) > 30
+
+
+@pytest.mark.parametrize("times", [[], [5.0], [0.0, 1.0, 2.0]])
+def test_too_few_calls_tell_nothing_of_bursts(times):
+    assert dispersion_of(times) == 1
 
 
 def test_a_worker_of_many_sees_its_part_of_the_calls_and_of_the_bursts():
     traffic = traffic_of("1000/s, bursty 101")
     times, seconds = peak(traffic, 0.01, np.random.default_rng(2), calls=20_000)
     assert len(times) / seconds == pytest.approx(10, rel=0.1)
-    assert bursts_of(times).in_10_s == pytest.approx(2, rel=0.4)
+    assert dispersion_of(times) == pytest.approx(2, rel=0.4)
 
 
 def test_few_calls_are_drawn_where_many_would_come():

@@ -11,6 +11,7 @@ from tests.costs.samples import profile
 
 from fairlead.core.errors import GoalImpossible
 from fairlead.costs.capacity import MOST_OF_A_DAY, Goal, Machines, Planner
+from fairlead.costs.simulation import Bounds
 from fairlead.costs.traffic import traffic_of
 
 
@@ -76,18 +77,9 @@ def test_the_same_seed_gives_the_same_plan():
 
 
 def test_a_plan_can_be_told_as_json_also_where_nothing_is_answered():
-    told = planner("0.5/s", timeout_s=0.2).plan(Goal(0.3)).to_json()
+    told = planner("0.5/s", bounds=Bounds(timeout_s=0.2)).plan(Goal(0.3)).to_json()
     assert told["goal"]["p99_s"] == 0.3
     assert json.loads(json.dumps(told, allow_nan=False)) == told
-
-
-def test_machines_come_and_go_with_the_hours():
-    plan = planner("300/s, peak 3x, open 8-18, weekdays")
-    hours = plan.hourly(Goal(0.3), least=1)
-    assert len(hours) == 168
-    assert hours[3] == 1
-    assert max(hours) > 3
-    assert max(hours) == pytest.approx(plan.plan(Goal(0.3)).replicas, rel=0.35)
 
 
 def test_a_quiet_day_is_simulated_and_a_busy_one_is_not():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.costs.samples import profile
 
 from fairlead.costs.arrivals import drawn
 from fairlead.costs.fleet import Autoscale, machines, simulate_fleet
-from fairlead.costs.simulation import worker_of
+from fairlead.costs.simulation import Bounds, worker_of
 
 
 def scale(least: int = 1, **more: float) -> Autoscale:
@@ -53,12 +53,13 @@ def test_the_first_call_after_a_silence_waits_for_a_machine():
 
 
 def test_who_cannot_wait_for_a_machine_is_late():
-    worker = worker_of(profile(), timeout_s=5.0)
+    worker = worker_of(profile(), bounds=Bounds(timeout_s=5.0))
     run = simulate_fleet(np.array([1000.0]), 2000.0, worker, scale(0), random())
     assert (run.outcome.late, run.outcome.took) == (1, [])
 
 
 @given(st.integers(0, 3), st.floats(0.01, 60), st.floats(1, 30), st.integers(0, 1000))
+@example(0, 0.01171875, 9.0, 0)  # nobody calls
 @settings(max_examples=25, deadline=None)
 def test_every_call_comes_to_something_and_nobody_pays_for_less_than_the_fleet_that_must_be(
     least, rate, dispersion, seed

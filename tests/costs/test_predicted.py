@@ -10,7 +10,7 @@ from benchmarks.costs.sending import GOOD, LOST, Answers, Lines
 from tests import models
 from tests.costs.samples import profile
 
-from fairlead.costs.arrivals import bursts_of
+from fairlead.costs.arrivals import dispersion_of
 from fairlead.costs.simulation import worker_of
 from fairlead.profiling import requests
 
@@ -50,8 +50,8 @@ def test_calls_come_at_five_rates_and_in_two_bursty_traces():
     assert [trace.load for trace in made] == [*LOADS, 0.5, 0.5]
     for trace in made[:5]:
         assert len(trace.times) / trace.seconds == pytest.approx(trace.load * 500, rel=0.15)
-    calm, bursty = (bursts_of(trace.times) for trace in made[-2:])
-    assert bursty.most > 1.8 * calm.most
+    calm, bursty = (dispersion_of(trace.times) for trace in made[-2:])
+    assert bursty > 1.8 * calm
     worker = worker_of(profile(0.002, 0.002, inline=True, max_rows=1))
     told = foretold(traces(1 / worker.call_each_s, 20.0, 1)[-1], profile(0.002, 0.002), 1)
     assert told.refused_share > 0, "it is meant to be more than can be answered"

@@ -8,7 +8,7 @@ from tests.costs.samples import profile, service
 
 from fairlead.costs.arrivals import drawn
 from fairlead.costs.profile import QUANTILES, Way
-from fairlead.costs.simulation import Outcome, Seconds, Worker, simulate, worker_of
+from fairlead.costs.simulation import Bounds, Outcome, Seconds, Worker, simulate, worker_of
 from fairlead.costs.waking import steady
 
 FOREVER = 1e9
@@ -68,7 +68,7 @@ def test_calls_of_more_rows_than_are_joined_go_alone():
 
 
 def test_a_caller_who_cannot_wait_so_long_is_late_and_not_answered():
-    worker = worker_of(profile(), timeout_s=0.02)
+    worker = worker_of(profile(), bounds=Bounds(timeout_s=0.02))
     outcome = run(worker, 5.0, 500)
     assert outcome.took == []
     assert outcome.late > 0

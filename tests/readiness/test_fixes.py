@@ -77,7 +77,7 @@ def test_limits_are_named_as_they_are_written():
     assert found("usage-limits", facts).measured == "all callers together: requests=5/second"
 
 
-COMMAND = re.compile(r"fairlead (\w+) (.*?)(?=; |, |$)")
+COMMAND = re.compile(r"fairlead (\w+) ((?:'[^']*'|[^'])*?)(?=; |, |$)")
 LINE = re.compile(r"(.+) under \[(\w+)\] of (model|fairlead)\.toml(?:; |$)")
 
 

@@ -74,27 +74,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Simulates, and says how many are needed."""
+    from fairlead.assembly.bounds import bounds_of
     from fairlead.assembly.config import read
     from fairlead.assembly.costed import goal_for, profile_for, traffic_for
     from fairlead.costs.capacity import Machines, Planner
     from fairlead.costs.text import capacity_text, elastic_text
 
     settings = read({"server.state": args.state} if args.state else {}, args.config)
-    traffic = traffic_for(args.traffic, args.model.partition("@")[0])
     profile = profile_for(args.model, settings, args.measured)
+    traffic = traffic_for(args.traffic, profile.model)
     cores = args.cores or profile.cores or os.cpu_count() or 1
     if args.workers < 0 or args.cores < 0:
         raise BadUsage("--workers and --cores are 1 at least")
     if args.seed < 0:
         raise BadUsage("--seed is a whole number from 0 on")
-    limits = settings.limits
     planner = Planner(
         profile,
         traffic,
         Machines(args.workers or cores, cores),
         seed=args.seed,
-        queue_wait_s=limits.queue_wait_s,
-        timeout_s=limits.request_timeout_s,
+        bounds=bounds_of(settings),
     )
     goal = goal_for(args.p99, args.refused, args.spare, profile, traffic.rows)
     plan = planner.plan(goal)

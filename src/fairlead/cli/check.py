@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from fairlead.cli.main import COMMANDS
-from fairlead.core.errors import FileUnreadable
 
 if TYPE_CHECKING:
     from fairlead.readiness.facts import Exposure
@@ -50,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from fairlead.assembly.checking import check, passed
     from fairlead.assembly.config import flags_of, read
     from fairlead.assembly.hosts import is_loopback
+    from fairlead.assembly.output import write_output
     from fairlead.assembly.terminal import coloured
     from fairlead.documents.check_page import html_page
     from fairlead.documents.check_report import json_text, summary, text
@@ -64,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         told = text(reports, colours=not args.output and coloured(sys.stdout))
     if args.output:
-        _write(Path(args.output), told + "\n")
+        write_output(args.output, told, "the report")
         print("\n".join(map(summary, reports)))
     else:
         print(told)
@@ -75,12 +74,3 @@ def _say(words: str) -> None:
     """It takes seconds, so people see how far it is; programs that read a pipe do not."""
     if sys.stderr.isatty():
         print(f"  {words}", file=sys.stderr, flush=True)
-
-
-def _write(file: Path, told: str) -> None:
-    try:
-        file.write_text(told, encoding="utf-8")
-    except OSError as error:
-        raise FileUnreadable(
-            f"the report cannot be written: {error.strerror}", where=str(file)
-        ) from None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead.cli.capacity import add_goal
 from fairlead.cli.main import COMMANDS
-from fairlead.core.errors import BadUsage, FileUnreadable
+from fairlead.core.errors import BadUsage
 
 SUMMARY = COMMANDS["cost"]
 _MOST_LOG = 1 << 30
@@ -41,10 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--log-bytes",
         type=float,
-        default=4.0,
         metavar="N",
-        help="bytes of log for a call, on average. Default: 4, as one good call in a hundred has "
-        "a line",
+        help="bytes of log for a call, on average. By default as much as our own log writes: a "
+        "line for one in a hundred calls that went well",
     )
     add("--power", default="", metavar="IDLE:BUSY", help="watts that a machine of your own draws")
     add(
@@ -63,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reckons, offline, and prints."""
+    from fairlead.assembly.bounds import bounds_of
     from fairlead.assembly.config import read
     from fairlead.assembly.costed import (
         elsewhere,
@@ -71,26 +70,30 @@ def run(args: argparse.Namespace) -> int:
         regions_of,
         traffic_for,
     )
+    from fairlead.assembly.output import write_output
+    from fairlead.core.clock import today
     from fairlead.costs.decision import decide
-    from fairlead.costs.market import Wish
+    from fairlead.costs.market import LOG_BYTES, Wish
     from fairlead.costs.power import parse_power
     from fairlead.costs.prices import prices_in
     from fairlead.costs.text import decision_text
     from fairlead.documents.cost_page import cost_page
 
-    if not 0 <= args.log_bytes <= _MOST_LOG:
+    log_bytes = LOG_BYTES if args.log_bytes is None else args.log_bytes
+    if not 0 <= log_bytes <= _MOST_LOG:
         raise BadUsage(f"--log-bytes is a number from 0 to {_MOST_LOG:,}")
     settings = read({"server.state": args.state} if args.state else {}, args.config)
-    traffic = traffic_for(args.traffic, args.model.partition("@")[0])
     profile = profile_for(args.model, settings, args.measured)
+    traffic = traffic_for(args.traffic, profile.model)
     wish = Wish(
         on=tuple(name.strip() for name in args.on.split(",") if name.strip()),
         regions=regions_of(args.region),
         elastic=args.elastic,
-        log_bytes=args.log_bytes,
+        log_bytes=log_bytes,
         power=parse_power(args.power, args.power_source) if args.power else None,
         country=args.country,
         tariff=args.tariff,
+        bounds=bounds_of(settings),
     )
     decision = decide(
         profile,
@@ -99,21 +102,14 @@ def run(args: argparse.Namespace) -> int:
         prices_in(Path(settings.server.state), Path(args.prices) if args.prices else None),
         wish,
         elsewhere(args.measured),
-        today=datetime.now(UTC).date(),
+        today=today(),
     )
     if args.json:
         told = json.dumps(decision.to_json(), indent=1)
     else:
         told = cost_page(decision.to_json()) if args.html else decision_text(decision)
     if args.output:
-        _write(Path(args.output), told + "\n")
+        write_output(args.output, told, "the bill")
     else:
         print(told)
     return 0
-
-
-def _write(file: Path, told: str) -> None:
-    try:
-        file.write_text(told, encoding="utf-8")
-    except OSError as error:
-        raise FileUnreadable(f"it cannot be written: {error.strerror}", where=str(file)) from None

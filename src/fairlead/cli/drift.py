@@ -43,12 +43,13 @@ def run(args: argparse.Namespace) -> int:
     """Reports or restarts; works while the server runs and while it does not."""
     if args.action == "restart":
         return _restart(args)
+    from fairlead.assembly.output import write_output
     from fairlead.documents.drift_facts import alarmed, drift_facts
     from fairlead.documents.drift_report import html_page, json_text, text
 
     facts = drift_facts(_known(Path(args.state), args.model))
     if args.html:
-        _write(Path(args.html), html_page(facts))
+        write_output(args.html, html_page(facts), "the report")
     print(json_text(facts) if args.json else text(facts))
     return ALARMED if args.check and alarmed(facts) else 0
 
@@ -157,12 +158,3 @@ def _bet(kept: GuardState) -> Betting | None:
         what = f"{kept.model} version {kept.version}"
         raise FileUnreadable(f"the bet on {what} cannot be read: {error}") from None
     return bet
-
-
-def _write(file: Path, page: str) -> None:
-    try:
-        file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise FileUnreadable(
-            f"the report cannot be written: {error.strerror}", where=str(file)
-        ) from None

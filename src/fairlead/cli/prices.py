@@ -11,8 +11,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from fairlead.assembly.config import read
 from fairlead.assembly.price_services import CLOUDS, Wanted, keep, refresh
 from fairlead.cli.main import COMMANDS
+from fairlead.core.clock import today
 from fairlead.core.errors import BadUsage, FileUnreadable
 from fairlead.costs.price_rows import written
 from fairlead.costs.priced import Machine, Meter
@@ -32,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show: the prices that a bill would be made of, with source, date and confidence; "
         "refresh: fetch those of machines from the providers' public price services",
     )
-    add("--state", default="./.fairlead", metavar="DIR", help="the state folder")
+    add("--state", metavar="DIR", help="the state folder. Default: .fairlead")
+    add("--config", metavar="FILE", help="Settings file. Default: ./fairlead.toml.")
     add("--prices", default="", metavar="FILE", help="for show: a CSV file over all others")
     add("--provider", default="", metavar="NAME", help="for show: of one alone, such as aws")
     add(
@@ -79,11 +82,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def warn_of_age(prices: Prices, today: date) -> None:
+def _state(args: argparse.Namespace) -> Path:
+    """The state folder, where every command that prices something looks."""
+    settings = read({"server.state": args.state} if args.state else {}, args.config)
+    return Path(settings.server.state)
+
+
+def warn_of_age(prices: Prices, moment: date) -> None:
     """Says it loudly where prices of machines are older than 90 days."""
-    if prices.stale(today):
+    if prices.stale(moment):
         _say(
-            f"warning: prices of machines are up to {prices.age_days(today)} days old "
+            f"warning: prices of machines are up to {prices.age_days(moment)} days old "
             f"(of {prices.oldest}): `fairlead prices refresh` fetches those of today"
         )
 
@@ -94,19 +103,19 @@ def _show(args: argparse.Namespace) -> None:
             "show takes one region, and --csv (machines only) or --json",
             fix="See `fairlead prices --help`",
         )
-    prices = prices_in(Path(args.state), Path(args.prices) if args.prices else None)
-    today = date.today()
+    prices = prices_in(_state(args), Path(args.prices) if args.prices else None)
+    moment = today()
     region = args.region[0] if args.region else ""
     machines = prices.in_reach(args.provider, region)
     meters = [
         m for m in prices.meters
         if args.provider in ("", m.provider) and region in ("", m.region, "any")
     ]  # fmt: skip
-    warn_of_age(prices, today)
+    warn_of_age(prices, moment)
     if args.csv:
         sys.stdout.write(written(machines))
     elif args.json:
-        print(json.dumps(_as_json(prices, machines, meters, today), indent=2))
+        print(json.dumps(_as_json(prices, machines, meters, moment), indent=2))
     else:
         print(_meters(meters) if args.meters else _machines(machines))
         age = f"the oldest price of a machine is of {prices.oldest}"
@@ -186,14 +195,14 @@ def _refresh(args: argparse.Namespace) -> None:
         regions=_regions(args.region),
         hosts=dict(_address(told) for told in args.address),
         key=_key(args.gcp_key),
-        today=date.today(),
+        today=today(),
     )
     known = packaged()
     machines = refresh(wanted, known, _say)
     if not machines:
         _say("nothing was fetched, and nothing is changed")
         return
-    path = Path(args.output) if args.output else Path(args.state) / KEPT
+    path = Path(args.output) if args.output else _state(args) / KEPT
     keep(machines, path, known.machines)
     print(f"{path}: prices of {len(machines)} machines")
 

@@ -78,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures, keeps the result, and shows it."""
     from fairlead.assembly.config import read
+    from fairlead.assembly.output import write_output
     from fairlead.assembly.profiled import Wish, profile
     from fairlead.profiling.bandwidth import bits_per_s
     from fairlead.profiling.plots import write_plots
@@ -102,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         print(_report(found, bandwidth))
     said = sys.stderr if args.json == "-" else sys.stdout
     if args.json and args.json != "-":
-        _write(Path(args.json), told + "\n")
+        write_output(args.json, told, "the profile")
     if args.plots:
         for file in write_plots(found.taken.profile, Path(args.plots)):
             print(f"drawn in {file}", file=said)
@@ -145,15 +146,6 @@ def _amended(found: Profiled, goal: str) -> str:
         profile=own.to_json(),
     )
     return f"{package.name} version {package.version} in {package.folder}, set for {goal}"
-
-
-def _write(file: Path, told: str) -> None:
-    try:
-        file.write_text(told, encoding="utf-8")
-    except OSError as error:
-        raise FileUnreadable(
-            f"the profile cannot be written: {error.strerror}", where=str(file)
-        ) from None
 
 
 def _progress(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,37 +21,18 @@ _BURST_S = 5.0
 """The time in which bursts and lulls are forgotten."""
 
 
-class Bursts(NamedTuple):
-    """How calls come.
+def dispersion_of(times: Sequence[float] | Times) -> float:
+    """Variance over mean of the calls in 10 s; 1 where there are too few to tell.
 
-    gaps: the coefficient of variation of the time between two; 1 for independent ones.
-    in_1_s, in_10_s: variance over mean of the calls in so many seconds; 1 likewise.
-    most: calls in the busiest second.
+    times: seconds, ascending.
     """
-
-    gaps: float
-    in_1_s: float
-    in_10_s: float
-    most: int
-
-
-def bursts_of(times: Sequence[float] | Times) -> Bursts:
-    """How bursty recorded calls are. times: seconds, ascending; at least two of them."""
     at = np.asarray(times, np.float64)
-    between = np.diff(at)
-    mean = float(between.mean())
-    gaps = float(between.std() / mean) if mean else 0.0
-    each = [_counts(at, seconds) for seconds in (1.0, WINDOW_S)]
-    in_1_s, in_10_s = (float(c.var() / c.mean()) if len(c) > 1 else 1.0 for c in each)
-    return Bursts(gaps, in_1_s, in_10_s, int(each[0].max()))
-
-
-def _counts(at: Times, seconds: float) -> NDArray[np.int64]:
-    """Calls in each whole window; what is left of the last one is not counted."""
-    whole = int((at[-1] - at[0]) // seconds)
-    if whole < 1:
-        return np.array([len(at)])
-    return np.bincount(((at - at[0]) / seconds).astype(np.int64), minlength=whole)[:whole]
+    whole = int((at[-1] - at[0]) // WINDOW_S) if len(at) else 0
+    if whole < 2:
+        return 1.0  # what is left of the last window is not counted
+    windows = ((at - at[0]) / WINDOW_S).astype(np.int64)
+    counts = np.bincount(windows, minlength=whole)[:whole]
+    return float(counts.var() / counts.mean())
 
 
 def drawn(

@@ -24,6 +24,8 @@ GB = 10**9
 MIB = 1 << 20
 GIB = 1 << 30
 _NS = 10**9
+WHOLE_VCPU_MIB = 1769
+"""The memory with which a function of AWS has a whole vCPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,9 @@ class Kind(NamedTuple):
     service: of hosted machines, their `hosting_service`.
     refusal: why it cannot be, in words; "" where it can.
     lines:   the bill.
+    promises: answers come back within a time; not through a store of objects.
+    stays:   of what is paid by the call: what waits for the next call is paid, too.
+    least_bytes: likewise, the memory from which on it is as fast as a whole vCPU.
     """
 
     name: str
@@ -136,6 +141,9 @@ class Kind(NamedTuple):
     refusal: Callable[[Usage, Place], str]
     lines: Callable[[Usage, Prices, Place], Lines]
     service: str = ""
+    promises: bool = True
+    stays: bool = False
+    least_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +173,6 @@ class Offer:
     def oldest(self) -> str:
         """The date of the oldest price that counts in it, as YYYY-MM-DD; "" for none."""
         return min((line.date for line in self.lines if line.date and line.monthly), default="")
-
-    @property
-    def derived(self) -> Lines:
-        """The lines whose price follows from another by a rule."""
-        return tuple(line for line in self.lines if line.confidence == "derived" and line.monthly)
 
     def to_json(self) -> dict[str, Any]:
         """For machines, in full precision."""
@@ -269,6 +272,20 @@ def short_of(usage: Usage, machine: Machine) -> str:
 def other_images(place: Place) -> str:
     """Why an image for ARM cannot be, where only those of x86_64 are taken."""
     return "" if place.arch == "x86_64" else f"images for {place.arch} are not taken"
+
+
+def beyond(usage: Usage, most_gib: float) -> str:
+    """By how much the model needs more memory than is sold; "" where it does not."""
+    short = usage.memory_bytes / GIB - most_gib
+    return f"RAM short by {short:.1f} GiB: {most_gib:g} at most" if short > 0 else ""
+
+
+def not_hosted(place: Place, service: str, name: str = "") -> str:
+    """Why a machine is no endpoint of a service; "" where it is one. name: it has there."""
+    machine = place.booked
+    if machine.hosting is None or machine.hosting_service != service:
+        return f"no price of {name or machine.name} as an endpoint is known"
+    return ""
 
 
 def too_large(usage: Usage, most_bytes: float, most_s: float) -> str:

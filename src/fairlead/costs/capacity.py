@@ -18,7 +18,7 @@ from fairlead.core.errors import GoalImpossible
 from fairlead.costs.arrivals import Times, drawn, peak
 from fairlead.costs.fleet import Autoscale, Run, simulate_fleet
 from fairlead.costs.profile import Profile
-from fairlead.costs.simulation import Outcome, Worker, simulate, worker_of
+from fairlead.costs.simulation import USUAL, Bounds, Outcome, Worker, simulate, worker_of
 from fairlead.costs.traffic import Traffic
 
 CALLS = 20_000
@@ -139,8 +139,7 @@ class Planner:
         *,
         seed: int = 1,
         calls: int = CALLS,
-        queue_wait_s: float = 1.0,
-        timeout_s: float = 30.0,
+        bounds: Bounds = USUAL,
     ) -> None:
         """calls: of one trial. The rest as the server's settings say."""
         self.profile = profile
@@ -148,7 +147,7 @@ class Planner:
         self.machines = machines
         self._seed = seed
         self._calls = calls
-        self._bounds = {"queue_wait_s": queue_wait_s, "timeout_s": timeout_s}
+        self._bounds = bounds
         self._tried: dict[tuple[int, int, float], Seen] = {}
 
     def worker(self, max_batch: int = 0) -> Worker:
@@ -160,7 +159,7 @@ class Planner:
             cores=max(1, machines.cores // machines.workers),
             max_batch=max_batch,
             rows=self.traffic.rows,
-            **self._bounds,
+            bounds=self._bounds,
         )
 
     def seen(self, replicas: int, max_batch: int = 0, factor: float = 1.0) -> Seen:
@@ -264,18 +263,13 @@ class Planner:
             return self.traffic.peak_per_s / fewest if fewest else 0.0
         return self._safe(goal, 1, 0) * self.traffic.peak_per_s
 
-    def hourly(self, goal: Goal, least: int) -> tuple[int, ...]:
-        """Machines in each hour of the week, where they come and go with it; `least` at least."""
-        each = self.safe_each(goal)
-        return tuple(max(least, ceil(rate / each - 1e-9)) for rate in self.traffic.week)
-
     def elastic(self, goal: Goal, least: int) -> Run | None:
         """The busiest day with machines that come and go, so many at the least.
 
         None for a day of more calls than are drawn here: there, machines start long before the
         first of them is short.
         """
-        day = _busiest_day(self.traffic)
+        day = self.traffic.busiest_day
         if sum(day) * 3600 > MOST_OF_A_DAY:
             return None
         start = self.machines.boot_s + self.profile.load_s / self.machines.faster
@@ -308,11 +302,6 @@ def _first(meets: Callable[[int], bool], low: int, high: int) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if meets(middle) else (middle + 1, high)
     return high
-
-
-def _busiest_day(traffic: Traffic) -> tuple[float, ...]:
-    days = [traffic.week[at : at + 24] for at in range(0, len(traffic.week), 24)]
-    return max(days, key=sum)
 
 
 def _by_the_hour(rates: tuple[float, ...], dispersion: float, random: np.random.Generator) -> Times:

@@ -10,8 +10,10 @@ from datetime import date
 from typing import Any
 
 from fairlead.core.errors import GoalImpossible
+from fairlead.core.figures import dollars
 from fairlead.costs.capacity import Goal
 from fairlead.costs.market import Market, Option, Wish
+from fairlead.costs.offering import KINDS
 from fairlead.costs.prices import STALE_DAYS, Prices
 from fairlead.costs.profile import Profile
 from fairlead.costs.traffic import MONTH_S, Traffic
@@ -62,7 +64,7 @@ class Decision:
         """The rest, each with why it is not among the cheapest."""
         best = self.cheapest[0].offer.monthly if self.cheapest else 0.0
         rest = [one for one in self.options if one not in self.cheapest]
-        return tuple((one, one.why or f"{_dollars(one.offer.monthly - best)} more") for one in rest)
+        return tuple((one, one.why or f"{dollars(one.offer.monthly - best)} more") for one in rest)
 
     @property
     def age_days(self) -> int:
@@ -155,8 +157,13 @@ def _even(market: Market, options: Sequence[Option]) -> tuple[BreakEven, ...]:
     Both grow with the calls, a machine only by what leaves it; what is free is counted as used up.
     Nothing is said where the machine would not bear so many calls.
     """
-    by_call = [one for one in options if one.meets and not one.offer.machine]
-    by_call = [one for one in by_call if one.offer.kind != "home" and one.offer.per_million]
+    by_call = [
+        one
+        for one in options
+        if one.meets
+        and KINDS[one.offer.kind].books == "calls"
+        and not KINDS[one.offer.kind].stays  # its bill does not grow evenly with the calls
+    ]
     machines = [one for one in options if one.meets and one.offer.machine]
     if not by_call or not machines:
         return ()
@@ -170,7 +177,3 @@ def _even(market: Market, options: Sequence[Option]) -> tuple[BreakEven, ...]:
             if per_s <= machine.carried_per_s:
                 found.append(BreakEven(one.title, machine.title, per_s))
     return tuple(sorted(found, key=lambda even: -even.per_s))
-
-
-def _dollars(amount: float) -> str:
-    return f"${amount:,.2f}" if amount < 1000 else f"${amount:,.0f}"

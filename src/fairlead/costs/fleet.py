@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -164,8 +165,8 @@ def _chosen(
     """The machine that each call goes to: any of those that answer then."""
     draws = random.random(len(times))
     found = np.zeros(len(times), np.int64)
-    edges = np.unique(np.concatenate([ready, ends, times[:1]]))
-    for begin, end in zip(edges, [*edges[1:], np.inf], strict=True):
+    edges = np.unique(np.concatenate([ready, ends, times[:1], [np.inf]]))
+    for begin, end in pairwise(edges):
         there = np.flatnonzero((ready <= begin) & (ends > begin))
         first, last = np.searchsorted(times, [begin, end])
         if len(there) and last > first:

@@ -14,21 +14,19 @@ from typing import Any
 
 from fairlead.core.errors import OfferUnknown, PowerUnknown
 from fairlead.costs.arrivals import cold_share
-from fairlead.costs.bill import HOURS, MIB, Kind, Offer, Place, Usage, offer
+from fairlead.costs.bill import GIB, HOURS, MIB, Kind, Offer, Place, Usage, offer
 from fairlead.costs.capacity import Goal
 from fairlead.costs.offering import KINDS
 from fairlead.costs.power import Power
 from fairlead.costs.priced import Machine
 from fairlead.costs.prices import Prices
 from fairlead.costs.profile import Profile, Service
-from fairlead.costs.simulation import Seconds
+from fairlead.costs.simulation import USUAL, Bounds, Seconds
 from fairlead.costs.sizing import Sized, Sizing, alone_s, need_bytes
-from fairlead.costs.speeds import BAND, Speed, speed_of
+from fairlead.costs.speeds import BAND, BAND_MEASURED, Speed, speed_of
 from fairlead.costs.traffic import Traffic
 
 LOCAL = "local"
-BODY_MIB = 64
-"""What our own server takes where its settings say nothing else (`limits.body_mib`)."""
 ASYNC_S = 60.0
 """A goal above which it does not matter that answers come through S3."""
 PLACES = ("aws", "azure", "gcp", LOCAL)
@@ -40,8 +38,6 @@ one in so long beside loading. No provider promises either."""
 _MANY = 1e8
 """Calls of a month that are beyond all that is free."""
 _BUSY, _MOST_TOGETHER, _SHORTEST_S = 0.7, 80.0, 0.1
-WHOLE_VCPU_BYTES = 1769 * MIB
-"""The memory with which functions come with a whole vCPU."""
 IMAGE_BYTES = 500 * MIB
 """Of a container beside the package: Python, Fairlead and a runtime, unpacked."""
 LOG_BYTES = 4
@@ -54,7 +50,7 @@ class Wish:
 
     on:      providers and kinds, such as "aws", "cloudrun", "local"; all where none is named.
     regions: by provider. elastic: machines come and go by the hour. log_bytes: of a call.
-    power, country, tariff: of a machine of one's own.
+    power, country, tariff: of a machine of one's own. bounds: of a server, as its settings say.
     """
 
     on: tuple[str, ...] = ()
@@ -64,6 +60,7 @@ class Wish:
     power: Power | None = None
     country: str = ""
     tariff: float | None = None
+    bounds: Bounds = USUAL
 
     def region(self, provider: str) -> str:
         """Where, of a provider; "" for anywhere that has prices."""
@@ -135,7 +132,7 @@ class Market:
         self.prices = prices
         self.wish = wish or Wish()
         self._measured = tuple(measured)
-        self._sizing = Sizing(traffic, goal, seed)
+        self._sizing = Sizing(traffic, goal, seed, self.wish.bounds)
         self._check()
 
     def _check(self) -> None:
@@ -169,15 +166,10 @@ class Market:
 
     def _wanted(self, kind: Kind, provider: str) -> bool:
         on = ["home" if name == LOCAL else name for name in self.wish.on]
-        kinds, places = [n for n in on if n in KINDS], [n for n in on if n in PLACES]
-        if kind.books == "own":
-            return not on or kind.name in kinds
-        kinds = [name for name in kinds if name != "home"]
-        if kinds == [] and places == [] and on:
-            return False
+        kinds, places = {*on} & {*KINDS}, {*on} & {*PLACES}
         if kind.name in kinds:
-            return not places or provider in places
-        return not kinds and (not places or provider in places)
+            return kind.books == "own" or not places or provider in places
+        return not kinds - {"home"} and (not on or provider in places)
 
     def _of(self, kind: Kind, provider: str) -> Iterator[Option]:
         if kind.books == "own":
@@ -199,7 +191,7 @@ class Market:
             if machine.gpu and not self._measured_on(machine):
                 continue  # what a GPU would bring is not known, and not guessed
             speed = speed_of(machine, self.profile, self._measured)
-            if self.wish.elastic and speed.baseline < 1:
+            if self.wish.elastic and speed.credit:
                 continue  # such a machine rests at night, and is no cheaper for going then
             hourly = machine.hosting if endpoint else machine.hourly
             if hourly is not None:
@@ -229,25 +221,25 @@ class Market:
         fewer, more = self._sizing.band(machine, sized)
         low, high = (self._priced(kind, sized, place, n) for n in (fewer, more))
         seen, why = sized.seen.p99_s if sized.seen is not None else None, ""
-        if kind.name == "sagemaker-async" and self.goal.p99_s < ASYNC_S:
+        if not kind.promises and self.goal.p99_s < ASYNC_S:
             seen, why = None, "answers come through S3, within no promised time"
         carried = self._carried(sized, machine)
         return Option(bill, why, seen, told.source, told.band, low, high, usage, place, carried)
 
     def _carried(self, sized: Sized, machine: Machine) -> float:
         """Calls per second, on average, that as many machines answer within the goal."""
-        traffic, baseline = self.traffic, sized.speed.baseline
-        parts = traffic.mean_per_s / traffic.peak_per_s
-        carried = sized.safe_each * sized.replicas * parts
-        if baseline < 1:
-            most = self._sizing.most_per_s(machine, sized.speed) * sized.replicas * baseline
-            carried = min(carried, most * (parts if machine.provider == "gcp" else 1.0))
+        traffic, speed = self.traffic, sized.speed
+        carried = sized.safe_each * sized.replicas * traffic.mean_per_s / traffic.peak_per_s
+        if speed.credit:
+            most = self._sizing.most_per_s(machine, speed) * sized.replicas * speed.baseline
+            carried = min(carried, most * traffic.mean_per_s / self._sizing.for_good(speed))
         return carried
 
     def _too_large(self, usage: Usage) -> str:
         """Why our own server would not take such requests; "" where it would."""
         size = usage.request_bytes / MIB
-        return "" if size <= BODY_MIB else f"a request of {size:,.0f} MiB; limits.body_mib is 64"
+        most = self.wish.bounds.body_mib
+        return "" if size <= most else f"a request of {size:,.0f} MiB; limits.body_mib is {most}"
 
     def _priced(self, kind: Kind, sized: Sized, place: Place, replicas: int) -> float:
         part = sized.replicas / replicas
@@ -304,9 +296,8 @@ class Market:
         cold = sum(rate * part for rate, part in zip(traffic.week, each, strict=True))
         part = cold / sum(traffic.week)
         usage = self._common(self.profile, self._service(self.profile, faster))
-        if kind.name == "sagemaker-serverless":  # as fast as measured only with a whole vCPU
-            usage = replace(usage, memory_bytes=max(usage.memory_bytes, WHOLE_VCPU_BYTES))
-        if kind.name == "containerapps":  # a replica that waits for the next call is paid, too
+        usage = replace(usage, memory_bytes=max(usage.memory_bytes, kind.least_bytes))
+        if kind.stays:
             warm = sum(1 - exp(-min(700.0, rate * KEPT_S)) for rate in traffic.week)
             busy = usage.calls * usage.service.mean_s / 3600 / _BUSY
             usage = replace(usage, instance_hours=max(warm / len(each) * HOURS, busy))
@@ -331,7 +322,7 @@ class Market:
     def _together(self, service: Service) -> float:
         """Calls that share an instance's time, where it may take several: those of the shortest
         time that is billed, over as many instances as are needed."""
-        rate = self.traffic.per_month / (self.traffic.open_hours / 168 * HOURS * 3600)
+        rate = sum(self.traffic.week) / self.traffic.open_hours
         instances = max(1.0, rate * service.mean_s / _BUSY)
         return min(_MOST_TOGETHER, max(1.0, rate * max(service.mean_s, _SHORTEST_S) / instances))
 
@@ -343,18 +334,19 @@ class Market:
     def _at_home(self, kind: Kind, provider: str) -> Option:
         """The machine on which it was measured, which its owner has already."""
         profile, wish = self.profile, self.wish
+        memory = profile.memory_bytes or need_bytes(profile, max(1, profile.cores))
         own = Machine(
-            provider, "", "this machine", "own", profile.arch, profile.cores,
-            1 + need_bytes(profile, profile.cores) / (1 << 30), profile.gpu, 0, 0,
-            self.prices.machines[0].hourly,
+            provider, "", "this machine", "own", profile.arch, profile.cores, memory / GIB,
+            profile.gpu, 0, 0, self.prices.machines[0].hourly,
         )  # fmt: skip
-        sized = self._sizing.of(own, Speed(profile, 1.0, 0.05, 1.0, f"measured on {profile.taken}"))
+        told = f"measured on {profile.taken}"
+        sized = self._sizing.of(own, Speed(profile, 1.0, BAND_MEASURED, 1.0, "", told))
         place = Place(
             LOCAL, power=wish.power, country=wish.country, tariff_usd=wish.tariff,
             replicas=max(1, sized.replicas),
         )  # fmt: skip
         usage = self._usage(replace(sized, replicas=1))
-        told, band = sized.speed.source, sized.speed.band
+        band = sized.speed.band
         why = sized.why or self._too_large(usage) or kind.refusal(usage, place)
         if sized.replicas > 1:
             why = f"{sized.replicas} machines like this one would be needed"

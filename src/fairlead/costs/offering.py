@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
-from fairlead.core.errors import OfferUnknown
 from fairlead.costs.bill import Kind
 from fairlead.costs.offers import (
     aws_lambda,
@@ -26,15 +23,3 @@ KINDS: dict[str, Kind] = {
     )
     for kind in room.KINDS
 }
-
-
-def kind_of(name: str) -> Kind:
-    """The kind with a name, such as "cloudrun". Raises OfferUnknown with what is near."""
-    if name in KINDS:
-        return KINDS[name]
-    near = get_close_matches(name, KINDS, 2, 0.5)
-    raise OfferUnknown(
-        f"there is no kind of offer {name[:60]!r}",
-        where="kind",
-        fix=f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(KINDS)}",
-    )

@@ -115,6 +115,7 @@ class Profile:
     path_s:   what a lone caller waits beyond the execution: sockets, both ways, and the loop.
     ways:     the same by how long the server had slept, as a distribution; () where it is not
               known.
+    memory_bytes: of the machine; 0 where it is not known.
     graph_sha256: of the graph that was measured; "" where it is not known.
     """
 
@@ -147,6 +148,7 @@ class Profile:
     ways: tuple[Way, ...] = ()
     turn_s: float = 0.0
     slowed: float = 1.0
+    memory_bytes: int = 0
 
     def service(self, rows: int, threads: int = 0) -> Service:
         """The measured size of execution that is nearest to so many rows.
@@ -176,7 +178,14 @@ def profile_of(told: Mapping[str, Any], where: str = "") -> Profile:
     parts = {"services": Service, "points": Point, "payloads": Payload, "ways": Way}
     alone = {"scaling": Scaling, "latency": Setting, "throughput": Setting}
     try:
-        known = {"graph_sha256": "", "ways": (), "turn_s": 0.0, "slowed": 1.0, **told}
+        known = {
+            "graph_sha256": "",
+            "ways": (),
+            "turn_s": 0.0,
+            "slowed": 1.0,
+            "memory_bytes": 0,
+            **told,
+        }
         made: dict[str, Any] = {field.name: known[field.name] for field in fields(Profile)}
         for name, kind in parts.items():
             made[name] = tuple(kind(**one) for one in made[name])

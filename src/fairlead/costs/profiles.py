@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fairlead.core.errors import FairleadError, FileUnreadable, ProfileInvalid
+from fairlead.core.errors import FairleadError, FileUnreadable, NotProfiled, ProfileInvalid
 from fairlead.core.package import Package
 from fairlead.costs.profile import Profile, profile_of
 from fairlead.packages.read import read_verified
@@ -47,6 +47,17 @@ def find(package: Package, state: Path, measured: Path | None = None) -> Profile
         if fact is None or found.graph_sha256 in ("", fact.sha256):
             return found
     return packed(package)
+
+
+def needed(package: Package, state: Path) -> Profile:
+    """As `find`; raises NotProfiled where nothing was measured."""
+    found = find(package, state)
+    if found is None:
+        raise NotProfiled(
+            f"{package.name} version {package.version} was never measured here",
+            fix=f"Run `fairlead profile {package.name}` first; it takes about a minute",
+        )
+    return found
 
 
 def packed(package: Package) -> Profile | None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.core.errors import FileUnreadable, LogUnreadable
-from fairlead.costs.arrivals import Times, bursts_of
+from fairlead.costs.arrivals import Times, dispersion_of
 from fairlead.costs.traffic import HOURS, Traffic
 from fairlead.usage.journal import read, segments
 
@@ -96,7 +96,7 @@ def _made(times: Times, path: Path) -> Traffic:
     return Traffic(
         said=str(path),
         week=week,
-        dispersion=max(1.0, bursts_of(busiest).in_10_s),
+        dispersion=max(1.0, dispersion_of(busiest)),
         recorded=tuple(busiest.tolist()),
         assumed=tuple(assumed),
     )

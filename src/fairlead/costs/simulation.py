@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,6 @@ from numpy.typing import NDArray
 from fairlead.costs.profile import QUANTILES, Profile, Service, Way
 from fairlead.costs.waking import Ways
 
-QUEUE_CALLS, QUEUE_WAIT_S, TIMEOUT_S = 1024, 1.0, 30.0
-"""What a server does where its settings say nothing else."""
 _BRIEF_S, _BRIEF = 0.1, 4.0
 """While calls are refused others wait no longer than this: serving/batcher.py."""
 _BEFORE = 0.5
@@ -31,6 +30,19 @@ _REFUSAL = 0.5
 _DRAWN = 4096
 
 Times = NDArray[np.float64]
+
+
+class Bounds(NamedTuple):
+    """Who is let in and how long they may wait; as a server's settings say where they say nothing
+    else. body_mib: of a request."""
+
+    queue_calls: int = 1024
+    queue_wait_s: float = 1.0
+    timeout_s: float = 30.0
+    body_mib: int = 64
+
+
+USUAL = Bounds()
 
 
 class Seconds:
@@ -104,9 +116,9 @@ class Worker:
     slots: int = 1
     max_rows: int = 1
     rows: int = 1
-    queue_calls: int = QUEUE_CALLS
-    queue_wait_s: float = QUEUE_WAIT_S
-    timeout_s: float = TIMEOUT_S
+    queue_calls: int = USUAL.queue_calls
+    queue_wait_s: float = USUAL.queue_wait_s
+    timeout_s: float = USUAL.timeout_s
 
     def alone_s(self, part: float) -> float:
         """Seconds within which so many calls are that come to a server that is awake and idle."""
@@ -137,8 +149,7 @@ def worker_of(
     cores: int = 1,
     max_batch: int = 0,
     rows: int = 1,
-    queue_wait_s: float = QUEUE_WAIT_S,
-    timeout_s: float = TIMEOUT_S,
+    bounds: Bounds = USUAL,
 ) -> Worker:
     """A worker as the profile says, on a machine so many times as fast.
 
@@ -157,8 +168,9 @@ def worker_of(
         slots=max(1, min(profile.slots, cores)),
         max_rows=min(max_batch, profile.max_rows) if max_batch else profile.max_rows,
         rows=rows,
-        queue_wait_s=queue_wait_s,
-        timeout_s=timeout_s,
+        queue_calls=bounds.queue_calls,
+        queue_wait_s=bounds.queue_wait_s,
+        timeout_s=bounds.timeout_s,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, floor
 
 from fairlead.core.errors import GoalImpossible
@@ -10,7 +10,7 @@ from fairlead.costs.bill import GIB
 from fairlead.costs.capacity import Goal, Machines, Planner, Seen
 from fairlead.costs.priced import Machine
 from fairlead.costs.profile import Profile
-from fairlead.costs.simulation import worker_of
+from fairlead.costs.simulation import USUAL, Bounds, worker_of
 from fairlead.costs.speeds import Speed
 from fairlead.costs.traffic import Traffic
 
@@ -48,13 +48,14 @@ class Sizing:
     traffic: Traffic
     goal: Goal
     seed: int = 1
-    _known: dict[tuple[int, float, float, int, float], Sized] = field(
-        default_factory=dict[tuple[int, float, float, int, float], Sized]
+    bounds: Bounds = USUAL
+    _known: dict[tuple[int, float, float, int, int, float], Sized] = field(
+        default_factory=dict[tuple[int, float, float, int, int, float], Sized]
     )
 
     def workers(self, machine: Machine, profile: Profile) -> int:
         """Workers that the machine has cores and memory for; 0 where not even one fits."""
-        room = machine.memory_gib * GIB / MARGIN - 2 * profile.base_bytes
+        room = (machine.memory_gib * GIB + 1) / MARGIN - 2 * profile.base_bytes  # 1 for rounding
         return max(0, min(max(1, floor(machine.vcpu)), int(room // max(1, profile.peak_bytes))))
 
     def fewest(self, machine: Machine, speed: Speed) -> int:
@@ -62,7 +63,7 @@ class Sizing:
         workers = max(1, self.workers(machine, speed.profile))
         planner = self._planner(speed, speed.factor, workers, machine.vcpu)
         work = self.traffic.peak_per_s * planner.worker().call_each_s / workers
-        steady = self._for_good(machine) * planner.worker().call_each_s / workers
+        steady = self.for_good(speed) * planner.worker().call_each_s / workers
         return max(1, ceil(work), ceil(steady / speed.baseline))
 
     def most_per_s(self, machine: Machine, speed: Speed) -> float:
@@ -71,13 +72,10 @@ class Sizing:
         planner = self._planner(speed, speed.factor, workers, machine.vcpu)
         return workers / planner.worker().call_each_s
 
-    def _for_good(self, machine: Machine) -> float:
-        """Calls per second that a machine must bear which is slowed down when it works for long.
-
-        Credit lasts for a day on AWS and Azure; Google's shared cores have none for an hour.
-        """
-        lasting = machine.provider != "gcp"
-        return self.traffic.busiest_day_per_s if lasting else self.traffic.peak_per_s
+    def for_good(self, speed: Speed) -> float:
+        """Calls per second that a machine must bear for as long as its credit lasts."""
+        day = self.traffic.busiest_day
+        return self.traffic.peak_per_s if speed.credit == "hour" else sum(day) / len(day)
 
     def of(self, machine: Machine, speed: Speed) -> Sized:
         """How many of a machine."""
@@ -85,12 +83,13 @@ class Sizing:
         if not workers:
             short = need_bytes(speed.profile) / GIB - machine.memory_gib
             return Sized(0, 0, speed, why=f"RAM short by {max(short, 0.1):.1f} GiB")
-        lasting = self._for_good(machine) if speed.baseline < 1 else 0.0
-        key = (id(speed.profile), speed.factor, speed.baseline, workers, lasting)
+        lasting = self.for_good(speed) if speed.credit else 0.0
+        cores = floor(machine.vcpu)
+        key = (id(speed.profile), speed.factor, speed.baseline, workers, cores, lasting)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._sized(speed, workers, machine.vcpu, lasting)
-        return found
+        return replace(found, speed=speed)  # alike, and known from elsewhere
 
     def band(self, machine: Machine, sized: Sized) -> tuple[int, int]:
         """The replicas where the machine is as fast, and as slow, as the band says; by the work."""
@@ -110,7 +109,10 @@ class Sizing:
 
     def _planner(self, speed: Speed, factor: float, workers: int, vcpu: float) -> Planner:
         machines = Machines(workers, max(1, floor(vcpu)), factor)
-        return Planner(speed.profile, self.traffic, machines, seed=self.seed, calls=CALLS)
+        return Planner(
+            speed.profile, self.traffic, machines,
+            seed=self.seed, calls=CALLS, bounds=self.bounds,
+        )  # fmt: skip
 
     def _sized(self, speed: Speed, workers: int, vcpu: float, for_good: float) -> Sized:
         planner = self._planner(speed, speed.factor, workers, vcpu)
@@ -133,3 +135,8 @@ def alone_s(profile: Profile, rows: int, factor: float = 1.0) -> float:
     """Seconds within which 99 of 100 calls are that have a machine for themselves."""
     worker = worker_of(profile, faster=factor, rows=rows)
     return worker.alone_s(0.99)
+
+
+def usual_goal_s(profile: Profile, rows: int) -> float:
+    """What is taken for a goal where nobody says one: ten times what a lone call takes."""
+    return 10 * alone_s(profile, rows)

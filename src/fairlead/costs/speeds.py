@@ -27,19 +27,22 @@ _SIZE = re.compile(r"(?<=[A-Za-z])[0-9]+(?=[a-z]*_)|-[0-9]+$")
 
 class Speed(NamedTuple):
     """profile: what is reckoned from. factor: so many times as fast as where that was taken. band:
-    how far that may be off. baseline: the part of its time that the machine may be busy for good.
+    how far that may be off. baseline: the part of its time that the machine may be busy for good;
+    credit: over which time that is meant, "day" or "hour"; "" for one that is never slowed down.
     """
 
     profile: Profile
     factor: float
     band: float
     baseline: float
+    credit: str
     source: str
 
 
 class _Family(NamedTuple):
     speed: float
     baseline: float
+    credit: str
     note: str
 
 
@@ -49,7 +52,7 @@ def _families() -> dict[tuple[str, str], _Family]:
     rows = csv.DictReader(io.StringIO(place.read_text(encoding="utf-8")))
     return {
         (row["provider"], row["family"]): _Family(
-            float(row["speed"]), float(row["baseline"]), row["note"]
+            float(row["speed"]), float(row["baseline"]), row["credit"], row["note"]
         )
         for row in rows
     }
@@ -57,18 +60,18 @@ def _families() -> dict[tuple[str, str], _Family]:
 
 def speed_of(machine: Machine, profile: Profile, measured: Sequence[Profile] = ()) -> Speed:
     """How fast a model would be on a machine. measured: profiles that were taken on machines."""
-    family = _families().get((machine.provider, machine.family), _Family(1.0, 1.0, "unknown"))
+    family = _families().get((machine.provider, machine.family), _Family(1.0, 1.0, "", "unknown"))
     for one in measured:
         if one.offer == machine.title:
             told = f"measured on it on {one.taken}" + (", its GPU idle" if machine.gpu else "")
-            return Speed(one, 1.0, BAND_MEASURED, family.baseline, told)
+            return Speed(one, 1.0, BAND_MEASURED, family.baseline, family.credit, told)
     if not machine.gpu:
         for one in measured:
             if _family_of(one.offer) == (machine.provider, _stem(machine.name)) and not one.gpu:
                 told = f"measured on {one.offer} on {one.taken}"
-                return Speed(one, 1.0, BAND_FAMILY, family.baseline, told)
+                return Speed(one, 1.0, BAND_FAMILY, family.baseline, family.credit, told)
     told = f"by rule, {family.speed:g} times a vCPU of {_REFERENCE}: {family.note}"
-    return Speed(profile, family.speed, BAND, family.baseline, told)
+    return Speed(profile, family.speed, BAND, family.baseline, family.credit, told)
 
 
 def _family_of(offer: str) -> tuple[str, str]:

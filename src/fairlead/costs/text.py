@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fairlead.core.figures import dollars, figure, span
 from fairlead.costs.bill import Line
 from fairlead.costs.capacity import MOST_HEADROOM, Capacity, Seen
 from fairlead.costs.decision import Decision
@@ -12,29 +13,6 @@ from fairlead.costs.market import Option
 from fairlead.costs.traffic import Traffic
 
 _SHOWN = 8
-
-
-def dollars(amount: float) -> str:
-    """An amount, in as many digits as it is worth: cents below a thousand."""
-    if abs(amount) >= 1000:
-        return f"${amount:,.0f}"
-    if 0 < abs(amount) < 0.001:
-        return "under $0.001"
-    return f"${amount:,.2f}" if abs(amount) >= 0.1 or not amount else f"${amount:.3g}"
-
-
-def times(seconds: float | None) -> str:
-    """A time: µs, ms or s."""
-    if seconds is None or seconds == float("inf"):
-        return "never"
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.3g} µs"
-    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
-
-
-def figure(number: float) -> str:
-    """A number in three digits, thousands apart."""
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def traffic_lines(traffic: Traffic) -> list[str]:
@@ -54,7 +32,7 @@ def capacity_text(plan: Capacity) -> str:
     each = "1 worker" if machines.workers == 1 else f"{machines.workers} workers"
     told = [
         *traffic_lines(plan.traffic),
-        f"goal       99 % of calls within {times(goal.p99_s)}, at most {goal.refused:.2%} refused"
+        f"goal       99 % of calls within {span(goal.p99_s)}, at most {goal.refused:.2%} refused"
         + (", also with one machine less" if goal.spare else ""),
         "",
         f"needed     {_machines(plan.replicas)} of {each}; up to {plan.max_batch} rows in one "
@@ -80,7 +58,7 @@ def elastic_text(run: Run | None) -> str:
     return (
         f"elastic    {run.paid_s / 3600 / days:.3g} machine hours in the busiest day, at most "
         f"{_machines(run.most)} at once; {1000 * run.cold_share:.3g} of 1,000 calls wait for one; "
-        f"p50 {times(outcome.quantile(0.5))}, p99 {times(outcome.quantile(0.99))}, "
+        f"p50 {span(outcome.quantile(0.5))}, p99 {span(outcome.quantile(0.99))}, "
         f"{outcome.refused_share:.2%} refused or late"
     )
 
@@ -91,7 +69,7 @@ def _machines(count: int) -> str:
 
 def _seen(word: str, seen: Seen) -> str:
     return (
-        f"{word:<10} p50 {times(seen.p50_s)}, p95 {times(seen.p95_s)}, p99 {times(seen.p99_s)}; "
+        f"{word:<10} p50 {span(seen.p50_s)}, p95 {span(seen.p95_s)}, p99 {span(seen.p99_s)}; "
         f"{seen.refused:.2%} refused; {seen.load:.0%} busy, {seen.joined:.2g} in an execution"
     )
 
@@ -103,7 +81,7 @@ def decision_text(decision: Decision) -> str:
         f"model      {market.profile.model} version {market.profile.version}, measured on "
         f"{market.profile.taken} on {market.profile.offer or market.profile.machine}",
         *traffic_lines(market.traffic),
-        f"goal       99 % of calls within {times(market.goal.p99_s)}",
+        f"goal       99 % of calls within {span(market.goal.p99_s)}",
         f"prices     of {prices.version}, the oldest of a machine is "
         f"{prices.age_days(decision.today)} days old",
     ]
@@ -129,7 +107,7 @@ def _amounts(one: Option) -> str:
     each = f", {dollars(bill.per_million)} a million" if bill.per_million is not None else ""
     low, high = dollars(one.low), dollars(one.high)
     band = f" ({low} to {high})" if low != high else ""
-    wait = f"; p99 {times(one.p99_s)}" if one.p99_s is not None else ""
+    wait = f"; p99 {span(one.p99_s)}" if one.p99_s is not None else ""
     return (
         f"{dollars(bill.monthly)} a month{band}{each}; {dollars(bill.idle_per_day)} a day idle"
         f"{wait}\n     speed: {one.speed}, within {one.band:.0%}"

@@ -75,10 +75,9 @@ class Traffic:
         return max(self.week)
 
     @property
-    def busiest_day_per_s(self) -> float:
-        """Calls per second over the busiest day of the week."""
-        days = (self.week[at : at + 24] for at in range(0, HOURS, 24))
-        return max(map(sum, days)) / 24
+    def busiest_day(self) -> tuple[float, ...]:
+        """Calls per second in the hours of the day with most of them."""
+        return max((self.week[at : at + 24] for at in range(0, HOURS, 24)), key=sum)
 
     @property
     def per_month(self) -> float:
@@ -141,6 +140,11 @@ def traffic_of(text: str) -> Traffic:
             fix=f"From one call a month to {MOST_PER_S:,.0f} a second",
         )
     return _made(text, said)
+
+
+def even(per_s: float, rows: int = 1) -> Traffic:
+    """So many calls a second at all hours, in bursts as people come."""
+    return Traffic(f"{per_s:.9g}/s, rows {rows}", (per_s,) * HOURS, rows=rows)
 
 
 def _made(text: str, said: _Said) -> Traffic:
@@ -316,7 +320,7 @@ def _flash(said: _Said, phrase: str) -> bool:
 
 
 def _rows(said: _Said, phrase: str) -> bool:
-    found = re.fullmatch(r"rows\s*(\d{1,6})|(\d{1,6})\s*rows", phrase)
+    found = re.fullmatch(r"rows\s*(\d{1,7})|(\d{1,7})\s*rows", phrase)
     if found:
         said.rows = int(found[1] or found[2])
         if said.rows < 1:

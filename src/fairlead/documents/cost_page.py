@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fairlead.core.figures import dollars, figure, span
 from fairlead.documents.charts import escaped
 from fairlead.documents.page import page
 
@@ -53,30 +54,6 @@ def sections(told: Told) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def dollars(amount: float | None) -> str:
-    """An amount, in as many digits as it is worth; a dash where there is none."""
-    if amount is None:
-        return "-"
-    if abs(amount) >= 1000:
-        return f"${amount:,.0f}"
-    if 0 < abs(amount) < 0.001:
-        return "under $0.001"
-    return f"${amount:,.2f}" if abs(amount) >= 0.1 or not amount else f"${amount:.3g}"
-
-
-def time(seconds: float | None) -> str:
-    """A time; a dash where nobody knows it."""
-    if seconds is None:
-        return "-"
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.3g} µs"
-    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
-
-
-def _figure(number: float) -> str:
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
-
-
 def _measured(told: Told) -> str:
     measured = told["measured"]
     return f"measured on {measured['taken']} on {measured['offer'] or measured['on']}"
@@ -86,9 +63,9 @@ def _figures(told: Told) -> str:
     traffic, goal = told["traffic"], told["goal"]
     tiles = {
         "calls a month": f"{traffic['per_month']:,.0f}",
-        "calls a second in the busiest hour": _figure(traffic["peak_per_s"]),
+        "calls a second in the busiest hour": figure(traffic["peak_per_s"]),
         "variance over mean in 10 s": f"{traffic['dispersion']:.3g}",
-        "goal: 99 of 100 calls within": time(goal["p99_s"]),
+        "goal: 99 of 100 calls within": span(goal["p99_s"]),
         "oldest price of a machine": f"{told['prices']['age_days']} days",
     }
     each = "".join(f"<div><b>{escaped(value)}</b>{name}</div>" for name, value in tiles.items())
@@ -120,7 +97,7 @@ def _card(one: Told, *, first: bool) -> str:
     facts = {
         "a million calls": dollars(one["per_million"]),
         "a day without calls": dollars(one["idle_per_day"]),
-        "99 of 100 within": time(one["p99_s"]),
+        "99 of 100 within": span(one["p99_s"]),
         "between": f"{dollars(one['low'])} and {dollars(one['high'])}",
     }
     listed = "".join(f"<dt>{name}</dt><dd>{escaped(value)}</dd>" for name, value in facts.items())
@@ -147,7 +124,7 @@ def _row(one: Told, most: float) -> str:
     return (
         f"<tr{'' if one['meets'] else ' class=no'}><td>{escaped(one['title'])}</td>"
         f'<td>{dollars(one["monthly"])}</td><td class="wide">{_bar(one["monthly"], most)}</td>'
-        f"<td>{dollars(one['per_million'])}</td><td>{time(one['p99_s'])}</td>"
+        f"<td>{dollars(one['per_million'])}</td><td>{span(one['p99_s'])}</td>"
         f'<td class="why">{why}</td></tr>'
     )
 
@@ -166,7 +143,7 @@ def _bar(amount: float | None, most: float) -> str:
 
 def _moves(told: Told) -> str:
     items = [
-        f"Above {_figure(one['per_s'])} calls a second, on average, {one['above']} is cheaper than "
+        f"Above {figure(one['per_s'])} calls a second, on average, {one['above']} is cheaper than "
         f"{one['below']}."
         for one in told["break_even"]
     ]

@@ -7,13 +7,12 @@ after every part, and is worth nothing for another package, other rows or anothe
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fairlead.core.errors import FileUnreadable
+from fairlead.serving.whole_file import write_whole
 
 FORMAT = "fairlead-profile-partial/2"
 _MOST_BYTES = 64 << 20
@@ -40,12 +39,8 @@ class Kept:
         if name not in self._parts:
             self._parts[name] = json.loads(json.dumps(make()))
             told = {"format": FORMAT, "bound": self._bound, "parts": self._parts}
-            write_whole(self._file, json.dumps(told))
+            keep(self._file, json.dumps(told))
         return self._parts[name]
-
-    def has(self, name: str) -> bool:
-        """Whether a part is there."""
-        return name in self._parts
 
     def remove(self) -> None:
         """It is done: nothing is to be gone on with."""
@@ -64,18 +59,11 @@ def _read(file: Path, bound: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def write_whole(file: Path, text: str) -> None:
-    """Writes a file for its owner alone, whole or not at all. Raises FileUnreadable."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+def keep(file: Path, text: str) -> None:
+    """Keeps what was measured in place of what was before. Raises FileUnreadable."""
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as opened:
-            opened.write(text)
-        part.replace(file)
+        write_whole(file, text)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise FileUnreadable(
             f"what was measured cannot be kept: {error.strerror}",
             where=str(file),

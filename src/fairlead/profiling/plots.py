@@ -8,11 +8,11 @@ from math import ceil, floor, log10
 from pathlib import Path
 
 from fairlead.core.errors import FileUnreadable
+from fairlead.core.figures import span
 from fairlead.costs.profile import Profile
 from fairlead.costs.scaling import most_useful, rate
 from fairlead.documents.card_text import number
 from fairlead.documents.charts import escaped
-from fairlead.profiling.report import seconds
 
 _WIDTH, _HEIGHT = 720, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 100, 24, 76, 56
@@ -237,7 +237,7 @@ def _drawn(scale: _Scale, line: Series, kind: int, *, time: bool) -> list[str]:
 
 
 def _value(value: float, *, time: bool) -> str:
-    return seconds(value) if time else number(value)
+    return span(value) if time else number(value)
 
 
 def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from math import inf
 
+from fairlead.core.figures import span
 from fairlead.costs.profile import Payload, Profile, Setting
 from fairlead.costs.scaling import most_useful
-from fairlead.documents.card_text import milliseconds, number, size
+from fairlead.documents.card_text import number, size
 from fairlead.documents.tables import table
 from fairlead.profiling.bandwidth import shown
 
@@ -26,11 +27,11 @@ def text(
     gpu = f", {profile.gpu}" if profile.gpu else ""
     facts = [
         ("measured", f"{profile.taken} on {profile.machine}{gpu}, with {of}"),
-        ("loaded", f"in {seconds(profile.load_s)}; {size(profile.disk_bytes)} on disk"),
+        ("loaded", f"in {span(profile.load_s)}; {size(profile.disk_bytes)} on disk"),
         ("memory", _memory(profile)),
         ("runs", _runs(profile)),
         ("for latency", f"{_setting(profile.latency)}: 99 of 100 calls of "
-         f"{_callers(profile.latency.callers)} within {seconds(profile.latency.p99_s)}"),
+         f"{_callers(profile.latency.callers)} within {span(profile.latency.p99_s)}"),
         ("for throughput", f"{_setting(profile.throughput)}: "
          f"{number(profile.throughput.rows_per_s)} rows/s of "
          f"{_callers(profile.throughput.callers)}, in process"),
@@ -38,8 +39,7 @@ def text(
         ("saturation", _saturation(profile)),
     ]  # fmt: skip
     load = [
-        (p.callers, number(p.calls_per_s), seconds(p.p50_s), seconds(p.p99_s))
-        for p in profile.points
+        (p.callers, number(p.calls_per_s), span(p.p50_s), span(p.p99_s)) for p in profile.points
     ]
     asked = [_payload(payload, bandwidth) for payload in profile.payloads]
     line = f"one at {shown(bandwidth)}"
@@ -67,11 +67,6 @@ def _indented(lines: str) -> str:
     return "\n".join(f"  {line}" for line in lines.splitlines())
 
 
-def seconds(value: float) -> str:
-    """A time in the unit in which it is easily read."""
-    return f"{value:.3g} s" if value >= 1 else milliseconds(value * 1000)
-
-
 def _memory(profile: Profile) -> str:
     if not profile.steady_bytes:
         return "this system does not say"
@@ -82,7 +77,7 @@ def _memory(profile: Profile) -> str:
 def _runs(profile: Profile) -> str:
     joined = f"up to {_rows(profile.max_rows)} joined" if profile.max_rows > 1 else "not joined"
     where = "on the worker's loop" if profile.inline else f"{profile.slots} at once, beside it"
-    return f"{where}, {joined}; {seconds(profile.service(1).quantiles[50])} for one row"
+    return f"{where}, {joined}; {span(profile.service(1).quantiles[50])} for one row"
 
 
 def _setting(setting: Setting) -> str:
@@ -121,5 +116,5 @@ def _payload(payload: Payload, bandwidth: float) -> tuple[str, str, str, str, st
         size(payload.request_bytes),
         size(payload.answer_bytes),
         size(both * _MILLION),
-        seconds(8 * both / bandwidth),
+        span(8 * both / bandwidth),
     )

@@ -25,7 +25,7 @@ from fairlead.packing.profile import machine
 from fairlead.profiling.kept import Kept
 from fairlead.profiling.reckoning import loop_seconds, slowed, way_of
 from fairlead.profiling.serving import Served
-from fairlead.serving.machine import usable_cores
+from fairlead.serving.machine import usable_cores, usable_memory
 
 _SEARCH, _SERVICES = 0.3, 0.16
 """Shares of the budget."""
@@ -212,6 +212,7 @@ def _profile(
         cores=usable_cores(),
         arch=_ARCHES.get(platform.machine(), platform.machine()),
         gpu=_gpu(),
+        memory_bytes=usable_memory(),
         offer=job.offer,
         load_s=loaded["load_s"],
         disk_bytes=_disk(package),

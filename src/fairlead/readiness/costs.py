@@ -61,8 +61,11 @@ def _right(facts: Facts) -> Finding:
 
 def _cost(facts: Facts) -> str:
     """The command that looks at all machines."""
-    words = f"{facts.package.expect.requests_per_second:g}/s"
-    return f"fairlead cost {facts.given} --traffic {quote(words)}"
+    expect = facts.package.expect
+    words = f"{expect.requests_per_second:.9f}".rstrip("0").rstrip(".")
+    goal = f" --p99 {expect.latency_ms:g}ms" if expect.latency_ms else ""
+    traffic = quote(f"{words}/s, rows {expect.rows_per_request}")
+    return f"fairlead cost {facts.given} --traffic {traffic}{goal}"
 
 
 def _unplanned(facts: Facts) -> tuple[str, str]:

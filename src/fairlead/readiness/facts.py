@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from shlex import quote
 from typing import Any, Literal, NamedTuple, get_args
 
+from fairlead.core.figures import figure as figure
+from fairlead.core.figures import span as span
 from fairlead.core.package import Package
 from fairlead.core.preparation import Picture
 from fairlead.costs.profile import Profile
@@ -344,15 +346,3 @@ def mib(count: float) -> str:
     if count < MIB:
         return f"{count / 1024:.1f} KiB"
     return f"{count / MIB:,.1f} MiB" if count < 1 << 30 else f"{count / (1 << 30):,.1f} GiB"
-
-
-def span(seconds: float) -> str:
-    """A time as people read it."""
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.0f} µs"
-    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
-
-
-def figure(number: float) -> str:
-    """A number in three digits, thousands apart."""
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

@@ -12,10 +12,12 @@ import math
 from fairlead.costs.bill import (
     GIB,
     MIB,
+    WHOLE_VCPU_MIB,
     Kind,
     Lines,
     Place,
     Usage,
+    beyond,
     billed_s,
     metered,
     stepped,
@@ -25,7 +27,7 @@ from fairlead.costs.parts import always
 from fairlead.costs.prices import Prices
 
 MOST_BYTES, MOST_S = 6 * MIB, 900.0
-MOST_MIB, WHOLE_VCPU_MIB = 10240, 1769
+MOST_MIB = 10240
 MOST_IMAGE = 10 * GIB
 _STEP_S = 0.001
 
@@ -34,8 +36,8 @@ def refusal(usage: Usage, place: Place) -> str:
     """No GPU; 10,240 MB of memory, 6 MB of payload, 15 minutes, an image of 10 GB."""
     if usage.gpu:
         return "no GPU in functions"
-    if usage.memory_bytes > MOST_MIB * MIB:
-        return f"RAM short by {(usage.memory_bytes / MIB - MOST_MIB) / 1024:.1f} GiB: 10 at most"
+    if small := beyond(usage, MOST_MIB / 1024):
+        return small
     if usage.image_bytes > MOST_IMAGE:
         return f"an image of {usage.image_bytes / GIB:.1f} GiB: 10 at most"
     return too_large(usage, MOST_BYTES, MOST_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.costs.bill import MIB, Kind, Lines, Place, Usage, short_of, too_large
+from fairlead.costs.bill import MIB, Kind, Lines, Place, Usage, not_hosted, short_of, too_large
 from fairlead.costs.parts import always, endpoints
 from fairlead.costs.prices import Prices
 
@@ -11,10 +11,8 @@ MOST_BYTES, MOST_S = 10 * MIB, 180.0
 
 def refusal(usage: Usage, place: Place) -> str:
     """A machine that is not hosted or too small; 10 MB, 180 s."""
-    machine = place.booked
-    if machine.hosting is None or machine.hosting_service != "azureml":
-        return f"no price of {machine.name} as an endpoint is known"
-    return short_of(usage, machine) or too_large(usage, MOST_BYTES, MOST_S)
+    hosted = not_hosted(place, "azureml") or short_of(usage, place.booked)
+    return hosted or too_large(usage, MOST_BYTES, MOST_S)
 
 
 def lines(usage: Usage, prices: Prices, place: Place) -> Lines:

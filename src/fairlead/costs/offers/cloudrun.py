@@ -13,6 +13,7 @@ from fairlead.costs.bill import (
     Lines,
     Place,
     Usage,
+    beyond,
     billed_s,
     metered,
     other_images,
@@ -32,10 +33,8 @@ def refusal(usage: Usage, place: Place) -> str:
     """No GPU that is priced here, no ARM; 32 GiB of memory, 32 MiB, an hour."""
     if usage.gpu:
         return "GPUs of Cloud Run have no price here that was checked"
-    most = _SIZES[-1][0]
-    if usage.memory_bytes > most * GIB:
-        return f"RAM short by {usage.memory_bytes / GIB - most:.1f} GiB: {most} at most"
-    return other_images(place) or too_large(usage, MOST_BYTES, MOST_S)
+    small = beyond(usage, _SIZES[-1][0])
+    return small or other_images(place) or too_large(usage, MOST_BYTES, MOST_S)
 
 
 def vcpus(usage: Usage) -> int:

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import math
 
-from fairlead.costs.bill import GIB, Kind, Lines, Place, Usage, metered, other_images, too_large
+from fairlead.costs.bill import (
+    GIB,
+    Kind,
+    Lines,
+    Place,
+    Usage,
+    beyond,
+    metered,
+    other_images,
+    too_large,
+)
 from fairlead.costs.parts import always
 from fairlead.costs.prices import Prices
 
@@ -22,9 +32,8 @@ def refusal(usage: Usage, place: Place) -> str:
     """No GPU, no ARM; 8 GiB of memory, 240 s."""
     if usage.gpu:
         return "no GPU in the consumption plan"
-    if usage.memory_bytes > MOST_GIB * GIB:
-        return f"RAM short by {usage.memory_bytes / GIB - MOST_GIB:.1f} GiB: {MOST_GIB} at most"
-    return other_images(place) or too_large(usage, math.inf, MOST_S)
+    small = beyond(usage, MOST_GIB)
+    return small or other_images(place) or too_large(usage, math.inf, MOST_S)
 
 
 def vcpus(usage: Usage) -> int:
@@ -53,4 +62,4 @@ def lines(usage: Usage, prices: Prices, place: Place) -> Lines:
     )
 
 
-KINDS = (Kind("containerapps", ("azure",), "calls", refusal, lines),)
+KINDS = (Kind("containerapps", ("azure",), "calls", refusal, lines, stays=True),)

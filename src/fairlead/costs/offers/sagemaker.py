@@ -14,12 +14,15 @@ from fairlead.costs.bill import (
     GIB,
     HOURS,
     MIB,
+    WHOLE_VCPU_MIB,
     Kind,
     Lines,
     Place,
     Usage,
+    beyond,
     billed_s,
     metered,
+    not_hosted,
     short_of,
     stepped,
     too_large,
@@ -39,9 +42,7 @@ _STEP_S = 0.001
 
 def _hosted(usage: Usage, place: Place) -> str:
     machine = place.booked
-    if machine.hosting is None or machine.hosting_service != "sagemaker":
-        return f"no price of ml.{machine.name} as an endpoint is known"
-    return short_of(usage, machine)
+    return not_hosted(place, "sagemaker", f"ml.{machine.name}") or short_of(usage, machine)
 
 
 def realtime_refusal(usage: Usage, place: Place) -> str:
@@ -68,8 +69,8 @@ def serverless_refusal(usage: Usage, place: Place) -> str:
     """No GPU; 6 GB of memory, 4 MB, 60 s, an image of 10 GB, 200 calls at once."""
     if usage.gpu:
         return "no GPU in serverless endpoints"
-    if usage.memory_bytes > SERVERLESS_GIB * GIB:
-        return f"RAM short by {usage.memory_bytes / GIB - SERVERLESS_GIB:.1f} GiB: 6 at most"
+    if small := beyond(usage, SERVERLESS_GIB):
+        return small
     if usage.image_bytes > SERVERLESS_IMAGE:
         return f"an image of {usage.image_bytes / GIB:.1f} GiB: 10 at most"
     if place.replicas > SERVERLESS_CALLS:
@@ -110,6 +111,21 @@ def _data(usage: Usage, prices: Prices, place: Place, service: str) -> Lines:
 
 KINDS = (
     Kind("sagemaker-realtime", ("aws",), "endpoint", realtime_refusal, realtime_lines, "sagemaker"),
-    Kind("sagemaker-async", ("aws",), "endpoint", async_refusal, async_lines, "sagemaker"),
-    Kind("sagemaker-serverless", ("aws",), "calls", serverless_refusal, serverless_lines),
+    Kind(
+        "sagemaker-async",
+        ("aws",),
+        "endpoint",
+        async_refusal,
+        async_lines,
+        "sagemaker",
+        promises=False,
+    ),
+    Kind(
+        "sagemaker-serverless",
+        ("aws",),
+        "calls",
+        serverless_refusal,
+        serverless_lines,
+        least_bytes=WHOLE_VCPU_MIB * MIB,
+    ),
 )
