@@ -22,8 +22,9 @@ CLIENTS := triton kserve tensorflow_serving mlflow sagemaker vertex node schemat
 .PHONY: help
 help:
 	@echo 'make demo             train, pack and serve two small models on http://127.0.0.1:8080'
-	@echo 'make test             the whole suite'
-	@echo 'make check            lint, formatting, types, floors, budgets, docs'
+	@echo 'make test             the suite of every part, about ten minutes'
+	@echo 'make test-faults      attacks, crashes, floods, full disks: what a service must live through'
+	@echo 'make check            lint, formatting, types, floors, budgets, and every block of the docs'
 	@echo 'make test-frameworks  the suite of torch and TensorFlow, each in its own environment'
 	@echo 'make test-oracles     the guards and costs against PyOD, crepes, MAPIE, scikit-learn, SciPy, river, Ciw'
 	@echo 'make test-clients     clients of Triton, KServe, TensorFlow Serving, MLflow, the clouds; schemathesis'
@@ -38,10 +39,16 @@ help:
 demo: .venv/demo-$(KEY)
 	@.venv/bin/python examples/demo.py $(PORT)
 
+# Files of tests go to two processes in the order of their names: those that share a server stay together.
+PYTEST := .venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+APART := frameworks oracles clients browser house reliability hostile
 .PHONY: test
 test: .venv/test-$(KEY)
-	@.venv/bin/python -m pytest -q -n 2 --dist loadfile --ignore tests/frameworks --ignore tests/oracles \
-	  --ignore tests/clients --ignore tests/browser
+	@$(PYTEST) $(APART:%=--ignore tests/%)
+
+.PHONY: test-faults
+test-faults: .venv/test-$(KEY)
+	@$(PYTEST) tests/reliability tests/hostile
 
 .PHONY: check
 check: .venv/test-$(KEY)
@@ -49,7 +56,7 @@ check: .venv/test-$(KEY)
 	@.venv/bin/ruff format --check .
 	@.venv/bin/pyright
 	@.venv/bin/lint-imports
-	@.venv/bin/python -m pytest -q tests/house
+	@.venv/bin/python -m pytest -q -n 2 --dist worksteal tests/house
 
 .PHONY: test-frameworks
 test-frameworks: .venvs/torch/ready-$(KEY) .venvs/tensorflow/ready-$(KEY)
