@@ -62,7 +62,7 @@ class Lines:
     def _free(self) -> int:
         """A connection with nothing under way; 0 where all that may be are taken."""
         if self._idle:
-            return self._idle.popleft()  # the one that was idle for longest
+            return self._idle.pop()  # as proxies choose: what was used last
         if len(self._by_number) >= self._most:
             return 0
         return self._open()

@@ -68,7 +68,7 @@ def test_a_way_is_what_of_the_waits_is_not_the_execution_and_never_falls():
 SERVICES = [service(rows, 0.01 * rows, threads=threads) for threads in (1, 2) for rows in (1, 4)]
 
 
-def times(counts: dict[str, float], **more) -> float:
+def times(*counts: dict[str, float], **more) -> float:
     told = {"inline": False, "slots": 2, "cores": 2} | more
     return slowed(SERVICES, (0.001, 0.002), counts, **told)
 
@@ -77,6 +77,13 @@ def test_executions_in_a_busy_server_are_compared_with_those_of_as_many_rows():
     counts = counted(300, 100, compute_s=100 * 0.033)
     assert times(counts, cores=3) == pytest.approx(1.1)
     assert times(counts, inline=True) == pytest.approx(1.1)
+
+
+def test_seconds_in_which_the_machine_itself_was_slow_or_fast_do_not_decide():
+    points = [counted(300, 100, compute_s=100 * each) for each in (0.02, 0.033, 0.05)]
+    assert times(*points, inline=True) == pytest.approx(1.1)
+    loops = [counted(1000, 1000) | {"loop_s": took} for took in (0.21, 0.25, 0.9)]
+    assert reckoned(*loops) == pytest.approx((CALL_S, 0.0))
 
 
 def test_what_the_loop_takes_from_executions_on_its_core_does_not_make_them_slower():

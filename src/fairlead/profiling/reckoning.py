@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
+from statistics import median
 
 import numpy as np
 
@@ -37,6 +38,7 @@ def loop_seconds(
 
     counted: with as many callers as there are points, as `Served.measured` says. Callers who are
     many are answered by few executions: what a call takes is a line over the executions of a call.
+    Where none are joined it is the median: a machine's own speed differs from second to second.
     """
     own = [s for s in services if s.threads == at_once]
     each = [_beside(busy, own, inline=inline) for busy in counted if busy["calls"]]
@@ -44,10 +46,10 @@ def loop_seconds(
         return 0.0, 0.0
     shares = [busy["executions"] / busy["calls"] for busy in counted if busy["calls"]]
     if max(shares) - min(shares) < _LEAST_SPREAD:
-        return each[-1], 0.0
+        return median(each), 0.0
     per_execution, per_call = np.polyfit(shares, each, 1).tolist()
     if per_execution <= 0:
-        return each[-1], 0.0
+        return median(each), 0.0
     if per_call <= 0:
         return 0.0, float(np.dot(shares, each) / np.dot(shares, shares))
     return per_call, per_execution
@@ -56,7 +58,7 @@ def loop_seconds(
 def slowed(
     services: Sequence[Service],
     loop: tuple[float, float],
-    counted: Mapping[str, float],
+    counted: Sequence[Mapping[str, float]],
     *,
     inline: bool,
     slots: int,
@@ -65,17 +67,19 @@ def slowed(
     """By so many times executions take longer in a busy server than by themselves.
 
     There they share caches and cores with the loop and with what surrounds them. loop: seconds for
-    a call and for an execution. counted: with the most callers.
+    a call and for an execution. counted: as for `loop_seconds`; the median of them.
     """
-    if not counted["executions"] or not counted["calls"]:
-        return 1.0
-    rows = counted["calls"] / counted["executions"]
     own = [s for s in services if s.threads == (1 if inline else slots)]
-    found = counted["compute_s"] / counted["executions"]
-    if not inline and slots >= cores:  # the loop's time is taken from theirs
-        found -= loop[0] * rows + loop[1]
-    alone = _between(own, rows, lambda one: one.mean_s)
-    return min(_MOST_SLOWED, max(1 / _MOST_SLOWED, found / alone))
+    times: list[float] = []
+    for busy in counted:
+        if not busy["executions"] or not busy["calls"]:
+            continue
+        rows = busy["calls"] / busy["executions"]
+        found = busy["compute_s"] / busy["executions"]
+        if not inline and slots >= cores:  # the loop's time is taken from theirs
+            found -= loop[0] * rows + loop[1]
+        times.append(found / _between(own, rows, lambda one: one.mean_s))
+    return min(_MOST_SLOWED, max(1 / _MOST_SLOWED, median(times))) if times else 1.0
 
 
 def _beside(busy: Mapping[str, float], services: Sequence[Service], *, inline: bool) -> float:

@@ -36,6 +36,8 @@ _TOO_SLOW_S = 2.0
 """An execution that takes longer is not tried with twice the rows, unless a server would."""
 _OFF_THE_LOOP = 1.25
 """By so much threads must be better to be chosen for a model that the worker's loop can run."""
+_BUSY_FROM = 2
+"""The first of the points (`serving.CALLERS`) at which the callers leave a server no pause."""
 _ARCHES = {"aarch64": "arm64", "AMD64": "x86_64"}
 _GPUS = Path("/proc/driver/nvidia/gpus")
 
@@ -201,7 +203,8 @@ def _profile(
     one = next(s for s in services if s.rows == 1 and s.threads == 1)  # as for a lone caller
     inline, slots, busy = loaded["inline"], loaded["slots"], told["busy"]
     loop = loop_seconds(services, at_once, busy, inline=inline)
-    times = slowed(services, loop, busy[-1], inline=inline, slots=slots, cores=usable_cores())
+    kept_busy = busy[_BUSY_FROM:]
+    times = slowed(services, loop, kept_busy, inline=inline, slots=slots, cores=usable_cores())
     fact = package.files.get(package.graph)
     return Profile(
         model=package.name,
