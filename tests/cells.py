@@ -16,6 +16,7 @@ from tests.processes import children, until
 
 _ROOT = Path("/sys/fs/cgroup")
 _MOST = {"memory": ("memory.limit_in_bytes", "memory.max"), "pids": ("pids.max", "pids.max")}
+_HELD = ("anon", "shmem", "sock", "slab_unreclaimable", "kernel_stack")
 _NOW = {"memory": ("memory.usage_in_bytes", "memory.current"), "pids": ("pids.current",) * 2}
 
 
@@ -51,6 +52,17 @@ class Cell:
         """Moves processes here, with what they start from now on."""
         for process in processes:
             (self.folder / "cgroup.procs").write_text(str(process))
+
+    def leave(self, process: int) -> None:
+        """Moves a process back to where this one's cell was made."""
+        (self.folder.parent / "cgroup.procs").write_text(str(process))
+
+    def share(self, part: float) -> None:
+        """Bounds the memory so that such a part of it is had by now."""
+        lines = (self.folder / "memory.stat").read_text().splitlines()
+        told = dict(line.split() for line in lines)
+        names = _HELD if self.second else ("total_rss", "total_shmem")
+        self.most(int(sum(int(told.get(name, 0)) for name in names) / part))
 
     def most(self, amount: int | str) -> None:
         """Bounds what all of them together may have."""

@@ -41,9 +41,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.package import Package
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.packing import write
 from fairlead.packing.words import FILE as WORDS
 from fairlead.packing.words import first_words

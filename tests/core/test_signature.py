@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.models import spec
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 DIMS = st.one_of(st.just(-1), st.integers(1, 5))

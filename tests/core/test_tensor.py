@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fairlead.core.tensor import DTYPES, Tensor, dtype_of, element_count, join
+from fairlead.core.datatypes import DTYPES
+from fairlead.core.tensor import Tensor, dtype_of, element_count, join
 
 NUMBERS = [d for d in DTYPES.values() if not d.is_text]
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)

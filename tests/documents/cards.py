@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.package import FileFact, Package
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.documents.card_facts import Known
 from fairlead.documents.card_words import KNOWN
 from fairlead.guards.contract import Contract, Rule

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.guards.contract import Contract, Rule
 from fairlead.guards.screen import screens
 

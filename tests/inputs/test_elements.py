@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.errors import (
     DtypeMismatch,
     DtypeRange,
@@ -15,7 +16,7 @@ from fairlead.core.errors import (
     ShapeInvalid,
     TextInvalid,
 )
-from fairlead.core.tensor import DTYPES, Tensor, element_count
+from fairlead.core.tensor import Tensor, element_count
 from fairlead.inputs.elements import pack
 
 INTEGERS = [n for n in DTYPES if "INT" in n]

@@ -10,9 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
 
 import fairlead
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.errors import AirlockFailed
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.guards import Contract
 from fairlead.packing.choices import MOST, Choices, choices_of, contract_of
 from fairlead.packing.converters.columns import choices

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from tests import models
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.errors import RowsInvalid
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.packing.evaluate import answer, evaluate, evidence, score
 from fairlead.packing.faithful import load_graph
 from fairlead.packing.rows import Table

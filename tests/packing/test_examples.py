@@ -7,8 +7,8 @@ import json
 import numpy as np
 from tests.models import spec
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.signature import Signature
-from fairlead.core.tensor import DTYPES
 from fairlead.guards.contract import Rule
 from fairlead.inputs.rows import rows_of, tensors_of
 from fairlead.packing.examples import examples, typical, usual_value, without

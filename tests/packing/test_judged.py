@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.packing.evaluate import Answers
 from fairlead.packing.judged import Classified, Regressed, judged
 

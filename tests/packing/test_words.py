@@ -8,9 +8,9 @@ from dataclasses import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.package import GuardChoice, Limits
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.documents.card_words import KNOWN
 from fairlead.packages.expect import KEYS
 from fairlead.packages.read import guards_of, read_words

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.signature import TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.pages.answers import MOST_HEADS, MOST_ROWS, table, told
 
 CLASSES = ("benign", "malignant")

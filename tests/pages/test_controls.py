@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.guards.contract import Rule
 from fairlead.pages.controls import MOST_CONTROLS, controls, values_of
 

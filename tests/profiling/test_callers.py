@@ -8,7 +8,14 @@ from threading import Thread
 import pytest
 
 from fairlead.core.errors import ServerUnreachable
-from fairlead.profiling.callers import Heard, NotAnswered, ask_once, keep_asking, keep_pausing
+from fairlead.profiling.callers import (
+    Heard,
+    NotAnswered,
+    ask_awake,
+    ask_once,
+    keep_asking,
+    keep_pausing,
+)
 
 REQUESTS = (b"POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\na", b"POST / HTTP/1.1\r\n\r\n")
 
@@ -106,3 +113,14 @@ def test_rates_and_quantiles_are_those_of_the_waits():
     found = Heard([0.1, 0.2, 0.3, 0.4], 2.0)
     assert found.per_s == 2.0
     assert (found.quantile(0.5), found.quantile(0.99), found.quantile(1.0)) == (0.3, 0.4, 0.4)
+
+
+def test_a_server_that_cannot_now_is_asked_again_and_one_that_will_not_is_not(serving):
+    # The answers come in turn, the second first.
+    server = serving([answer(b"awake")], [answer(b"it sleeps", "503 Unavailable")])
+    assert ask_awake(server.server_address[1], REQUESTS[0]).endswith(b"awake")
+    assert len(server.heard) == 2
+    refusing = serving([answer(b"never", "404 Not Found")])
+    with pytest.raises(NotAnswered, match="never") as refused:
+        ask_awake(refusing.server_address[1], REQUESTS[0])
+    assert (refused.value.status, len(refusing.heard)) == (404, 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.core.allowance import parse_limits
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.package import (
     Expectation,
     Feedback,
@@ -17,7 +18,6 @@ from fairlead.core.package import (
     Payloads,
 )
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.documents.card_words import KNOWN
 from fairlead.guards.files import DRIFT, MISUSE
 from fairlead.readiness.facts import Callers, Doors, Facts, KeyFact, Measured, Planned, Record

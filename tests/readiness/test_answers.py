@@ -11,10 +11,10 @@ import pytest
 from tests.costs.samples import profile
 from tests.readiness.facts import GOOD, MEASURED, PACKAGE, but, guards, words
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.package import FileFact, Payloads
 from fairlead.core.preparation import Picture, Text
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.readiness.facts import (
     EXPOSURES,
     FAIL,

@@ -84,6 +84,36 @@ def test_a_model_that_takes_all_memory_is_ended_by_the_kernel_and_nobody_else_is
         assert (status, told["code"]) == (422, "INPUT_QUARANTINED"), "it died twice of it"
 
 
+@needs("memory")
+def test_as_memory_runs_short_kept_connections_go_first_then_new_calls_and_never_health(tmp_path):
+    """F41. The server begins in a cell, so that all it holds is counted there."""
+    models.total(tmp_path / "models")
+    with cell("memory") as made, ExitStack() as stack:
+        made.take([os.getpid()])
+        running = stack.enter_context(server(tmp_path / "models", state=tmp_path / "state"))
+        made.leave(os.getpid())
+        until(lambda: running.ready() and asked(running, "total", ROW)[0] == 200)
+
+        def told() -> tuple[int, str | None, int]:
+            """Status of a call, what becomes of its connection, and whether health is answered."""
+            with closing(running.connect()) as connection:
+                status, _ = running.predict(connection, "total", ROW)
+                kept = connection.sock is not None
+            return status, "kept" if kept else "ended", running.get("/livez")[0]
+
+        assert told() == (200, "kept", 200)
+        made.share(0.935)
+        until(lambda: told() == (200, "ended", 200))
+        made.share(0.97)
+        until(lambda: told() == (503, "ended", 200))
+        assert running.get("/healthz")[0] == 200
+        made.most(4096 * MIB)
+        until(lambda: told() == (200, "kept", 200))
+        steps = [event["step"] for event in running.events("memory_short")]
+        assert {*steps} == {1, 2}
+        assert running.events("memory_back")
+
+
 @needs("pids")
 def test_without_processes_and_threads_who_is_there_is_served_and_it_recovers(running):
     """F37. Nothing can be started: neither what died meanwhile nor a thread."""

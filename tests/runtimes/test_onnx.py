@@ -14,9 +14,9 @@ from onnx import TensorProto, helper
 from tests import models
 
 from fairlead.core.clock import now
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.errors import LoadFailed, MissingExtra, ModelError, ModelHung, PackageInvalid
 from fairlead.core.signature import Signature
-from fairlead.core.tensor import DTYPES
 from fairlead.packages.read import read_verified
 from fairlead.runtimes import onnx
 from fairlead.runtimes.onnx import OnnxRuntime

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tests.models import spec
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.errors import AnswerTooLarge
-from fairlead.core.tensor import DTYPES
 from fairlead.serving import array_json
 from fairlead.serving.array_json import flat, most_rows, nested, rows, too_large
 

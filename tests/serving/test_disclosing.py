@@ -10,10 +10,10 @@ from tests.models import spec
 from tests.serving.parts import call, serve
 from tests.serving.test_guarding import amended, ask, good, infer, packed  # noqa: F401
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.decision import ABSTAINED, WARNED, Verdicts
 from fairlead.core.package import GuardChoice
 from fairlead.core.signature import Signature
-from fairlead.core.tensor import DTYPES
 from fairlead.serving.deciding import decide
 from fairlead.serving.disclosing import disclose, level_of
 

@@ -76,20 +76,6 @@ def test_without_affinity_every_core_counts(monkeypatch, tmp_path):
     assert machine.usable_cores() == 1
 
 
-@pytest.mark.parametrize(
-    ("limit", "bounded"),
-    [("1073741824", True), ("max", False), ("9223372036854771712", False), (None, False)],
-)
-def test_usable_memory_is_that_of_the_container_when_it_may_use_less(
-    monkeypatch, tmp_path, limit, bounded
-):
-    if limit is not None:
-        (tmp_path / "memory.max").write_text(limit)
-    monkeypatch.setattr(machine, "_MEMORY", (tmp_path / "memory.max", tmp_path / "absent"))
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert machine.usable_memory() == (min(whole, 1 << 30) if bounded else whole)
-
-
 def fill(pipe: int) -> None:
     while True:
         os.write(pipe, b"!" * 65536)

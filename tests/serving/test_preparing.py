@@ -22,8 +22,9 @@ from PIL import Image
 from tests.inputs import prepared_models as models
 
 from fairlead.core.call import Call
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.errors import DeadlineExceeded, FairleadError, PictureUnreadable, TooManyRows
-from fairlead.core.tensor import DTYPES, Tensor
+from fairlead.core.tensor import Tensor
 from fairlead.protos.pool import message, methods
 from fairlead.serving.preparing import Preparing, preparing_of
 from fairlead.wires.tfs_grpc import PREDICTIONS

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.core.tensor import DTYPES
+from fairlead.core.datatypes import DTYPES
 
 INTEGERS = [n for n in DTYPES if "INT" in n]
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

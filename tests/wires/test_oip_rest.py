@@ -5,8 +5,8 @@ import json
 import pytest
 from tests import models
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.errors import CATALOGUE, Code, MethodNotAllowed
-from fairlead.core.tensor import DTYPES
 from fairlead.core.version import __version__
 from fairlead.wires import oip_rest
 

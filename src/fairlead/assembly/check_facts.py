@@ -19,7 +19,8 @@ from fairlead.core.access import ANY, parse_scope
 from fairlead.core.clock import wall_ns
 from fairlead.core.errors import FairleadError
 from fairlead.readiness.facts import Bounds, Callers, Doors, KeyFact, Machine, Record
-from fairlead.serving.machine import free_memory, usable_cores, usable_memory
+from fairlead.serving.machine import usable_cores
+from fairlead.serving.memory_bounds import free_memory, usable_memory
 
 _DAY_NS = 86_400 * 10**9
 _MONTH_DAYS = 31

@@ -13,7 +13,7 @@ from fairlead.edge.router import PUBLIC_ADDRESSES, Router
 from fairlead.edge.templates import Templates
 from fairlead.pages.wire import Pages
 from fairlead.serving.control import Control
-from fairlead.serving.machine import free_memory
+from fairlead.serving.memory_bounds import free_memory
 from fairlead.serving.registry import Registry
 from fairlead.wires import grpc_health, oip_grpc, tfs_grpc
 from fairlead.wires.grpc_health import GrpcHealth

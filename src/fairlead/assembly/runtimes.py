@@ -8,7 +8,7 @@ from pathlib import Path
 from fairlead.core.promises import Runtime
 from fairlead.serving.loading import APART
 from fairlead.serving.log import log
-from fairlead.serving.machine import usable_memory
+from fairlead.serving.memory_bounds import usable_memory
 
 NATIVE = ("python", "sklearn", "xgboost", "lightgbm", "catboost", "torch", "tensorflow")
 """The runtimes of models that are code; each is a file of runtimes/ that a runner loads."""

@@ -181,6 +181,11 @@ class Limits:
         300.0, seconds(86400), "The most seconds that a caller may ask for."
     )
     response_mib: int = setting(64, whole(1, 2047), "The largest answer, in MiB.")
+    memory_share: float = setting(
+        0.95,
+        share(),
+        "Of the machine's or container's memory: above it no call is taken. 1: never.",
+    )
     untaken_mib: int = setting(
         256,
         whole(1, 1_000_000),

@@ -48,10 +48,10 @@ from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.log import configure, flush, log, tell_lost, write_apart
 from fairlead.serving.machine import die_before
 from fairlead.serving.manager import Manager
-from fairlead.serving.memory import Memory
 from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.payloads import payloads_of
+from fairlead.serving.pressure import Pressure
 from fairlead.serving.rationing import Rationing
 from fairlead.serving.record import open_stream
 from fairlead.serving.registry import Registry
@@ -129,7 +129,7 @@ class Worker:
         self._ending = Ending(spec.grace_s, spec.drain_delay_s)
         self._frozen = self._recorded = False
         self._ticks = 0
-        self._memory = Memory()
+        self._pressure = Pressure(self._service, self._path, spec.settings.limits.memory_share)
 
     def _admission_of(
         self, identities: Identities, proxies: TrustedProxies | None, sessions: Sessions
@@ -341,8 +341,7 @@ class Worker:
                 for kept in (served.outcomes, served.payloads):
                     if kept is not None:
                         kept.rest()
-            if self._service.quiet:
-                self._memory.settle()
+            self._pressure.tick()
         if not self._frozen and self._vitals.settled:
             # What lives from here on is the models and the code: the collector need not walk it.
             self._frozen = True

@@ -15,8 +15,9 @@ from fairlead.client.answer import Predictions
 from fairlead.client.described import VERDICT, Described, described
 from fairlead.client.rows import pieces, rows_of
 from fairlead.client.talk import Asked, Heard, Steps
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.errors import AnswerUnreadable, FairleadError, InvalidArgument
-from fairlead.core.tensor import DTYPES, Array, element_count
+from fairlead.core.tensor import Array, element_count
 from fairlead.inputs.raw import packed_texts, raw_tensor
 from fairlead.protos.pool import message, methods
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES
 
 PICTURE, TEXT = "picture", "text"
 """The roles of inputs that are sent as pictures and as texts."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairlead.core.tensor import DTYPES, DType
+from fairlead.core.datatypes import DTYPES, DType
 
 FORMAT = 1
 BESIDE = ("decision", "reasons", "confidence", "set", "p_novel", "interval")

@@ -6,13 +6,14 @@ one `bytes.join` and one numpy view. It is not an array library: arithmetic happ
 
 from __future__ import annotations
 
-import struct
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fairlead.core.datatypes import DTYPES, DType
 
 Array = NDArray[Any]
 
@@ -20,60 +21,7 @@ if sys.byteorder != "little":  # pragma: no cover - no such machine is supported
     raise ImportError("Fairlead needs a little-endian machine")
 
 
-class DType:
-    """One element type: its wire name (Open Inference Protocol), numpy type and `struct` letter.
-
-    plain: neither text nor BOOL, so that `struct` alone decides what is a value of it.
-    """
-
-    __slots__ = ("_packers", "is_float", "is_text", "itemsize", "letter", "name", "numpy", "plain")
-
-    def __init__(self, name: str, numpy: str, letter: str) -> None:
-        self.name = name
-        self.numpy = np.dtype(numpy)
-        self.letter = letter
-        self.is_text = letter == ""
-        self.is_float = self.numpy.kind == "f"
-        self.plain = letter not in ("", "?")
-        self.itemsize = 0 if self.is_text else self.numpy.itemsize
-        self._packers: dict[int, Callable[..., bytes]] = {}
-
-    def __repr__(self) -> str:
-        return self.name
-
-    def packer(self, count: int) -> Callable[..., bytes]:
-        """Packs `count` values given as arguments into little-endian bytes.
-
-        Raises struct.error or OverflowError for a value that the type cannot hold.
-        """
-        found = self._packers.get(count)
-        if found is None:
-            if len(self._packers) >= _PACKERS_KEPT:
-                self._packers.clear()
-            found = self._packers[count] = struct.Struct(f"<{count}{self.letter}").pack
-        return found
-
-
-_PACKERS_KEPT = 256
-_ALL = [
-    DType("BOOL", "?", "?"),
-    DType("UINT8", "u1", "B"),
-    DType("UINT16", "u2", "H"),
-    DType("UINT32", "u4", "I"),
-    DType("UINT64", "u8", "Q"),
-    DType("INT8", "i1", "b"),
-    DType("INT16", "i2", "h"),
-    DType("INT32", "i4", "i"),
-    DType("INT64", "i8", "q"),
-    DType("FP16", "f2", "e"),
-    DType("FP32", "f4", "f"),
-    DType("FP64", "f8", "d"),
-    DType("BYTES", "O", ""),
-]
-DTYPES: dict[str, DType] = {d.name: d for d in _ALL}
-"""Every datatype by its wire name."""
-
-_BY_NUMPY = {d.numpy.str: d for d in _ALL}
+_BY_NUMPY = {d.numpy.str: d for d in DTYPES.values()}
 
 
 def dtype_of(array: Array) -> DType:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from fairlead.core.datatypes import DType
 from fairlead.core.signature import TensorSpec
-from fairlead.core.tensor import DType
 from fairlead.guards.contract import CLIP, MARK, REFUSE, Rule
 
 Schema = dict[str, Any]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.signature import TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.documents.openapi_cells import Schema, column, element, nested, or_null
 from fairlead.documents.openapi_facts import ModelFacts
 from fairlead.documents.openapi_rows import forms

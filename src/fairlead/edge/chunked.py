@@ -44,7 +44,7 @@ class Chunked:
     def __init__(self, service: HttpService, line: Line, head: Head) -> None:
         self.head = head
         self.caller: Caller = NOBODY
-        self.keep_alive = head.keep_alive and not head.old and not service.draining
+        self.keep_alive = head.keep_alive and not head.old and not service.parting
         self.reply: Reply | None = None
         self.payload: bytes | None = None
         self.begun = False

@@ -324,7 +324,7 @@ class Http1(asyncio.Protocol):
                 self._end_writing()
             return
         payload = done.payload or b""
-        closing = not done.keep_alive or (service.draining and not self._pending)
+        closing = not done.keep_alive or (service.parting and not self._pending)
         if done.reply is None and not closing:
             # Only what was recorded is answered without a reply of its own, so it has an id.
             about = (done.usage, len(payload))

@@ -372,8 +372,8 @@ class Http2(asyncio.Protocol):
         if self._streams and silent > limits.idle_s / 2:
             # Who waits long for an answer is asked whether it is still there.
             self.put(h2.frame(h2.PING, 0, 0, bytes(8)))
-        if self._service.draining or (self.idle and silent > limits.idle_s):
-            self.end(moment - _LINGER_S if self._service.draining else 0.0)
+        if self._service.parting or (self.idle and silent > limits.idle_s):
+            self.end(moment - _LINGER_S if self._service.parting else 0.0)
 
     def _check_stream(self, stream: Exchange, moment: float) -> None:
         channel = stream.channel

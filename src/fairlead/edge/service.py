@@ -99,7 +99,7 @@ class HttpService:
         self.limits = limits
         self.untaken = Untaken(limits, log)
         self.heads: dict[bytes, Head] = {}
-        self.draining = False
+        self.draining = self.parting = False
         self.quiet = True
         self.refusals: dict[str, int] = {}
         self._log = log
@@ -166,8 +166,12 @@ class HttpService:
 
     def drain(self) -> None:
         """From now on every answer is its connection's last."""
-        self.draining = True
+        self.draining = self.parting = True
         self.heads.clear()
+
+    def part(self, parting: bool) -> None:
+        """From now on, or no longer, every answer is its connection's last, but new ones come."""
+        self.parting = parting or self.draining
 
     def end_idle(self) -> None:
         """Closes the connections on which nothing has come for a while.

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fairlead.core.datatypes import DType
 from fairlead.core.errors import (
     DtypeMismatch,
     DtypeRange,
@@ -23,7 +24,7 @@ from fairlead.core.errors import (
     TextInvalid,
 )
 from fairlead.core.signature import TensorSpec
-from fairlead.core.tensor import DType, Tensor, element_count
+from fairlead.core.tensor import Tensor, element_count
 
 _REFUSALS = (struct.error, OverflowError, TypeError)
 

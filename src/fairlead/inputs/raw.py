@@ -10,8 +10,9 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+from fairlead.core.datatypes import DType
 from fairlead.core.errors import DtypeRange, MalformedBody, ShapeInvalid, TextInvalid
-from fairlead.core.tensor import DType, Tensor
+from fairlead.core.tensor import Tensor
 
 _LENGTH = struct.Struct("<I")
 

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from math import inf
 from typing import Any
 
+from fairlead.core.datatypes import DType
 from fairlead.core.errors import (
     BodyTooLarge,
     DtypeMismatch,
@@ -27,7 +28,7 @@ from fairlead.core.errors import (
     UnknownName,
 )
 from fairlead.core.signature import Column, Signature, TensorSpec
-from fairlead.core.tensor import DType, Tensor
+from fairlead.core.tensor import Tensor
 from fairlead.inputs.elements import pack, packed
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)

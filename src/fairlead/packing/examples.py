@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fairlead.core.datatypes import DType
 from fairlead.core.signature import Signature
-from fairlead.core.tensor import Array, DType
+from fairlead.core.tensor import Array
 from fairlead.guards.aggregates import aggregated, frequent
 from fairlead.guards.contract import Rule
 from fairlead.packing.rows import Table, inputs_of

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.errors import ConversionFailed, FairleadError, MissingExtra, UnsafeFile
 from fairlead.core.package import Package
 from fairlead.core.promises import LoadedModel
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import DTYPES, Array
+from fairlead.core.tensor import Array
 from fairlead.packing import onnx_file
 from fairlead.packing.airlock.refused import printable
 from fairlead.packing.compare import run

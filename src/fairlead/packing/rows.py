@@ -12,9 +12,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from fairlead.core.datatypes import DType
 from fairlead.core.errors import RowsInvalid
 from fairlead.core.signature import Signature, TensorSpec
-from fairlead.core.tensor import Array, DType
+from fairlead.core.tensor import Array
 from fairlead.packing.cells import as_numbers, column
 from fairlead.packing.converters.samples import as_text
 from fairlead.packing.row_files import read_columns

@@ -18,10 +18,18 @@ _END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 _OK = (b"HTTP/1.1 200", b"HTTP/1.1 201")
 _TOLD = 300
+_NOT_NOW, _APART_S, _AWAKE_S = 503, 0.1, 15.0
 
 
 class NotAnswered(Exception):
-    """The server refused a request, or answered in a way that is not understood."""
+    """The server refused a request, or answered in a way that is not understood.
+
+    status: of HTTP; 0 where none is known.
+    """
+
+    def __init__(self, what: str, status: int = 0) -> None:
+        super().__init__(what)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,19 @@ def ask_once(port: int, request: bytes) -> bytes:
         raise _gone(error) from None
     finally:
         line.socket.close()
+
+
+def ask_awake(port: int, request: bytes) -> bytes:
+    """As `ask_once`, but asks again for a while where the server says that it cannot now: a model
+    that sleeps is loaded by who asks first."""
+    end = now() + _AWAKE_S
+    while True:
+        try:
+            return ask_once(port, request)
+        except NotAnswered as error:
+            if error.status != _NOT_NOW or now() > end:
+                raise
+        sleep(_APART_S)
 
 
 def keep_asking(
@@ -173,14 +194,15 @@ class _Line:
         if len(seen) < head + len(_END) + size:
             return None
         if not seen.startswith(_OK):
-            raise NotAnswered(_said(seen, head + len(_END)))
+            raise _refused(seen, head + len(_END))
         self._seen = b""
         return seen
 
 
-def _said(answer: bytes, body: int) -> str:
-    status = answer[9:12].decode(errors="replace")
-    return f"the server answered {status}: {answer[body : body + _TOLD].decode(errors='replace')}"
+def _refused(answer: bytes, body: int) -> NotAnswered:
+    status, told = answer[9:12].decode(errors="replace"), answer[body : body + _TOLD]
+    what = f"the server answered {status}: {told.decode(errors='replace')}"
+    return NotAnswered(what, int(status) if status.isdigit() else 0)
 
 
 def _gone(error: OSError) -> ServerUnreachable:

@@ -14,7 +14,14 @@ from fairlead.core.errors import NotProfiled, ServerUnreachable
 from fairlead.core.package import Package
 from fairlead.costs.profile import Payload, Point
 from fairlead.profiling import processes, requests
-from fairlead.profiling.callers import Heard, NotAnswered, ask_once, keep_asking, keep_pausing
+from fairlead.profiling.callers import (
+    Heard,
+    NotAnswered,
+    ask_awake,
+    ask_once,
+    keep_asking,
+    keep_pausing,
+)
 from fairlead.profiling.executions import quantiles_of
 from fairlead.profiling.grpc_call import grpc_call
 from fairlead.profiling.loopback import Loopback
@@ -102,7 +109,7 @@ class Served:
         refused = ""
         for wire, made in ways.items():
             try:
-                sizes = [(len(one), len(ask_once(port, one))) for one in made]
+                sizes = [(len(one), len(ask_awake(port, one))) for one in made]
             except (NotAnswered, ServerUnreachable) as error:
                 refused = refused or str(error)
                 continue

@@ -25,7 +25,8 @@ from fairlead.packing.profile import machine
 from fairlead.profiling.kept import Kept
 from fairlead.profiling.reckoning import loop_seconds, slowed, way_of
 from fairlead.profiling.serving import Served
-from fairlead.serving.machine import usable_cores, usable_memory
+from fairlead.serving.machine import usable_cores
+from fairlead.serving.memory_bounds import usable_memory
 
 _SEARCH, _SERVICES = 0.3, 0.16
 """Shares of the budget."""

@@ -34,6 +34,8 @@ EVENTS = {
     "limits_away": WARNING,
     "limits_back": INFO,
     "lines_lost": WARNING,
+    "memory_back": INFO,
+    "memory_short": WARNING,
     "misuse_suspected": WARNING,
     "moved_to_threads": WARNING,
     "outcomes_impossible": WARNING,

@@ -8,11 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
-_MACHINE, _USED = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.stat")
-_MEMORY = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 
 
 def usable_cores() -> int:
@@ -31,31 +26,6 @@ def _quota(otherwise: int) -> int:
         return -(-int(share) // int(period))
     except (OSError, ValueError, ZeroDivisionError):
         return otherwise
-
-
-def usable_memory() -> int:
-    """Bytes of memory that this machine has, or the container when it may use fewer."""
-    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for file in _MEMORY:
-        with suppress(OSError, ValueError):
-            found = min(found, int(file.read_text()))
-    return found
-
-
-def free_memory() -> int:
-    """Bytes of memory that can still be had, of the machine and within its container.
-
-    Files that the kernel keeps in memory are as good as free.
-    """
-    found = usable_memory()
-    with suppress(OSError, ValueError, IndexError):
-        facts = dict(line.split(":", 1) for line in _MACHINE.read_text().splitlines())
-        found = min(found, int(facts["MemAvailable"].split()[0]) << 10)
-    with suppress(OSError, ValueError, KeyError):
-        told = dict(line.split() for line in _USED.read_text().splitlines())
-        used = int(told["anon"]) + int(told.get("shmem", 0))
-        found = min(found, max(0, usable_memory() - used))
-    return found
 
 
 def anonymous_file(content: bytes = b"", size: int = 0) -> int:

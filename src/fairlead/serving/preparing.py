@@ -13,6 +13,7 @@ from typing import Any
 
 from fairlead.core.call import Call
 from fairlead.core.clock import now
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.errors import (
     BadParameter,
     DeadlineExceeded,
@@ -27,7 +28,7 @@ from fairlead.core.errors import (
 from fairlead.core.package import Package
 from fairlead.core.preparation import FOLDER, PICTURE, Picture, public_signature
 from fairlead.core.signature import Signature
-from fairlead.core.tensor import DTYPES, Array, Tensor, join
+from fairlead.core.tensor import Array, Tensor, join
 from fairlead.inputs.multipart import parts_of
 from fairlead.inputs.pictures import Pictures
 from fairlead.inputs.rows import listed, rows_of_csv, tensors_of

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.signature import TensorSpec
-from fairlead.core.tensor import DTYPES, Array, Tensor, join
+from fairlead.core.tensor import Array, Tensor, join
 
 _TEXT = DTYPES["BYTES"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fairlead.core.datatypes import DTYPES
 from fairlead.core.signature import TensorSpec
-from fairlead.core.tensor import DTYPES
 from fairlead.serving.served import Served
 
 ADDED = {

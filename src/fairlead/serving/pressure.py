@@ -1,0 +1,72 @@
+"""What a worker gives up while memory runs short, step by step, and never its health: first the
+connections that would be kept, then new calls. Whoever is told so can go elsewhere; whom the kernel
+ends when memory is gone takes every caller with it."""
+
+from __future__ import annotations
+
+from random import random
+from typing import Protocol
+
+from fairlead.core.errors import Overloaded
+from fairlead.serving.log import log
+from fairlead.serving.memory import Memory
+from fairlead.serving.memory_bounds import memory_share
+
+_BEFORE, _BACK = 0.03, 0.02
+_MOST_S = 10
+
+
+class Front(Protocol):
+    """What of the listeners is told."""
+
+    quiet: bool
+
+    def part(self, parting: bool) -> None: ...
+
+
+class Path(Protocol):
+    """What of the prediction path is told."""
+
+    shut: Overloaded | None
+
+
+class Pressure:
+    """Looks at the memory that is left, of the machine and of every group around the server.
+
+    refuse: the part of it in use above which no new call is taken; connections are no longer kept
+    from 0.03 below. Each step is taken back 0.02 below where it was taken. 1 turns both off.
+    """
+
+    def __init__(self, front: Front, path: Path, refuse: float) -> None:
+        self._front, self._path = front, path
+        self._refuse = refuse
+        self._memory = Memory()
+        self._step = 0
+
+    def tick(self) -> None:
+        """Once a second: takes a step or takes one back, and gives back what nobody needs."""
+        if self._refuse < 1:
+            self._look()
+        if self._front.quiet or self._step:
+            self._memory.settle()
+
+    def _look(self) -> None:
+        share = memory_share()
+        step = 0
+        for number, at in ((1, self._refuse - _BEFORE), (2, self._refuse)):
+            if share >= at - (_BACK if self._step >= number else 0):
+                step = number
+        if step != self._step:
+            log("memory_short" if step else "memory_back", step=step, used=round(share, 3))
+            self._step = step
+            self._front.part(step > 0)
+        self._path.shut = self._refusal() if step == 2 else None
+
+    def _refusal(self) -> Overloaded:
+        """Another one each second, so that callers do not all come back at once."""
+        error = Overloaded(
+            "the server's memory is nearly used up", fix="Try again later, as Retry-After says"
+        )
+        error.retry_after = 1 + int(random() * _MOST_S)  # noqa: S311 - nothing secret hangs on it
+        error.replies = {}
+        return error
