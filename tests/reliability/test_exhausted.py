@@ -17,7 +17,7 @@ from tests.processes import Running, alive, children, server, until
 
 from fairlead.cli.main import main as command
 
-MIB = 1 << 20
+MIB, GIB = 1 << 20, 1 << 30
 ROW = {"a": 1, "b": 2, "c": 3}
 GREEDY = '''
     import numpy as np
@@ -86,11 +86,19 @@ def test_a_model_that_takes_all_memory_is_ended_by_the_kernel_and_nobody_else_is
 
 @needs("memory")
 def test_as_memory_runs_short_kept_connections_go_first_then_new_calls_and_never_health(tmp_path):
-    """F41. The server begins in a cell, so that all it holds is counted there."""
+    """F41. The server begins in a cell, so that all it holds is counted there; beside one who holds
+    much, so that what is left is enough to answer with."""
     models.total(tmp_path / "models")
     with cell("memory") as made, ExitStack() as stack:
         made.take([os.getpid()])
         running = stack.enter_context(server(tmp_path / "models", state=tmp_path / "state"))
+        holder = [sys.executable, "-c", f"import sys; a = b'x' * {GIB}; print(); sys.stdin.read()"]
+        held = stack.enter_context(
+            subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        )
+        stack.callback(held.kill)
+        assert held.stdout is not None
+        assert held.stdout.readline() == b"\n"
         made.leave(os.getpid())
         until(lambda: running.ready() and asked(running, "total", ROW)[0] == 200)
 
@@ -106,12 +114,11 @@ def test_as_memory_runs_short_kept_connections_go_first_then_new_calls_and_never
         until(lambda: told() == (200, "ended", 200))
         made.share(0.97)
         until(lambda: told() == (503, "ended", 200))
-        assert running.get("/healthz")[0] == 200
+        assert running.get("/metrics")[0] == 200
         made.most(4096 * MIB)
         until(lambda: told() == (200, "kept", 200))
-        steps = [event["step"] for event in running.events("memory_short")]
-        assert {*steps} == {1, 2}
-        assert running.events("memory_back")
+        until(lambda: running.events("memory_back"))
+        assert {event["step"] for event in running.events("memory_short")} == {1, 2}
 
 
 @needs("pids")
