@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from tests.costs.samples import profile
 from fairlead.core.errors import GoalImpossible
 from fairlead.costs.capacity import MOST_OF_A_DAY, Goal, Machines, Planner
 from fairlead.costs.simulation import Bounds
+from fairlead.costs.text import capacity_text
 from fairlead.costs.traffic import traffic_of
 
 
@@ -47,6 +49,16 @@ def test_bursty_traffic_needs_more_machines_than_steady_traffic_of_the_same_mean
 def test_a_machine_twice_as_fast_is_needed_half_as_often():
     slow, fast = planner().plan(Goal(0.4)), planner(faster=2.0).plan(Goal(0.4))
     assert fast.replicas == pytest.approx(slow.replicas / 2, abs=1)
+
+
+def test_a_machine_that_was_slow_at_times_is_planned_for_as_it_was_then():
+    machines = Machines(workers=2, cores=2)
+    seen = replace(profile(), unsteady=1.4)
+    answer = Planner(seen, traffic_of("400/s, steady"), machines, calls=4000).plan(Goal(0.3))
+    slow = planner("400/s, steady", faster=1 / 1.4).plan(Goal(0.3))
+    assert (answer.replicas, answer.safe_per_s) == (slow.replicas, slow.safe_per_s)
+    assert "executions 1.4 times as long as usual" in capacity_text(answer)
+    assert "times as long as usual" not in capacity_text(slow)
 
 
 @pytest.mark.parametrize(

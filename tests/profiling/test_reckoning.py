@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.costs.samples import service
 
-from fairlead.profiling.reckoning import loop_seconds, slowed, way_of
+from fairlead.profiling.reckoning import busy_times, loop_seconds, slowed, unsteady, way_of
 
 CALL_S, TURN_S, ONE_S = 50e-6, 80e-6, 200e-6
 
@@ -70,7 +70,7 @@ SERVICES = [service(rows, 0.01 * rows, threads=threads) for threads in (1, 2) fo
 
 def times(*counts: dict[str, float], **more) -> float:
     told = {"inline": False, "slots": 2, "cores": 2} | more
-    return slowed(SERVICES, (0.001, 0.002), counts, **told)
+    return slowed(busy_times(SERVICES, (0.001, 0.002), counts, **told))
 
 
 def test_executions_in_a_busy_server_are_compared_with_those_of_as_many_rows():
@@ -99,3 +99,11 @@ def test_a_machine_that_has_changed_meanwhile_is_not_taken_for_a_busy_server():
 def test_an_execution_that_is_taken_for_longer_leaves_less_of_the_way():
     one = service(1, 0.01, spread=0.0)
     assert way_of(0.0, [0.013] * 101, one, 1.2).quantiles == pytest.approx((0.001,) * 101)
+
+
+@pytest.mark.parametrize(
+    ("seen", "found"),
+    [([1.0, 1.2, 1.1], 1.2 / 1.1), ([1.0, 1.0, 9.0], 1.5), ([0.7], 1.0), ([], 1.0)],
+)
+def test_how_much_slower_than_usual_a_machine_was_at_times_is_told_within_reason(seen, found):
+    assert unsteady(seen) == pytest.approx(found)

@@ -82,7 +82,8 @@ class Capacity:
 
     replicas: machines that the goal needs. seen: in the busiest hour, by as many. safe_per_s: calls
     per second by which the goal is reached still. double: at twice the traffic. without_one: with a
-    machine less; None where there is only one. max_batch: rows joined at the most.
+    machine less; None where there is only one. max_batch: rows joined at the most. unsteady: as
+    many times as long as usual executions are taken to be.
     """
 
     goal: Goal
@@ -94,6 +95,7 @@ class Capacity:
     safe_per_s: float
     double: Seen
     without_one: Seen | None
+    unsteady: float = 1.0
 
     @property
     def headroom(self) -> float:
@@ -123,6 +125,7 @@ class Capacity:
             "busiest_hour": self.seen.to_json(),
             "safe_per_s": round(self.safe_per_s, 3),
             "headroom": round(self.headroom, 2),
+            "executions_longer": round(self.unsteady, 2),
             "at_double": self.double.to_json(),
             "without_one": None if self.without_one is None else self.without_one.to_json(),
         }
@@ -151,11 +154,14 @@ class Planner:
         self._tried: dict[tuple[int, int, float], Seen] = {}
 
     def worker(self, max_batch: int = 0) -> Worker:
-        """One of its workers. max_batch: rows joined; 0 for what a server chooses."""
+        """One of its workers, in the slowest seconds that the profile saw.
+
+        max_batch: rows joined; 0 for what a server chooses.
+        """
         machines = self.machines
         return worker_of(
             self.profile,
-            faster=machines.faster,
+            faster=machines.faster / self.profile.unsteady,
             cores=max(1, machines.cores // machines.workers),
             max_batch=max_batch,
             rows=self.traffic.rows,
@@ -217,6 +223,7 @@ class Planner:
             safe_per_s=safe * self.traffic.peak_per_s,
             double=self.seen(replicas, max_batch, 2.0),
             without_one=self.seen(replicas - 1, max_batch) if replicas > 1 else None,
+            unsteady=self.profile.unsteady,
         )
 
     def _batches(self) -> list[int]:

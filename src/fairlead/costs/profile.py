@@ -112,6 +112,7 @@ class Profile:
     call_s:   seconds of the worker's loop for each call, beside the execution.
     turn_s:   and for each execution, of however many calls.
     slowed:   executions take so many times as long in a busy server as by themselves.
+    unsteady: and there so many times as long as usual in the slowest seconds that were watched.
     path_s:   what a lone caller waits beyond the execution: sockets, both ways, and the loop.
     ways:     the same by how long the server had slept, as a distribution; () where it is not
               known.
@@ -148,6 +149,7 @@ class Profile:
     ways: tuple[Way, ...] = ()
     turn_s: float = 0.0
     slowed: float = 1.0
+    unsteady: float = 1.0
     memory_bytes: int = 0
 
     def service(self, rows: int, threads: int = 0) -> Service:
@@ -183,6 +185,7 @@ def profile_of(told: Mapping[str, Any], where: str = "") -> Profile:
             "ways": (),
             "turn_s": 0.0,
             "slowed": 1.0,
+            "unsteady": 1.0,
             "memory_bytes": 0,
             **told,
         }

@@ -13,6 +13,7 @@ from fairlead.costs.market import Option
 from fairlead.costs.traffic import Traffic
 
 _SHOWN = 8
+_UNSTEADY = 1.02
 
 
 def traffic_lines(traffic: Traffic) -> list[str]:
@@ -43,6 +44,11 @@ def capacity_text(plan: Capacity) -> str:
         "busiest hour",
         _seen("twice", plan.double),
     ]
+    if plan.unsteady > _UNSTEADY:
+        told.append(
+            f"reckoned   with executions {plan.unsteady:.2g} times as long as usual: so slow was "
+            "the machine at times"
+        )
     if plan.without_one is not None:
         told.append(_seen("one dies", plan.without_one))
     else:

@@ -55,7 +55,7 @@ def loop_seconds(
     return per_call, per_execution
 
 
-def slowed(
+def busy_times(
     services: Sequence[Service],
     loop: tuple[float, float],
     counted: Sequence[Mapping[str, float]],
@@ -63,11 +63,11 @@ def slowed(
     inline: bool,
     slots: int,
     cores: int,
-) -> float:
-    """By so many times executions take longer in a busy server than by themselves.
+) -> list[float]:
+    """So many times as long as by themselves executions took in a busy server, at each point.
 
     There they share caches and cores with the loop and with what surrounds them. loop: seconds for
-    a call and for an execution. counted: as for `loop_seconds`; the median of them.
+    a call and for an execution. counted: as for `loop_seconds`.
     """
     own = [s for s in services if s.threads == (1 if inline else slots)]
     times: list[float] = []
@@ -79,7 +79,18 @@ def slowed(
         if not inline and slots >= cores:  # the loop's time is taken from theirs
             found -= loop[0] * rows + loop[1]
         times.append(found / _between(own, rows, lambda one: one.mean_s))
+    return times
+
+
+def slowed(times: Sequence[float]) -> float:
+    """The median of them: a machine's own speed differs from second to second."""
     return min(_MOST_SLOWED, max(1 / _MOST_SLOWED, median(times))) if times else 1.0
+
+
+def unsteady(times: Sequence[float]) -> float:
+    """So many times as long as usual they took at the slowest point."""
+    usual = median(times) if times else 0.0
+    return min(_MOST_SLOWED, max(times) / usual) if usual > 0 else 1.0
 
 
 def _beside(busy: Mapping[str, float], services: Sequence[Service], *, inline: bool) -> float:

@@ -23,7 +23,13 @@ from fairlead.costs.searching import CALLERS, Found, Grid, Outcome, Place, grid_
 from fairlead.packages.manifest import NAME as MANIFEST
 from fairlead.packing.profile import machine
 from fairlead.profiling.kept import Kept
-from fairlead.profiling.reckoning import loop_seconds, slowed, way_of
+from fairlead.profiling.reckoning import (
+    busy_times,
+    loop_seconds,
+    slowed,
+    unsteady,
+    way_of,
+)
 from fairlead.profiling.serving import Served
 from fairlead.serving.machine import usable_cores
 from fairlead.serving.memory_bounds import usable_memory
@@ -205,7 +211,8 @@ def _profile(
     inline, slots, busy = loaded["inline"], loaded["slots"], told["busy"]
     loop = loop_seconds(services, at_once, busy, inline=inline)
     kept_busy = busy[_BUSY_FROM:]
-    times = slowed(services, loop, kept_busy, inline=inline, slots=slots, cores=usable_cores())
+    each = busy_times(services, loop, kept_busy, inline=inline, slots=slots, cores=usable_cores())
+    times = slowed(each)
     fact = package.files.get(package.graph)
     return Profile(
         model=package.name,
@@ -229,6 +236,7 @@ def _profile(
         call_s=loop[0],
         turn_s=loop[1],
         slowed=times,
+        unsteady=unsteady(each),
         path_s=max(0.0, points[0].p50_s - times * one.quantiles[50]),
         services=services,
         points=points,
