@@ -12,7 +12,7 @@ from fairlead.serving.pressure import Pressure
 
 
 class Server:
-    """Listeners and path in one."""
+    """Listeners and limits in one."""
 
     shut: Overloaded | None = None
     quiet = False

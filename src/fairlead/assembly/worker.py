@@ -129,7 +129,7 @@ class Worker:
         self._ending = Ending(spec.grace_s, spec.drain_delay_s)
         self._frozen = self._recorded = False
         self._ticks = 0
-        self._pressure = Pressure(self._service, self._path, spec.settings.limits.memory_share)
+        self._pressure = Pressure(self._service, self._rations, spec.settings.limits.memory_share)
 
     def _admission_of(
         self, identities: Identities, proxies: TrustedProxies | None, sessions: Sessions

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from fairlead.core.access import Caller
 from fairlead.core.call import Call, Head, Peer
 from fairlead.core.clock import now
-from fairlead.core.errors import Overloaded
 from fairlead.serving.admission import Admission
 from fairlead.serving.answered import Answered
 from fairlead.serving.rationing import Rationing
@@ -20,13 +19,9 @@ from fairlead.usage.journal import Journal
 
 
 class PredictionPath:
-    """The one way by which predictions are made.
-
-    requests: told of every call. shut: why no call is taken now, if none is.
-    """
+    """The one way by which predictions are made. requests: told of every call."""
 
     requests: Requests = UNTOLD
-    shut: Overloaded | None = None
 
     def __init__(
         self, registry: Registry, admission: Admission, rations: Rationing, journal: Journal
@@ -38,8 +33,6 @@ class PredictionPath:
         """Refuses a request by its head alone, so that its body need not be read."""
         caller = self._admission.enter(head, peer)
         if head.route.decode is not None:
-            if self.shut is not None:
-                raise self.shut
             self._registry.check(head.route.model, head.route.version)
             self._rations.look(caller, head)
         return caller

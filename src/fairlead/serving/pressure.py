@@ -24,8 +24,8 @@ class Front(Protocol):
     def part(self, parting: bool) -> None: ...
 
 
-class Path(Protocol):
-    """What of the prediction path is told."""
+class Calls(Protocol):
+    """What of the limits is told."""
 
     shut: Overloaded | None
 
@@ -37,8 +37,8 @@ class Pressure:
     from 0.03 below. Each step is taken back 0.02 below where it was taken. 1 turns both off.
     """
 
-    def __init__(self, front: Front, path: Path, refuse: float) -> None:
-        self._front, self._path = front, path
+    def __init__(self, front: Front, calls: Calls, refuse: float) -> None:
+        self._front, self._calls = front, calls
         self._refuse = refuse
         self._memory = Memory()
         self._step = 0
@@ -57,10 +57,13 @@ class Pressure:
             if share >= at - (_BACK if self._step >= number else 0):
                 step = number
         if step != self._step:
-            log("memory_short" if step else "memory_back", step=step, used=round(share, 3))
+            if step:
+                log("memory_short", step=step, used=round(share, 3))
+            else:
+                log("memory_back", used=round(share, 3))
             self._step = step
             self._front.part(step > 0)
-        self._path.shut = self._refusal() if step == 2 else None
+        self._calls.shut = self._refusal() if step == 2 else None
 
     def _refusal(self) -> Overloaded:
         """Another one each second, so that callers do not all come back at once."""

@@ -18,7 +18,7 @@ from fairlead.core.access import Caller
 from fairlead.core.allowance import Cost, Limit
 from fairlead.core.call import Call, Head
 from fairlead.core.clock import monotonic_ns, wall_ns
-from fairlead.core.errors import FairleadError
+from fairlead.core.errors import FairleadError, Overloaded
 from fairlead.serving.record import refuse
 
 _FRESH_NS, _LINES_KEPT = 1_000_000, 4096
@@ -28,8 +28,11 @@ _FRESH_NS, _LINES_KEPT = 1_000_000, 4096
 class Rationing:
     """The limits of one worker.
 
-    refused: told of every call that had to wait and is answered with its error.
+    refused: told of every call that had to wait and is answered with its error. shut: why no call
+    is taken now, whoever makes it.
     """
+
+    shut: Overloaded | None = None
 
     def __init__(self, leases: Leases, server: tuple[Limit, ...] = ()) -> None:
         """server: the limits of the whole server."""
@@ -72,8 +75,10 @@ class Rationing:
     def look(self, caller: Caller, head: Head) -> None:
         """Refuses by the head alone what cannot pass; takes nothing.
 
-        Raises ResourceExhausted, AboveLimit.
+        Raises ResourceExhausted, AboveLimit, Overloaded.
         """
+        if self.shut is not None:
+            raise self.shut
         if self._limited(caller, head.route.model):
             size = max(0, head.length)
             self._leases.fits(caller, head.route.model, 1, size, monotonic_ns())
