@@ -18,8 +18,8 @@ PLACES = {
     "httptools": ["edge/http1.py"],
     "wsproto": ["edge/websocket.py"],
     "numpy": [
-        "client/answer.py", "core/tensor.py", "costs/*", "guards/*", "inputs/*", "packing/*",
-        "profiling/*", "rollout/*", "runtimes/*", "serving/deciding.py",
+        "client/answer.py", "core/datatypes.py", "core/tensor.py", "costs/*", "guards/*",
+        "inputs/*", "packing/*", "profiling/*", "rollout/*", "runtimes/*", "serving/deciding.py",
         "serving/disclosing.py", "serving/embedding.py", "serving/execute.py",
         "serving/guarding.py",
         "serving/standing.py", "serving/trial.py", "serving/warmup.py", "serving/watching.py",
@@ -132,6 +132,7 @@ def _top(names: set[str] | frozenset[str]) -> set[str]:
         ("fairlead.assembly.bookkeeper", {"numpy", "onnxruntime", "uvloop"}),
         ("fairlead.assembly.config", {"numpy", "onnxruntime", "asyncio", "sqlite3"}),
         ("fairlead.assembly.handle", {"numpy", "onnxruntime", "sqlite3"}),
+        ("fairlead.assembly.server", {"numpy", "onnxruntime", "uvloop"}),
     ],
 )
 def test_a_process_that_needs_no_model_carries_none_of_what_models_need(module, absent):
