@@ -95,5 +95,5 @@ def _words(place: Place) -> str:
 
 
 if __name__ == "__main__":
-    asked = options(__doc__ or "", rounds=3, seconds=0.4)
+    asked = options(__doc__ or "", rounds=6, seconds=0.4)
     sys.exit(shown(run(asked.rounds, asked.seconds)))
