@@ -10,6 +10,7 @@ from typing import Any
 
 from fairlead.core.errors import FileUnreadable, FormatUnknown
 from fairlead.packing.airlock.refused import printable
+from fairlead.packing.syntax import tree_of
 
 _MOST_BYTES = 4 << 20
 _Defined = ast.FunctionDef | ast.ClassDef
@@ -64,7 +65,9 @@ def _tree(path: Path) -> ast.Module:
             raise FormatUnknown(f"{path.name} is larger than 4 MiB")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(path.read_bytes())
+            found = tree_of(path.read_bytes())
+        assert isinstance(found, ast.Module)
+        return found
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         text = printable(str(error) or "it is nested too deep")
         raise FormatUnknown(f"{path.name} is not valid Python: {text}") from None
