@@ -65,9 +65,7 @@ def _tree(path: Path) -> ast.Module:
             raise FormatUnknown(f"{path.name} is larger than 4 MiB")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = tree_of(path.read_bytes())
-        assert isinstance(found, ast.Module)
-        return found
+            return tree_of(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         text = printable(str(error) or "it is nested too deep")
         raise FormatUnknown(f"{path.name} is not valid Python: {text}") from None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import gc
-from typing import Literal
 
 
-def tree_of(text: str | bytes, mode: Literal["exec", "eval"] = "exec") -> ast.AST:
+def tree_of(text: str | bytes) -> ast.Module:
     """As `ast.parse`, without a collection of garbage meanwhile.
 
     Where an object that is collected just then parses anything itself (a warning of a file left
@@ -17,7 +16,7 @@ def tree_of(text: str | bytes, mode: Literal["exec", "eval"] = "exec") -> ast.AS
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return ast.parse(text, mode=mode)
+        return ast.parse(text)
     finally:
         if collecting:
             gc.enable()

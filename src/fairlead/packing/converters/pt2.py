@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.packing.converters.tensors import Refused
-from fairlead.packing.syntax import tree_of
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z|\Z", re.ASCII)
 _TARGET = re.compile(r"torch\.(ops\.[a-z]\w*\.\w+(\.\w+)?|_?sym_\w+)\Z|math\.\w+\Z", re.ASCII)
@@ -142,7 +141,7 @@ def _check_expression(text: str) -> None:
 def _check_guard(text: str) -> None:
     """A guard compares sizes of the inputs, and calls nothing else."""
     try:
-        nodes = list(ast.walk(tree_of(text, "eval")))
+        nodes = list(ast.walk(ast.parse(text, mode="eval")))
     except SyntaxError:
         raise Refused(f"{text[:60]!r} is no guard") from None
     for node in nodes:
