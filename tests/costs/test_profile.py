@@ -21,7 +21,7 @@ def test_a_profile_comes_back_from_its_file_as_it_was():
 
 def test_a_profile_of_before_sleep_was_measured_is_read():
     found = told()
-    del found["ways"], found["turn_s"], found["slowed"]
+    del found["ways"], found["turn_s"], found["slowed"], found["unsteady"]
     assert profile_of(found) == profile()
     way = {"pause_s": 0.0, "quantiles": [0.1] * 101}
     assert profile_of({**found, "ways": [way]}).ways[0].quantiles[0] == 0.1
@@ -49,6 +49,8 @@ def test_what_is_no_profile_is_refused():
         lambda found: found.update(machine="\x1b]0;title\x07"),
         lambda found: found.update(offer=5),
         lambda found: found.update(cores=0),
+        lambda found: found.update(slowed=0.0),
+        lambda found: found.update(unsteady=0.5),
         lambda found: found["services"][0].update(threads="many"),
         lambda found: found["payloads"][0].update(answer_bytes="x"),
         lambda found: found.update(ways=[{"pause_s": 0.0, "quantiles": [0.1]}]),

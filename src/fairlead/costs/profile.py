@@ -220,6 +220,8 @@ def _check(found: Profile) -> None:
         _check_fields(part)
     if found.cores < 1 or found.max_rows < 1:
         raise ValueError("no cores or no rows")
+    if not found.slowed or found.unsteady < 1:
+        raise ValueError("executions in no time, or in less than usual at the slowest")
     for one in found.services:
         if one.rows < 1 or one.threads < 1:
             raise ValueError(f"service times of {one.rows} rows")
