@@ -1,6 +1,6 @@
 """What a profile and the simulation foretell, beside what a real server did with the same calls.
 
-Usage: python -m benchmarks.costs.predicted [--models cheap network code] [--seconds 20]
+Usage: python -m benchmarks.costs.predicted [--models small network code] [--seconds 20]
        [--rounds 3] [--seed 1] [--budget 20] [--first] [--keep]
 
 Each round takes a profile as an owner does (`fairlead profile`), starts `fairlead serve` with one
@@ -236,7 +236,7 @@ def _about(subject: subjects.Subject, profile: Profile, most: float) -> str:
         f"{profile.call_s * 1e6:.0f} us a call and {profile.turn_s * 1e6:.0f} an execution, "
         f"{profile.slowed:.2f} times slower when busy, "
         f"the way {profile.path_s * 1e6:.0f} us, at most {most:,.0f} calls/s "
-        f"(1 to 64 callers were answered {min(seen[1:]):,.0f} to {max(seen):,.0f})"
+        f"(2 to 64 callers were answered {min(seen[1:]):,.0f} to {max(seen):,.0f})"
     )
 
 

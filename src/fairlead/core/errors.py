@@ -219,7 +219,7 @@ class ModelAsleep(ModelNotReady):
 
 
 class Overloaded(Unavailable):
-    """The model's queue is full, or a call's turn in it would come too late."""
+    """The model's queue is full, a call's turn in it would come too late, or memory runs short."""
 
     id, name = "FRL-1502", "OVERLOADED"
     retry_after: int = 1
