@@ -218,6 +218,26 @@ def test_draining_answers_what_was_read_and_ends(fresh):
         assert raw.ended()
 
 
+def test_while_connections_are_not_kept_each_answer_is_the_last_and_new_callers_come(fresh):
+    with fresh.connect() as raw:
+        assert not raw.ask(post("/echo", b"1")).closes
+        fresh.call(lambda: fresh.service.part(True))
+        assert raw.ask(post("/echo", b"2")).closes
+        assert raw.ended()
+    with fresh.connect() as raw:
+        assert (raw.ask(post("/echo", b"3"))).closes
+    fresh.call(lambda: fresh.service.part(False))
+    with fresh.connect() as raw:
+        assert not raw.ask(post("/echo", b"4")).closes
+
+
+def test_a_server_that_drains_keeps_no_connection_whatever_becomes_of_its_memory(fresh):
+    fresh.call(fresh.service.drain)
+    fresh.call(lambda: fresh.service.part(False))
+    with fresh.connect() as raw:
+        assert raw.ask(post("/echo", b"1")).closes
+
+
 def test_a_caller_may_wait_to_send_its_body(edge):
     body = b"y" * 1000
     with edge.connect() as raw:

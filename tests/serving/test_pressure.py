@@ -27,7 +27,7 @@ def after(*shares: float, refuse: float = 0.95) -> Server:
     looked = Pressure(made, made, refuse)
     with pytest.MonkeyPatch.context() as patched:
         for share in shares:
-            patched.setattr(pressure, "memory_share", lambda share=share: share)
+            patched.setattr(pressure, "memory_share", lambda left, share=share: share)
             looked.tick()
     return made
 
@@ -37,30 +37,35 @@ def after(*shares: float, refuse: float = 0.95) -> Server:
     [
         ([0.5], False, False),
         ([0.919], False, False),
-        ([0.92], True, False),
-        ([0.95], True, True),
-        ([2.0], True, True),
-        ([0.95, 0.94], True, True),
-        ([0.95, 0.925], True, False),
-        ([0.95, 0.91], True, False),
-        ([0.95, 0.89], False, False),
-        ([0.93, 0.89], False, False),
+        ([0.92], False, False),
+        ([0.92, 0.92], True, False),
+        ([0.5, 0.99, 0.5], False, False),
+        ([0.93, 0.99], True, False),
+        ([0.95, 0.95], True, True),
+        ([1.0, 1.0], True, True),
+        ([0.95, 0.95, 0.94], True, True),
+        ([0.95, 0.95, 0.925], True, False),
+        ([0.95, 0.95, 0.91], True, False),
+        ([0.95, 0.95, 0.89], False, False),
+        ([0.93, 0.93, 0.89], False, False),
     ],
 )
-def test_each_step_is_taken_at_its_share_and_taken_back_a_little_below(shares, parting, shut):
+def test_each_step_is_taken_where_its_share_is_seen_twice_and_taken_back_a_little_below(
+    shares, parting, shut
+):
     found = after(*shares)
     assert (found.parting, found.shut is not None) == (parting, shut)
 
 
 def test_the_refusal_says_why_and_when_to_come_back():
-    error = after(0.99).shut
+    error = after(0.99, 0.99).shut
     assert error is not None
     assert "memory" in error.line()
     assert 1 <= error.retry_after <= 10
 
 
 def test_an_owner_may_turn_it_off():
-    assert not after(5.0, refuse=1.0).parting
+    assert not after(5.0, 5.0, refuse=1.0).parting
 
 
 @given(st.lists(st.floats(0, 2), max_size=30), st.floats(0.1, 0.99))

@@ -14,7 +14,8 @@ from fairlead.access.limits import Rules
 from fairlead.access.metering import OwnMeters
 from fairlead.access.terms import Terms
 from fairlead.core.allowance import parse_limits
-from fairlead.core.errors import AboveLimit, ModelError, ResourceExhausted
+from fairlead.core.call import PUBLIC, Route
+from fairlead.core.errors import AboveLimit, ModelError, Overloaded, ResourceExhausted
 from fairlead.serving.rationing import Rationing, left_to_json
 from fairlead.serving.record import give_back
 
@@ -173,3 +174,29 @@ def test_rules_are_not_needed_to_look():
     house.leases.adopt(Rules())
     route = SimpleNamespace(model="m")
     house.rations.look(caller(), SimpleNamespace(route=route, length=10))
+
+
+@pytest.mark.parametrize(
+    ("route", "refused"),
+    [
+        (Route("predict", None, decode=lambda *_: None), True),
+        (Route("predict", None, open=lambda channel: None), True),
+        (Route("predict", None, open=lambda channel: None, socket=True), True),
+        (Route("predict", None, answer=lambda *_: None), False),
+        (Route("predict", None, resolve=lambda *_: None), False),
+        (Route(PUBLIC, None, open=lambda channel: None), False),
+    ],
+)
+def test_while_no_call_is_taken_calls_and_their_streams_are_refused_and_nothing_else(
+    route, refused
+):
+    rations = House().rations
+    rations.enter(route)
+    rations.shut = Overloaded("no memory")
+    for _ in range(3):
+        if not refused:
+            rations.enter(route)
+            continue
+        with pytest.raises(Overloaded) as error:
+            rations.enter(route)
+        assert len(error.traceback) <= 2, "what is raised again and again holds nothing of before"

@@ -201,7 +201,7 @@ class WebSocket(asyncio.Protocol):
                 failed = Internal("the server failed on this message")
                 self._channel.end(self._head.route.error(failed))
                 raise
-        if self._service.draining and self.idle:
+        if self._service.parting and self.idle:
             self.close(CloseReason.GOING_AWAY, "the server ends")
 
     def answered(self) -> None:

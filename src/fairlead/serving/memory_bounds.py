@@ -23,10 +23,16 @@ _FIRST = _Kind("memory.limit_in_bytes", ("total_rss", "total_shmem"))
 _SECOND = _Kind("memory.max", ("anon", "shmem", "sock", "slab_unreclaimable", "kernel_stack"))
 
 
+class _Bound(NamedTuple):
+    """Bytes that a machine or a group may have, and that can still be had of them."""
+
+    most: int
+    free: int
+
+
 def usable_memory() -> int:
     """Bytes of memory that this machine has, or a group around this process when it has fewer."""
-    whole = _whole()
-    return min([whole, *(most for most, _ in _bounds(whole))])
+    return min(bound.most for bound in _bounds())
 
 
 def free_memory() -> int:
@@ -34,36 +40,39 @@ def free_memory() -> int:
 
     Files that the kernel keeps in memory are as good as free.
     """
-    whole = _whole()
-    return min(_available(whole), *(max(0, m - held) for m, held in _bounds(whole)), whole)
+    return min(bound.free for bound in _bounds())
 
 
-def memory_share() -> float:
-    """Of the memory that may be had the part that is had, by the machine or the fullest group."""
-    whole = _whole()
-    groups = (held / most for most, held in _bounds(whole) if most)
-    return max(1 - _available(whole) / whole, *groups, 0.0)
+def memory_share(left: int) -> float:
+    """The part in use, of the machine or the fullest group: of those with fewer bytes left.
+
+    0 where none has. A large machine has enough for a long time, whatever part of it that is.
+    """
+    short = [bound for bound in _bounds() if bound.free < left]
+    return max((1 - bound.free / bound.most for bound in short if bound.most), default=0.0)
 
 
-def _whole() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _available(otherwise: int) -> int:
-    with suppress(OSError, ValueError, KeyError, IndexError):
-        facts = dict(line.split(":", 1) for line in _MACHINE.read_text().splitlines())
-        return int(facts["MemAvailable"].split()[0]) << 10
-    return otherwise
-
-
-def _bounds(whole: int) -> Iterator[tuple[int, int]]:
-    """Of each group that has less than the machine: bytes that it may have, and that it has."""
+def _bounds() -> Iterator[_Bound]:
+    """The machine's, and of each group that may have less."""
+    machine = _of_machine()
+    yield machine
     for folder, kind in _groups():
         with suppress(OSError, ValueError):
             most = int((folder / kind.most).read_text())
-            if most < whole:
+            if most < machine.most:
                 told = dict(map(str.split, (folder / "memory.stat").read_text().splitlines()))
-                yield most, sum(int(told.get(name, 0)) for name in kind.held)
+                held = sum(int(told.get(name, 0)) for name in kind.held)
+                yield _Bound(most, max(0, most - held))
+
+
+def _of_machine() -> _Bound:
+    """Both figures from one source: a container may be shown another machine in each."""
+    with suppress(OSError, ValueError, KeyError, IndexError):
+        facts = dict(line.split(":", 1) for line in _MACHINE.read_text().splitlines())
+        most, free = (int(facts[name].split()[0]) << 10 for name in ("MemTotal", "MemAvailable"))
+        return _Bound(most, free)
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return _Bound(whole, whole)
 
 
 def _groups() -> Iterator[tuple[Path, _Kind]]:

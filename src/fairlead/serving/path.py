@@ -32,6 +32,7 @@ class PredictionPath:
     def admit(self, head: Head, peer: Peer) -> Caller:
         """Refuses a request by its head alone, so that its body need not be read."""
         caller = self._admission.enter(head, peer)
+        self._rations.enter(head.route)
         if head.route.decode is not None:
             self._registry.check(head.route.model, head.route.version)
             self._rations.look(caller, head)

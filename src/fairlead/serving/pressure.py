@@ -13,6 +13,8 @@ from fairlead.serving.memory import Memory
 from fairlead.serving.memory_bounds import memory_share
 
 _BEFORE, _BACK = 0.03, 0.02
+_ENOUGH = 512 << 20
+"""Bytes: while so many are left nothing is given up, whatever part of the memory that is."""
 _MOST_S = 10
 
 
@@ -34,14 +36,16 @@ class Pressure:
     """Looks at the memory that is left, of the machine and of every group around the server.
 
     refuse: the part of it in use above which no new call is taken; connections are no longer kept
-    from 0.03 below. Each step is taken back 0.02 below where it was taken. 1 turns both off.
+    from 0.03 below; but only where less than 512 MiB are left. Each step is taken back 0.02 below
+    where it was taken. 1 turns both off. What is seen once decides nothing: a model's process that
+    takes all there is is ended by the kernel within a moment, and nobody else need know.
     """
 
     def __init__(self, front: Front, calls: Calls, refuse: float) -> None:
         self._front, self._calls = front, calls
         self._refuse = refuse
         self._memory = Memory()
-        self._step = 0
+        self._step = self._seen = 0
 
     def tick(self) -> None:
         """Once a second: takes a step or takes one back, and gives back what nobody needs."""
@@ -51,11 +55,12 @@ class Pressure:
             self._memory.settle()
 
     def _look(self) -> None:
-        share = memory_share()
-        step = 0
+        share = memory_share(_ENOUGH)
+        seen = 0
         for number, at in ((1, self._refuse - _BEFORE), (2, self._refuse)):
             if share >= at - (_BACK if self._step >= number else 0):
-                step = number
+                seen = number
+        step, self._seen = min(seen, max(self._seen, self._step)), seen
         if step != self._step:
             if step:
                 log("memory_short", step=step, used=round(share, 3))

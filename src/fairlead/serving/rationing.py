@@ -16,7 +16,7 @@ from fairlead.access.terms import Terms
 from fairlead.access.told import lines
 from fairlead.core.access import Caller
 from fairlead.core.allowance import Cost, Limit
-from fairlead.core.call import Call, Head
+from fairlead.core.call import PUBLIC, Call, Head, Route
 from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.core.errors import FairleadError, Overloaded
 from fairlead.serving.record import refuse
@@ -72,13 +72,21 @@ class Rationing:
 
     # --- on the path ------------------------------------------------------------------------
 
+    def enter(self, route: Route) -> None:
+        """Refuses calls and streams of them while none is taken. Raises Overloaded.
+
+        Before a model is looked at: who is sent away wakes none that sleeps.
+        """
+        if self.shut is None or route.operation == PUBLIC:
+            return
+        if route.decode is not None or route.open is not None:
+            raise self.shut.with_traceback(None)
+
     def look(self, caller: Caller, head: Head) -> None:
         """Refuses by the head alone what cannot pass; takes nothing.
 
-        Raises ResourceExhausted, AboveLimit, Overloaded.
+        Raises ResourceExhausted, AboveLimit.
         """
-        if self.shut is not None:
-            raise self.shut
         if self._limited(caller, head.route.model):
             size = max(0, head.length)
             self._leases.fits(caller, head.route.model, 1, size, monotonic_ns())
