@@ -57,7 +57,10 @@ def test_a_machine_that_was_slow_at_times_is_planned_for_as_it_was_then():
     answer = Planner(seen, traffic_of("400/s, steady"), machines, calls=4000).plan(Goal(0.3))
     slow = planner("400/s, steady", faster=1 / 1.4).plan(Goal(0.3))
     assert (answer.replicas, answer.safe_per_s) == (slow.replicas, slow.safe_per_s)
-    assert "executions 1.4 times as long as usual" in capacity_text(answer)
+    assert "calls take 1.4 times as long as usual" in capacity_text(answer)
+    assert answer.to_json()["slower_than_usual"] == 1.4
+    with pytest.raises(GoalImpossible, match="on this machine at its slowest"):
+        Planner(seen, traffic_of("1/s"), machines).plan(Goal(0.03))
     assert "times as long as usual" not in capacity_text(slow)
 
 

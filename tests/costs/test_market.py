@@ -89,6 +89,18 @@ def test_a_machine_at_home_costs_nothing_invented():
     )
 
 
+def test_how_slow_the_measured_machine_was_at_times_counts_there_and_nowhere_else():
+    seen = replace(profile(), unsteady=1.5)
+    wish = Wish(power=parse_power("25:60"), country="DE")
+    for usual, slow in zip(options(wish=wish), options(wish=wish, of=seen), strict=True):
+        assert usual.title == slow.title
+        if slow.offer.kind == "home":
+            assert "1.5 times as long as usual" in slow.speed
+            assert slow.p99_s > usual.p99_s
+        else:
+            assert (slow.p99_s, slow.offer, slow.speed) == (usual.p99_s, usual.offer, usual.speed)
+
+
 def test_more_traffic_than_one_machine_at_home_does_is_said():
     (crowd,) = options("2000/s", wish=Wish(on=("local",), power=parse_power("25:60"), tariff=0.3))
     assert "machines like this one" in crowd.why

@@ -82,8 +82,8 @@ class Capacity:
 
     replicas: machines that the goal needs. seen: in the busiest hour, by as many. safe_per_s: calls
     per second by which the goal is reached still. double: at twice the traffic. without_one: with a
-    machine less; None where there is only one. max_batch: rows joined at the most. unsteady: as
-    many times as long as usual executions are taken to be.
+    machine less; None where there is only one. max_batch: rows joined at the most. profile: which
+    it follows from.
     """
 
     goal: Goal
@@ -95,7 +95,7 @@ class Capacity:
     safe_per_s: float
     double: Seen
     without_one: Seen | None
-    unsteady: float = 1.0
+    profile: Profile
 
     @property
     def headroom(self) -> float:
@@ -125,7 +125,7 @@ class Capacity:
             "busiest_hour": self.seen.to_json(),
             "safe_per_s": round(self.safe_per_s, 3),
             "headroom": round(self.headroom, 2),
-            "executions_longer": round(self.unsteady, 2),
+            "slower_than_usual": round(self.profile.unsteady, 2),
             "at_double": self.double.to_json(),
             "without_one": None if self.without_one is None else self.without_one.to_json(),
         }
@@ -188,7 +188,8 @@ class Planner:
         if not 0 < goal.p99_s < float("inf") or alone >= goal.p99_s:
             raise GoalImpossible(
                 f"99 % of calls within {goal.p99_s * 1000:g} ms: a call that is alone takes "
-                f"{alone * 1000:.3g} ms (99 % of them) on this machine",
+                f"{alone * 1000:.3g} ms (99 % of them) on this machine"
+                + (" at its slowest" if self.profile.unsteady > 1 else ""),
                 fix="Allow more time, make the model lighter, or take a faster machine",
             )
         if not 0 <= goal.refused < 1:
@@ -223,7 +224,7 @@ class Planner:
             safe_per_s=safe * self.traffic.peak_per_s,
             double=self.seen(replicas, max_batch, 2.0),
             without_one=self.seen(replicas - 1, max_batch) if replicas > 1 else None,
-            unsteady=self.profile.unsteady,
+            profile=self.profile,
         )
 
     def _batches(self) -> list[int]:

@@ -23,7 +23,7 @@ from fairlead.costs.prices import Prices
 from fairlead.costs.profile import Profile, Service
 from fairlead.costs.simulation import USUAL, Bounds, Seconds
 from fairlead.costs.sizing import Sized, Sizing, alone_s, need_bytes
-from fairlead.costs.speeds import BAND, BAND_MEASURED, Speed, speed_of
+from fairlead.costs.speeds import BAND, BAND_MEASURED, Speed, at_its_slowest, speed_of
 from fairlead.costs.traffic import Traffic
 
 LOCAL = "local"
@@ -127,6 +127,8 @@ class Market:
         seed: int = 1,
     ) -> None:
         self.profile = profile
+        # How slow the machine of the profile was at times says nothing of another one.
+        self._elsewhere = replace(profile, unsteady=1.0)
         self.traffic = traffic
         self.goal = goal
         self.prices = prices
@@ -190,7 +192,7 @@ class Market:
                 continue
             if machine.gpu and not self._measured_on(machine):
                 continue  # what a GPU would bring is not known, and not guessed
-            speed = speed_of(machine, self.profile, self._measured)
+            speed = speed_of(machine, self._elsewhere, self._measured)
             if self.wish.elastic and speed.credit:
                 continue  # such a machine rests at night, and is no cheaper for going then
             hourly = machine.hosting if endpoint else machine.hourly
@@ -339,7 +341,7 @@ class Market:
             provider, "", "this machine", "own", profile.arch, profile.cores, memory / GIB,
             profile.gpu, 0, 0, self.prices.machines[0].hourly,
         )  # fmt: skip
-        told = f"measured on {profile.taken}"
+        told = f"measured on {profile.taken}{at_its_slowest(profile)}"
         sized = self._sizing.of(own, Speed(profile, 1.0, BAND_MEASURED, 1.0, "", told))
         place = Place(
             LOCAL, power=wish.power, country=wish.country, tariff_usd=wish.tariff,

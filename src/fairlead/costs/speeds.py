@@ -21,6 +21,7 @@ from fairlead.costs.profile import Profile
 BAND, BAND_FAMILY, BAND_MEASURED = 0.3, 0.1, 0.05
 """How far a speed may be off, up and down: by rule; measured on another size of the family, whose
 neighbours differ; measured on the machine itself."""
+_UNSTEADY = 1.02
 _REFERENCE = "c6i"
 _SIZE = re.compile(r"(?<=[A-Za-z])[0-9]+(?=[a-z]*_)|-[0-9]+$")
 
@@ -64,14 +65,25 @@ def speed_of(machine: Machine, profile: Profile, measured: Sequence[Profile] = (
     for one in measured:
         if one.offer == machine.title:
             told = f"measured on it on {one.taken}" + (", its GPU idle" if machine.gpu else "")
+            told += at_its_slowest(one)
             return Speed(one, 1.0, BAND_MEASURED, family.baseline, family.credit, told)
     if not machine.gpu:
         for one in measured:
             if _family_of(one.offer) == (machine.provider, _stem(machine.name)) and not one.gpu:
-                told = f"measured on {one.offer} on {one.taken}"
+                told = f"measured on {one.offer} on {one.taken}{at_its_slowest(one)}"
                 return Speed(one, 1.0, BAND_FAMILY, family.baseline, family.credit, told)
     told = f"by rule, {family.speed:g} times a vCPU of {_REFERENCE}: {family.note}"
     return Speed(profile, family.speed, BAND, family.baseline, family.credit, told)
+
+
+def at_its_slowest(profile: Profile) -> str:
+    """That calls are taken to be as slow as they were at times, where that was slower than usual.
+
+    Each machine that was measured is planned for so (costs/capacity.py).
+    """
+    if profile.unsteady < _UNSTEADY:
+        return ""
+    return f"; calls take {profile.unsteady:.2g} times as long as usual, as they did at times"
 
 
 def _family_of(offer: str) -> tuple[str, str]:

@@ -10,10 +10,10 @@ from fairlead.costs.capacity import MOST_HEADROOM, Capacity, Seen
 from fairlead.costs.decision import Decision
 from fairlead.costs.fleet import Run
 from fairlead.costs.market import Option
+from fairlead.costs.speeds import at_its_slowest
 from fairlead.costs.traffic import Traffic
 
 _SHOWN = 8
-_UNSTEADY = 1.02
 
 
 def traffic_lines(traffic: Traffic) -> list[str]:
@@ -44,11 +44,8 @@ def capacity_text(plan: Capacity) -> str:
         "busiest hour",
         _seen("twice", plan.double),
     ]
-    if plan.unsteady > _UNSTEADY:
-        told.append(
-            f"reckoned   with executions {plan.unsteady:.2g} times as long as usual: so slow was "
-            "the machine at times"
-        )
+    if slowest := at_its_slowest(plan.profile):
+        told.append(f"reckoned   as measured{slowest}")
     if plan.without_one is not None:
         told.append(_seen("one dies", plan.without_one))
     else:
