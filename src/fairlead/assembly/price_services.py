@@ -7,11 +7,8 @@ time and the number of pages are bounded. What is fetched is written once all of
 
 from __future__ import annotations
 
-import os
 import ssl
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from http.client import HTTPException
@@ -29,6 +26,7 @@ from fairlead.costs.prices import Prices
 from fairlead.costs.refresh import aws, azure, gcp
 from fairlead.costs.refresh.repriced import Repriced, repriced
 from fairlead.costs.refresh.shape import document
+from fairlead.serving.whole_file import write_whole
 
 CLOUDS = ("aws", "azure", "gcp")
 HOSTS = {"aws": aws.HOST, "azure": azure.HOST, "gcp": gcp.HOST}
@@ -100,18 +98,7 @@ def keep(machines: Sequence[Machine], path: Path, known: Sequence[Machine] = ())
     both = {(one.title, one.region): one for one in (*before, *machines)}
     text = written(sorted(both.values(), key=lambda one: (one.title, one.region)))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)
-            raise
+        write_whole(path, text, sync=True)
     except OSError as error:
         why = f"the prices cannot be written: {error.strerror}"
         raise FileUnreadable(why, where=str(path), fix="Name another file: --output") from None
