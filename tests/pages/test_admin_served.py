@@ -281,5 +281,5 @@ def test_where_a_platform_has_the_addresses_of_models_their_pages_are_here_alone
 
         (model,) = until(listed)
         assert administrator.look(f"/{model}").status == 200
-        # A worker that had no time for its status page for a moment is not counted as one that serves.
+        # A worker without time for its status page for a moment is not counted as one that serves.
         until(lambda: "Quantitative analyses" in administrator.look(f"/{model}/card").text)
