@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fairlead.guards.bounds import assured_rank, at_least, upper_bound
+from fairlead.guards.bounds import assured_rank, at_least, shows, upper_bound
 
 
 @given(st.integers(1, 3000), st.data(), st.floats(0.0001, 0.9999))
@@ -21,6 +21,14 @@ def test_the_upper_bound_is_clopper_and_pearsons(count, data, confidence):
     seen = data.draw(st.integers(0, count))
     expected = 1.0 if seen == count else stats.beta.ppf(confidence, seen + 1, count - seen)
     assert upper_bound(count, seen, confidence) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@given(st.integers(1, 2000), st.data(), st.floats(0.0, 1.0), st.sampled_from([0.8, 0.95, 0.99]))
+def test_a_goal_is_shown_exactly_where_the_upper_bound_keeps_it(count, data, goal, confidence):
+    seen = data.draw(st.integers(0, count))
+    bound = upper_bound(count, seen, confidence)
+    if abs(bound - goal) > 1e-9:
+        assert shows(count, seen, goal, confidence) == (bound <= goal)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,26 @@ def test_a_repository_that_cannot_be_listed_is_said(tmp_path):
         assert caught.value.where == str(path)
 
 
+def test_a_model_that_cannot_be_read_is_said_and_the_others_are_listed(tmp_path, monkeypatch):
+    make(tmp_path, "a", 1)
+    make(tmp_path, "b", 2)
+    scandir = os.scandir
+
+    def denied(path):
+        if Path(path).name == "a":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    unread: dict[str, FileUnreadable] = {}
+    found = committed(tmp_path, unread.__setitem__)
+    assert [(one.name, one.version) for one in found] == [("b", 2)]
+    assert list(unread) == ["a"]
+    assert unread["a"].where == str(tmp_path / "a")
+    with pytest.raises(FileUnreadable, match="the model cannot be read: Permission denied"):
+        committed(tmp_path)
+
+
 @given(st.sets(st.integers(min_value=0, max_value=10**12), max_size=6))
 def test_the_next_version_is_above_every_folder_committed_or_not(tmp_path_factory, versions):
     repository = tmp_path_factory.mktemp("repository")

@@ -52,13 +52,39 @@ def test_a_repository_that_cannot_be_read_changes_nothing_and_is_told_once(tmp_p
     looking = Looking([tmp_path])
     before = seen(looking)
 
-    def away(folder):
+    def away(*_):
         raise FileUnreadable("the disk does not answer")
 
     monkeypatch.setattr(module, "committed", away)
     for _ in range(3):
         assert seen(looking) == before
     assert told == ["repository_unreadable"]
+
+
+def test_a_model_that_cannot_be_read_stays_as_it_was_and_the_others_go_on(tmp_path, monkeypatch):
+    models.logs(tmp_path)
+    models.total(tmp_path)
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        module, "log", lambda event, **fields: told.append((event, fields["folder"]))
+    )
+    looking = Looking([tmp_path])
+    assert seen(looking) == [("logs", 1), ("total", 1)]
+    scandir = os.scandir
+
+    def denied(path):
+        if Path(path).name == "logs":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    shutil.copytree(tmp_path / "total/1", tmp_path / "total/2")
+    for _ in range(3):
+        assert seen(looking) == [("logs", 1), ("total", 1), ("total", 2)]
+    assert told == [("repository_unreadable", str(tmp_path / "logs"))]
+    monkeypatch.undo()
+    shutil.rmtree(tmp_path / "logs")
+    assert [seen(looking), seen(looking)][-1] == [("total", 1), ("total", 2)]
 
 
 def test_other_bytes_in_a_file_are_another_stamp(tmp_path):

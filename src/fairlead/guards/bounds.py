@@ -41,6 +41,16 @@ def upper_bound(count: int, seen: int, confidence: float = 0.95) -> float:
     return high
 
 
+def shows(count: int, seen: int, most: float, confidence: float = 0.95) -> bool:
+    """Whether `seen` of `count` events show with this confidence a chance of at most `most`.
+
+    The same as `upper_bound(count, seen, confidence) <= most`, without the search for the bound.
+    """
+    if seen >= count:
+        return most >= 1.0
+    return 1.0 - at_least(count, seen + 1, most) <= 1.0 - confidence
+
+
 def assured_rank(count: int, rate: float, confidence: float = 0.95) -> int:
     """The largest rank whose true false-alarm rate is at most `rate` with this confidence.
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairlead.guards.bounds import upper_bound
+from fairlead.guards.bounds import shows
 from fairlead.guards.calibration import FITS, FOLDS, METHODS, Calibration, across, chosen
 
 Floats = NDArray[np.float64]
@@ -278,7 +278,7 @@ def _walk(ends: Any, wrong: Any, goal: float, assurance: float) -> int:
     best = 0
     steps: Any = np.unique(np.linspace(0, len(ends) - 1, _STEPS).astype(int))
     for rows in ends[steps].tolist():
-        if upper_bound(int(rows), int(wrong[rows - 1]), assurance) > goal:
+        if not shows(int(rows), int(wrong[rows - 1]), goal, assurance):
             break
         best = int(rows)
     return best

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -28,24 +29,41 @@ def is_package(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def committed(repository: Path) -> list[Found]:
+def committed(
+    repository: Path, unread: Callable[[str, FileUnreadable], object] | None = None
+) -> list[Found]:
     """Every committed version, by model name and version; anything else is passed over.
 
-    Raises FileUnreadable when the folder cannot be listed.
+    unread: is told of each model whose folder cannot be read, by its name.
+    Raises FileUnreadable when the repository cannot be listed; without `unread`, for a model too.
     """
     found: list[Found] = []
     try:
-        for model in os.scandir(repository):
-            if not is_name(model.name) or not model.is_dir(follow_symlinks=False):
-                continue
-            for version in os.scandir(model.path):
-                if _is_version(version.name) and is_package(Path(version.path)):
-                    found.append(Found(model.name, int(version.name), Path(version.path)))
+        models = [model for model in os.scandir(repository) if is_name(model.name)]
     except OSError as error:
-        raise FileUnreadable(
-            f"the repository cannot be read: {error.strerror}", where=str(repository)
-        ) from error
+        raise _unreadable("repository", repository, error) from error
+    for model in models:
+        try:
+            if model.is_dir(follow_symlinks=False):
+                found += _versions(model)
+        except OSError as error:
+            told = _unreadable("model", Path(model.path), error)
+            if unread is None:
+                raise told from error
+            unread(model.name, told)
     return sorted(found, key=lambda f: (f.name, f.version))
+
+
+def _versions(model: os.DirEntry[str]) -> list[Found]:
+    return [
+        Found(model.name, int(version.name), Path(version.path))
+        for version in os.scandir(model.path)
+        if _is_version(version.name) and is_package(Path(version.path))
+    ]
+
+
+def _unreadable(what: str, folder: Path, error: OSError) -> FileUnreadable:
+    return FileUnreadable(f"the {what} cannot be read: {error.strerror}", where=str(folder))
 
 
 def stamp(folder: Path) -> str:

@@ -1,12 +1,13 @@
 """What the repositories hold, looked at once a second by a thread of the bookkeeper.
 
 Every worker is told what has changed. A look that fails says nothing: what was found before stands,
-however long a disk does not answer. A version is gone once two looks have missed it.
+however long a disk does not answer, of one model as of a whole repository. A version is gone once
+two looks have missed it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -22,6 +23,8 @@ FOUND = "found"
 LOOK_S, SETTLED_S = 1.0, 5.0
 _REST = 20
 """A look that takes long is followed by a rest of so many times its length."""
+_ALL = ""
+"""Of a repository: all of its models."""
 
 Plain = Callable[[Path], Sequence[Found]]
 """The SavedModels of a folder, which have no manifest."""
@@ -62,24 +65,27 @@ class Looking:
         self._roots = roots
         self._plain = plain
         self._seen: dict[Path, dict[tuple[str, int], _Seen]] = {root: {} for root in roots}
-        self._told: dict[Path, str] = {}
+        self._told: dict[Path, dict[str, str]] = {root: {} for root in roots}
 
     def look(self, moment: float) -> list[Sighting]:
         """Every version that is there, by name and number. moment: `clock.now`."""
         for root in self._roots:
+            unread: dict[str, Exception] = {}
             try:
-                sightings = self._sightings(root)
+                sightings = self._sightings(root, unread)
             except Exception as error:  # the thread goes on: what was found before stands
-                self._say(root, error)
+                self._say(root, {_ALL: error})
                 continue
-            self._told.pop(root, None)
-            self._remember(self._seen[root], sightings, moment)
+            self._say(root, unread)
+            self._remember(self._seen[root], sightings, unread, moment)
         found = [seen for held in self._seen.values() for seen in held.values()]
         believed = [s.sighting for s in found if _settled(s, moment)]
         return sorted(believed, key=lambda s: (s.found.name, s.found.version))
 
-    def _sightings(self, root: Path) -> list[Sighting]:
-        packages = [Sighting(found, stamp(found.folder)) for found in committed(root)]
+    def _sightings(self, root: Path, unread: dict[str, Exception]) -> list[Sighting]:
+        """unread: is filled with the models whose folders cannot be read, and why."""
+        there = committed(root, unread.__setitem__)
+        packages = [Sighting(found, stamp(found.folder)) for found in there]
         if self._plain is None:
             return packages
         known = {(one.found.name, one.found.version) for one in packages}
@@ -90,11 +96,15 @@ class Looking:
         ]
 
     def _remember(
-        self, held: dict[tuple[str, int], _Seen], sightings: Sequence[Sighting], moment: float
+        self,
+        held: dict[tuple[str, int], _Seen],
+        sightings: Sequence[Sighting],
+        unread: Collection[str],
+        moment: float,
     ) -> None:
         now_there = {(s.found.name, s.found.version): s for s in sightings}
         for key, seen in [*held.items()]:
-            if key not in now_there:
+            if key not in now_there and key[0] not in unread:
                 if seen.missed:
                     del held[key]
                 seen.missed = True
@@ -105,11 +115,17 @@ class Looking:
             else:
                 seen.missed = False
 
-    def _say(self, root: Path, error: Exception) -> None:
-        reason = error.line() if isinstance(error, FairleadError) else str(error)
-        if self._told.get(root) != reason:
-            self._told[root] = reason
-            log("repository_unreadable", folder=str(root), reason=reason)
+    def _say(self, root: Path, unread: Mapping[str, Exception]) -> None:
+        """Says why the repository, or a model in it, cannot be read; once for each reason."""
+        before = self._told[root]
+        self._told[root] = {name: _reason(error) for name, error in unread.items()}
+        for name, reason in self._told[root].items():
+            if before.get(name) != reason:
+                log("repository_unreadable", folder=str(root / name), reason=reason)
+
+
+def _reason(error: Exception) -> str:
+    return error.line() if isinstance(error, FairleadError) else str(error)
 
 
 def _settled(seen: _Seen, moment: float) -> bool:
