@@ -24,7 +24,7 @@ _WIDE = 90
 """Characters that a desktop shows; text of longer lines is wrapped, unless it stands in columns."""
 
 _ALIGNED = re.compile(r"\S {2,}\S")
-_MOST_WORDS = 160
+_MOST_WORDS = 120
 
 
 class Resolve(Protocol):
@@ -70,10 +70,15 @@ def slug(text: str, taken: set[str]) -> str:
     return anchor
 
 
+_UNCOLOURED = ("", "csv")
+"""Languages of which Pygments colours nothing."""
+
+
 def code(text: str, language: str) -> str:
     """Coloured code, as spans with the short class names of Pygments."""
     # Some lexers leave out a last line that does not end.
-    lexer = get_lexer_by_name(language or "text", stripnl=False, ensurenl=True)
+    alias = language if language not in _UNCOLOURED else "text"
+    lexer = get_lexer_by_name(alias, stripnl=False, ensurenl=True)
     return highlight(text, lexer, HtmlFormatter(nowrap=True)).rstrip("\n")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts.site.book import read_book
 from tests.house.source import ROOT
 from tests.house.trained import TRAIN
 from tests.processes import Running
@@ -69,6 +70,13 @@ def test_the_extras_that_it_names_are_there():
     named = set(re.findall(r"fairlead\[([\w,]+)\]", README))
     assert named
     assert {extra for names in named for extra in names.split(",")} <= set(EXTRAS)
+
+
+def test_every_page_of_the_docs_is_named_by_an_index():
+    """The site cannot be made of others: nobody would find them."""
+    there = {str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")}
+    named = {entry.source for entry in read_book()}
+    assert named == there - {"docs/README.md"} | {"CHANGELOG.md"}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
