@@ -77,5 +77,5 @@ def run(seconds: float, rate: float, kills: int, seed: int) -> list[Part]:
 
 
 if __name__ == "__main__":
-    asked = options(__doc__ or "", seconds=300.0, rate=400.0, kills=20)
+    asked = options(__doc__ or "", seconds=600.0, rate=1200.0, kills=50)
     sys.exit(shown(run(asked.seconds, asked.rate, asked.kills, asked.seed)))

@@ -121,5 +121,5 @@ def run(renewed: int, ended: int, rate: float, seed: int) -> list[Part]:
 
 
 if __name__ == "__main__":
-    told_to = options(__doc__ or "", renewals=50, ends=20, rate=250.0)
+    told_to = options(__doc__ or "", renewals=50, ends=20, rate=700.0)
     sys.exit(shown(run(told_to.renewals, told_to.ends, told_to.rate, told_to.seed)))

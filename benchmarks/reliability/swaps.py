@@ -82,7 +82,7 @@ def _end_and_load(running: Running) -> None:
 
 def main() -> int:
     """Runs it."""
-    given = options(__doc__ or "", swaps=200, rate=300.0)
+    given = options(__doc__ or "", swaps=200, rate=500.0)
     return shown([swaps(given.swaps, given.rate, given.seed), dropping(50.0, given.seed)])
 
 
