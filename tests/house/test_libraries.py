@@ -132,7 +132,7 @@ def _top(names: set[str] | frozenset[str]) -> set[str]:
         ("fairlead.assembly.bookkeeper", {"numpy", "onnxruntime", "uvloop"}),
         ("fairlead.assembly.config", {"numpy", "onnxruntime", "asyncio", "sqlite3"}),
         ("fairlead.assembly.handle", {"numpy", "onnxruntime", "sqlite3"}),
-        ("fairlead.assembly.server", {"numpy", "onnxruntime", "uvloop"}),
+        ("fairlead.assembly.server", {"numpy", "onnxruntime", "uvloop", "asyncio"}),
     ],
 )
 def test_a_process_that_needs_no_model_carries_none_of_what_models_need(module, absent):

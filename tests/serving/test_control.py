@@ -12,8 +12,9 @@ import pytest
 from tests import models
 from tests.processes import Running, server, until
 
-from fairlead.serving.control import ASKED, DONE, FILE, LOAD, TOLD, Controlling
+from fairlead.serving.control import ASKED, DONE, LOAD, TOLD, Controlling
 from fairlead.serving.exchange import Within
+from fairlead.serving.wishes import FILE
 
 ROW = {"a": 1, "b": 2, "c": 3}
 

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +24,7 @@ from typing import BinaryIO
 from fairlead.assembly.archive import ArchiveWriter, is_name, writing
 from fairlead.core.clock import wall_ns
 from fairlead.core.errors import BadUsage, FileUnreadable, StateUnavailable
+from fairlead.core.version import __version__
 from fairlead.usage.segments import SUFFIX, frames, sealed
 from fairlead.usage.stores.sqlite import copy_of
 
@@ -102,7 +102,7 @@ def _end(writer: ArchiveWriter, now_ns: int, elsewhere: bool) -> Taken:
     manifest = {
         "format": FORMAT,
         "made": made,
-        "fairlead": version("fairlead"),
+        "fairlead": __version__,
         "database": "elsewhere" if elsewhere else "here",
         "files": [
             {"name": name, "size": size, "sha256": digest}

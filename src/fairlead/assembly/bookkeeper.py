@@ -13,7 +13,7 @@ from pathlib import Path
 from fairlead.access.metering import Behind, Meters, OwnMeters
 from fairlead.access.sharing import SharedMeters
 from fairlead.assembly.administration import Administration
-from fairlead.assembly.doors import Door, admin_host, admin_tls, identity_rules
+from fairlead.assembly.doors import admin_host, admin_tls, identity_rules
 from fairlead.assembly.edges import http_limits
 from fairlead.assembly.looking import looking_of
 from fairlead.assembly.meters import meter_store
@@ -26,6 +26,7 @@ from fairlead.assembly.spec import ServerSpec, read_spec
 from fairlead.assembly.worker_count import workers_of
 from fairlead.core.errors import TlsInvalid
 from fairlead.edge.cors import OwnNames
+from fairlead.edge.door import Door
 from fairlead.edge.front import http1
 from fairlead.edge.service import HttpService
 from fairlead.serving.bookkeeper import KEPT_SEGMENTS, Following, Runs

@@ -1,9 +1,11 @@
-"""How the outside gets in: TLS, the proxies that are trusted, and callers without a key of ours."""
+"""How the outside gets in: TLS, the proxies that are trusted, and callers without a key of ours.
+
+The command that starts a server looks at these before anything listens, so they bring no loop.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -11,17 +13,9 @@ from fairlead.access.identities import Identities
 from fairlead.access.identity_rules import IdentityRules, parse_identities, read_text
 from fairlead.assembly.hosts import is_loopback
 from fairlead.assembly.settings import Settings
-from fairlead.core.clock import now, wall_ns
-from fairlead.core.errors import BadSetting, KeyFieldInvalid, TlsInvalid, TlsMissing
+from fairlead.core.errors import BadSetting, KeyFieldInvalid, TlsMissing
 from fairlead.edge.forwarded import TrustedProxies
-from fairlead.edge.front import HTTP1, HTTP2, either
-from fairlead.edge.service import HttpService
-from fairlead.edge.tls import ClientCert, ServerTls
-from fairlead.edge.tls_connection import TlsConnection
-from fairlead.serving.log import log
-
-_DAY_S = 86_400.0
-_SOON_S = 14 * _DAY_S
+from fairlead.edge.tls import HTTP1, HTTP2, ClientCert, ServerTls
 
 
 def check_doors(settings: Settings) -> str:
@@ -107,51 +101,3 @@ def identity_rules(settings: Settings, text: str) -> IdentityRules:
 def admin_tls(settings: Settings) -> ServerTls | None:
     """What the administration speaks: TLS where others can reach it, plain HTTP on this machine."""
     return None if is_loopback(admin_host(settings)) else server_tls(settings, (HTTP1,))
-
-
-class Door:
-    """One listener's side of TLS.
-
-    speaks: makes what speaks over a connection, by what was agreed in the TLS handshake.
-    """
-
-    def __init__(
-        self,
-        tls: ServerTls | None,
-        service: HttpService,
-        speaks: Callable[[HttpService, str | None], asyncio.Protocol] = either,
-    ) -> None:
-        self._tls = tls
-        self._service = service
-        self._speaks = speaks
-        self._warned = -_DAY_S
-        self._look_at_end()
-
-    def connection(self) -> asyncio.Protocol:
-        """What a new connection is spoken to by."""
-        tls = self._tls
-        if tls is None:
-            return self._speaks(self._service, None)
-        return TlsConnection(
-            lambda: tls.context, self._service, lambda agreed: self._speaks(self._service, agreed)
-        )
-
-    def tick(self) -> None:
-        """Once a second: a certificate that was changed is taken, and one that ends is told."""
-        if self._tls is None:
-            return
-        try:
-            if self._tls.reload():
-                log("certificate_taken", ends=self._tls.ends.isoformat())
-                self._warned = -_DAY_S
-        except TlsInvalid as error:
-            log("certificate_refused", reason=error.line())
-        self._look_at_end()
-
-    def _look_at_end(self) -> None:
-        tls = self._tls
-        if tls is None or now() - self._warned < _DAY_S:
-            return
-        if tls.ends.timestamp() - wall_ns() / 1e9 < _SOON_S:
-            self._warned = now()
-            log("certificate_ends", ends=tls.ends.isoformat())

@@ -40,9 +40,9 @@ from fairlead.core.clock import now
 from fairlead.core.errors import BindRefused, FileUnreadable, StateUnavailable
 from fairlead.packages.repository import Found
 from fairlead.serving import status
-from fairlead.serving.control import forget_wishes
 from fairlead.serving.machine import anonymous_file
 from fairlead.serving.supervisor import Orders
+from fairlead.serving.wishes import forget_wishes
 from fairlead.usage.stores.keys import FILE as KEYS
 from fairlead.usage.stores.keys import open_keys
 from fairlead.usage.stores.machine import HourPrice

@@ -17,7 +17,7 @@ from fairlead.access.identities import Identities
 from fairlead.access.leases import Leases
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.access.sessions import Sessions
-from fairlead.assembly.doors import Door, identity_rules, server_tls, trusted_proxies
+from fairlead.assembly.doors import identity_rules, server_tls, trusted_proxies
 from fairlead.assembly.edges import body_limits, http_limits, policy
 from fairlead.assembly.pages import pages_of
 from fairlead.assembly.platform import platform_of
@@ -30,6 +30,7 @@ from fairlead.core.clock import monotonic_ns, now
 from fairlead.core.errors import TlsInvalid
 from fairlead.core.limits import BodyLimits
 from fairlead.core.model_record import ModelRecord
+from fairlead.edge.door import Door
 from fairlead.edge.forwarded import TrustedProxies
 from fairlead.edge.front import http2
 from fairlead.edge.service import HttpService

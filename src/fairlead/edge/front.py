@@ -17,9 +17,8 @@ from fairlead.edge.http2 import Http2
 from fairlead.edge.http2_frames import PREFACE
 from fairlead.edge.peers import peer_of
 from fairlead.edge.service import HttpService
+from fairlead.edge.tls import HTTP2
 
-HTTP2, HTTP1 = "h2", "http/1.1"
-"""What the two are called in a TLS handshake."""
 _TELLING = 4
 """Bytes that tell the two apart."""
 _ONLY_HTTP2 = b"This port speaks gRPC over HTTP/2; HTTP/1.1 is spoken on the other one.\n"

@@ -15,6 +15,9 @@ from typing import Any, Literal
 
 from fairlead.core.errors import TlsInvalid
 
+HTTP2, HTTP1 = "h2", "http/1.1"
+"""What the two are called in a handshake."""
+
 ClientCert = Literal["optional", "required"]
 """Whether a caller must show a certificate of the client authority."""
 

@@ -1,13 +1,11 @@
 """Which models are to be served, changed while the server runs.
 
 A worker that is asked for a change asks the bookkeeper; it tells every worker, and answers once all
-have done it. What was wished last is kept in the state folder for workers that start later. It ends
-with the server: the next one serves what its command line names.
+have done it. What was wished last is kept (`wishes`) for workers that start later.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +16,13 @@ from fairlead.core.errors import FairleadError, LoadFailed
 from fairlead.serving.choosing import NEWEST, Choice
 from fairlead.serving.exchange import Line, Message, Within, error_of, error_to_json
 from fairlead.serving.log import log
-from fairlead.serving.whole_file import write_whole
+from fairlead.serving.wishes import keep_wishes, read_wishes
 
 if TYPE_CHECKING:
     from fairlead.serving.manager import Manager
     from fairlead.serving.reporting import Reporting
 
 ASKED, TOLD, DONE = "control.ask", "control.tell", "control.done"
-FILE = "wishes.json"
-"""In the state folder, while a server runs."""
 LOAD, END = "load", "end"
 _WISH = ("act", "model", "choice")
 """What is told of a change, and kept."""
@@ -108,11 +104,11 @@ class Controlling:
     kinds: frozenset[str] = frozenset((ASKED, DONE))
 
     def __init__(self, state: Path) -> None:
-        self._file = state / FILE
+        self._state = state
         self._workers: set[Line] = set()
         self._changes: dict[int, _Change] = {}
         self._serial = 0
-        self._wishes: dict[str, Mapping[str, Any]] = _read(self._file)
+        self._wishes: dict[str, Mapping[str, Any]] = read_wishes(state)
 
     def take(self, line: Line, message: Message) -> None:
         """A change is asked for, or a worker has made one."""
@@ -163,7 +159,7 @@ class Controlling:
     def _keep(self) -> None:
         """What is not kept on the disk is only lost where this process ends before the server."""
         try:
-            write_whole(self._file, json.dumps(self._wishes))
+            keep_wishes(self._state, self._wishes)
         except OSError as error:
             log("bookkeeping_failed", what="what was wished", error=repr(error))
 
@@ -201,16 +197,3 @@ class Controlling:
 
 def _newest(act: str) -> dict[str, Any]:
     return {"choice": NEWEST.to_json()} if act == LOAD else {}
-
-
-def forget_wishes(state: Path) -> None:
-    """What an earlier server was told while it ran does not hold for the next one."""
-    (state / FILE).unlink(missing_ok=True)
-
-
-def _read(file: Path) -> dict[str, Mapping[str, Any]]:
-    try:
-        found: Mapping[str, Any] = json.loads(file.read_text())
-        return {str(model): dict(wish) for model, wish in found.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
