@@ -32,3 +32,16 @@ def test_beyond_the_last_value_rarity_goes_on():
     tail = Tail.learn(np.random.default_rng(0).exponential(size=5000))
     last = float(tail.knots[-1])
     assert tail.of_one(last + 10.0) - tail.of_one(last) == pytest.approx(10.0, rel=0.3)
+
+
+@given(numbers, st.floats(-1.0, 30.0))
+def test_the_most_of_a_rarity_is_no_rarer_and_all_beyond_it_are(values, rarity):
+    tail = Tail.learn(np.array(values))
+    most = tail.most(rarity)
+    if most is None:
+        assert tail.of_one(0.0) > rarity
+        return
+    near = 1e-6 * (1.0 + abs(most))
+    assert tail.of_one(most - near) <= rarity + 1e-9
+    assert tail.of_one(most + near) >= min(rarity, tail.of_one(most + near)) - 1e-9
+    assert tail.of_one(most + near) > rarity - 1e-6 * (1.0 + abs(rarity))

@@ -19,7 +19,7 @@ from fairlead.core.tensor import Tensor
 from fairlead.serving import quarantine as quarantining
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.execute import execute
-from fairlead.serving.quarantine import MOST, Quarantine, fingerprint, let_in
+from fairlead.serving.quarantine import KEPT_S, MOST, Quarantine, fingerprint, let_in
 
 POISON = 666.0
 
@@ -113,9 +113,11 @@ def test_what_is_kept_out_is_bounded_and_ends(monkeypatch):
     assert len(kept) == MOST
     assert not kept.holds(b"0")
     assert kept.holds(b"%d" % MOST)
-    monkeypatch.setattr(quarantining, "KEPT_S", -1.0)
-    kept.died(b"x", 2)
-    assert not kept.holds(b"x")
+    later = now() + KEPT_S + 1.0
+    monkeypatch.setattr(quarantining, "now", lambda: later)
+    kept.sweep()
+    assert len(kept) == 0
+    assert not kept.holds(b"%d" % MOST)
 
 
 _ARRAYS = st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=4)

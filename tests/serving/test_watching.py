@@ -38,8 +38,9 @@ def guards(rows):
 class World:
     """A watched version: real guards, calls of any caller, and the clock in our hands."""
 
-    def __init__(self, guards, monkeypatch, **choice) -> None:
-        self.now = 1000.0
+    def __init__(self, guards, monkeypatch, later=False, **choice) -> None:
+        """later: how strange rows are is left for the look, as where no caller is told it."""
+        self.now, self.later = 1000.0, later
         monkeypatch.setattr(watching, "now", lambda: self.now)
         novelty, drift, misuse = guards
         self.novelty = novelty
@@ -49,10 +50,10 @@ class World:
             signature, "columns", tuple(Column(n, 0, i) for i, n in enumerate(NAMES))
         )
         self.woken = 0
-        guarding = Guarding(
+        self.guarding = Guarding(
             signature, GuardChoice(**choice), None, novelty, None, None, drift, misuse
         )
-        self.watch = Watch("m", 1, "folder", guarding, self.wake)
+        self.watch = Watch("m", 1, "folder", self.guarding, self.wake)
 
     def wake(self) -> None:
         self.woken += 1
@@ -61,9 +62,13 @@ class World:
         """Rows of several callers in one execution: (caller, rows)…"""
         calls = [call(self.served, *np.float32(rows), caller=caller) for caller, rows in parts]
         joined = np.concatenate([rows for _, rows in parts])
-        placed = self.novelty.space.place({n: joined[:, i] for i, n in enumerate(NAMES)})
-        p_novel = self.novelty.p_of(self.novelty.scores_of(placed))
-        verdicts = Verdicts(np.zeros(len(joined), np.uint8), p_novel=p_novel, placed=placed)
+        if self.later:
+            verdicts = self.guarding.before([joined], len(joined), [], told=False)
+            assert verdicts.p_novel is None
+        else:
+            placed = self.novelty.space.place({n: joined[:, i] for i, n in enumerate(NAMES)})
+            p_novel = self.novelty.p_of(self.novelty.scores_of(placed))
+            verdicts = Verdicts(np.zeros(len(joined), np.uint8), p_novel=p_novel, placed=placed)
         self.watch.note([Answered(calls, [joined], [], verdicts)])
 
     def seen(self) -> dict:
@@ -86,9 +91,9 @@ class World:
         }
 
 
-@pytest.fixture
-def world(guards, monkeypatch):
-    return World(guards, monkeypatch)
+@pytest.fixture(params=["now", "later"])
+def world(guards, monkeypatch, request):
+    return World(guards, monkeypatch, later=request.param == "later")
 
 
 def test_every_row_is_counted_once_and_by_its_caller(world, rows):
@@ -100,6 +105,38 @@ def test_every_row_is_counted_once_and_by_its_caller(world, rows):
     assert found["p_values"] == 10
     assert found["callers"] == {"a": 8, "b": 2}
     assert world.seen() == {"chunks": [], "p_values": 0, "callers": {}, "new": {}}
+
+
+def test_what_is_left_for_the_look_is_what_would_have_been_said_at_once(guards, monkeypatch, rows):
+    told = []
+    for later in (False, True):
+        world = World(guards, monkeypatch, later=later)
+        monkeypatch.setattr(world.watch, "_some", lambda count, wanted: np.arange(wanted))
+        world.answered(("a", rows[2000:3000]), ("b", rows[3000:3500] * 3.0))
+        for start in range(0, 400, 50):
+            # The allowances of the callers are nearly used up: of each execution a few rows.
+            world.now += 0.1
+            world.answered(("a", rows[start : start + 40]), ("b", rows[start + 40 : start + 50]))
+        while world.watch.look():
+            pass
+        told.append(world.watch.messages())
+    assert told[0] == told[1]
+    assert {message["kind"] for message in told[0]} == {"seen", "looked"}
+
+
+def test_a_row_is_judged_the_same_whether_or_not_its_caller_is_told(guards, monkeypatch, rows):
+    guarding = World(guards, monkeypatch).guarding
+    mixed = np.concatenate([rows[2000:2060], rows[2060:2070] * 9.0, rows[2070:2100]])
+    for joined in (mixed, rows[:5], rows[5:6], rows[6:7] * 9.0):
+        told = guarding.before([joined], len(joined), [])
+        left = guarding.before([joined], len(joined), [], told=False)
+        assert left.p_novel is None
+        assert np.array_equal(left.codes, told.codes)
+        assert (left.novel is None) == (told.novel is None)
+        assert left.novel is None or np.array_equal(left.novel, told.novel)
+        assert (left.worst, left.reasons, left.less) == (told.worst, told.reasons, told.less)
+        assert np.array_equal(left.p_values(), told.p_novel)
+        assert np.array_equal(left.placed, told.placed)
 
 
 def test_a_large_request_is_looked_at_a_few_hundred_rows_at_a_time(world, rows):

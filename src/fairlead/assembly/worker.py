@@ -339,9 +339,7 @@ class Worker:
             self._feedback.rest()
             self._trials.report()
             for served in self._registry.served():
-                for kept in (served.outcomes, served.payloads):
-                    if kept is not None:
-                        kept.rest()
+                served.rest()
             self._pressure.tick()
         if not self._frozen and self._vitals.settled:
             # What lives from here on is the models and the code: the collector need not walk it.

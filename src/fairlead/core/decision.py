@@ -34,7 +34,8 @@ class Verdicts:
 
     codes:      a position in OUTCOMES for each row; `worst` is the largest.
     novel:      whether each row is unlike the training rows; None when none is.
-    p_novel:    the share of good rows that are as strange; None without a novelty guard.
+    p_novel:    the share of good rows that are as strange; None without a novelty guard, and where
+                nobody has asked yet (`p_values`).
     confidence: the calibrated probability of each row's answer; None without one.
     likely:     for each row the names of its prediction set, made when asked for; None when it is
                 kept from the caller.
@@ -44,6 +45,7 @@ class Verdicts:
     scores:     the model's answer on each row as a number or a probability per class, where guards
                 need it.
     hidden:     rows whose outputs are kept from the caller although they are served.
+    later:      makes placed and p_novel, which costs more than to know that p_novel is large.
     """
 
     codes: Array
@@ -57,6 +59,13 @@ class Verdicts:
     scores: Array | None = None
     hidden: Array | None = None
     less: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    later: Callable[[], tuple[Array, Array]] | None = None
+
+    def p_values(self) -> Array | None:
+        """`p_novel`, made now where it was left for later; None without a novelty guard."""
+        if self.p_novel is None and self.later is not None:
+            self.placed, self.p_novel = self.later()
+        return self.p_novel
 
     def set(self, row: int, code: int, words: list[str], less: list[str] | None = None) -> None:
         """Makes a row's decision at least this severe, and says why.
@@ -71,11 +80,11 @@ class Verdicts:
 
     def part(self, start: int, stop: int) -> Verdicts:
         """The verdicts on some of the rows."""
-        codes, likely = self.codes[start:stop], self.likely
+        codes, likely, p_novel = self.codes[start:stop], self.likely, self.p_values()
         return Verdicts(
             codes,
             int(codes.max(initial=0)),
-            None if self.p_novel is None else self.p_novel[start:stop],
+            None if p_novel is None else p_novel[start:stop],
             None if self.confidence is None else self.confidence[start:stop],
             None if likely is None else lambda row: likely(start + row),
             _part(self.reasons, start, stop),

@@ -29,6 +29,7 @@ from fairlead.guards.novelty_reasons import Shape, ranked, reasons
 from fairlead.guards.novelty_space import Space, learn_space
 from fairlead.guards.ranges import Ranges, learn_ranges
 from fairlead.guards.tails import Tail
+from fairlead.guards.witnesses import Witnesses, witnesses_of
 
 Floats = NDArray[np.float64]
 
@@ -131,6 +132,10 @@ class Novelty:
             else int(self.false_alarm_rate * (count + 1) + 1e-9)
         )
         return float("inf") if rank < 1 else self._sorted[count - rank]
+
+    def witnesses(self, limit: float) -> Witnesses | None:
+        """What shows of most rows that their score is at most `limit`; None where nothing can."""
+        return witnesses_of(self._shape, limit)
 
     def explain(
         self, rows: Any, *, limits: bool = True, hidden: Collection[str] = ()

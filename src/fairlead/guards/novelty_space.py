@@ -134,6 +134,11 @@ class Space:
             placed[:, at] = np.clip(placed[:, at], -_NEVER, _NEVER)
         return placed
 
+    @property
+    def units_of_numbers(self) -> tuple[Vectors, Vectors]:
+        """By number its mean and the inverse of its usual difference, as `place_numbers` has it."""
+        return self._mean, self._scale
+
     def units(self) -> tuple[Vectors, Vectors]:
         """By coordinate the least unit of excess, and the one that is fixed (NaN where none is).
 

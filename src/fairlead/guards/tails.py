@@ -50,6 +50,15 @@ class Tail:
         beyond = np.maximum(values - self.knots[at], 0.0)
         return self.heights[at] + beyond * self._rises[at]
 
+    def most(self, rarity: float) -> float | None:
+        """The largest value that is no rarer than this; None where every value is rarer."""
+        knots, heights, rises = self._plain
+        at = bisect_right(heights, rarity) - 1
+        if at < 0:
+            return None
+        found = knots[at] + (rarity - heights[at]) / rises[at] if rises[at] > 0.0 else knots[at]
+        return min(found, knots[at + 1]) if at + 1 < len(knots) else found
+
     def of_one(self, value: float) -> float:
         """The rarity of one value: what `of` says, bit by bit."""
         knots, heights, rises = self._plain

@@ -64,6 +64,7 @@ class AdminCosts:
         ) -> None:
             asked = {key: values[0] for key, values in parse_qs(head.query[:2000]).items()}
             numbers = {slider.name: _number(slider, asked.get(slider.name)) for slider in SLIDERS}
+            values = {slider.name: _value(slider, numbers[slider.name]) for slider in SLIDERS}
             hours = asked.get("hours") if asked.get("hours") in HOURS else "always"
             bursts = asked.get("bursts") if asked.get("bursts") in BURSTS else "usual"
             facts: dict[str, Any] = {
@@ -92,8 +93,8 @@ class AdminCosts:
                     facts["cost"] = sections(outcome)
                 later(page("admin_costs.html", head.path, facts))
 
-            words = _words(numbers) + HOURS[str(hours)][1] + BURSTS[str(bursts)][1]
-            self._known.cost(name, words, _value(SLIDERS[2], numbers["p99"]) / 1000, told)
+            words = _words(values) + HOURS[str(hours)][1] + BURSTS[str(bursts)][1]
+            self._known.cost(name, words, values["p99"] / 1000, told)
 
         return ask
 
@@ -117,8 +118,7 @@ def shown(slider: Slider, number: float) -> str:
     return slider.words.format(f"{_value(slider, number):,.10g}")
 
 
-def _words(numbers: Mapping[str, float]) -> str:
+def _words(values: Mapping[str, float]) -> str:
     """The traffic, as `fairlead cost --traffic` takes it."""
-    calls, peak, _, rows = (_value(slider, numbers[slider.name]) for slider in SLIDERS)
-    more = f", peak {peak:g}x" if peak > 1 else ""
-    return f"{calls:.0f}/day{more}, rows {max(1, round(rows))}"
+    more = f", peak {values['peak']:g}x" if values["peak"] > 1 else ""
+    return f"{values['calls']:.0f}/day{more}, rows {max(1, round(values['rows']))}"

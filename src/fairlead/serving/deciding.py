@@ -102,7 +102,7 @@ def said(name: str, verdicts: Verdicts) -> Array:
         words: Array = np.empty(count, dtype=object)
         words[:] = [OUTCOMES[int(code)] for code in verdicts.codes]
         return words
-    known = verdicts.p_novel if name == "p_novel" else verdicts.confidence
+    known = verdicts.p_values() if name == "p_novel" else verdicts.confidence
     if known is None:
         return np.zeros(count, np.float32)
     return np.nan_to_num(known.astype(np.float32))

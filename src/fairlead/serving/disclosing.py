@@ -151,10 +151,11 @@ def _copy(verdicts: Verdicts | None) -> Verdicts | None:
     """Verdicts of which shares may be changed; others go on looking at the first ones."""
     if verdicts is None:
         return None
+    p_novel = verdicts.p_values()
     return replace(
         verdicts,
         confidence=None if verdicts.confidence is None else verdicts.confidence.copy(),
-        p_novel=None if verdicts.p_novel is None else verdicts.p_novel.copy(),
+        p_novel=None if p_novel is None else p_novel.copy(),
         reasons=dict(verdicts.reasons),
         hidden=np.zeros(len(verdicts.codes), dtype=bool),
     )
@@ -166,7 +167,7 @@ def _reduce(verdicts: Verdicts, rows: slice, level: str) -> None:
     }
     if level in WHOLE:
         return  # the answer is whole; only what training rows held is not told
-    for shares in (verdicts.confidence, verdicts.p_novel):
+    for shares in (verdicts.confidence, verdicts.p_values()):
         if shares is not None:
             known = np.round(shares[rows] * _BANDS) / _BANDS
             shares[rows] = known if level == "banded" else np.nan

@@ -64,7 +64,7 @@ def execute(
         breaches = guarding.breaches(inputs)
         if any([breach.action == REFUSE for breach in breaches]):
             return _retry_contract(served, calls, breaches, begin)
-        verdicts = guarding.before(inputs, rows, breaches)
+        verdicts = guarding.before(inputs, rows, breaches, told=encoder.decides)
     if begin is not None:
         begin()
     started = perf_counter_ns()

@@ -37,6 +37,7 @@ from fairlead.guards.misuse import Misuse
 from fairlead.guards.novelty import Novelty
 from fairlead.guards.screen import screens
 from fairlead.guards.seen import Seen, UnseenShape, explain, seen_of
+from fairlead.guards.witnesses import Witnesses
 from fairlead.serving.deciding import CODES
 from fairlead.serving.embedding import Embedding
 from fairlead.serving.log import log
@@ -103,6 +104,9 @@ class Guarding:
         self._embedding: Embedding | None = None
         if embedding is not None and self._decides is not None:
             self._embedding = Embedding(embedding, signature, self._limit, self._code)
+        self._witnesses: Witnesses | None = None
+        if self._novelty is not None and self._plain and self._embedding is None:
+            self._witnesses = self._novelty.witnesses(self._limit)
         if confidence is not None:
             confidence.aim(choice.error_goal, choice.assurance)
         asked = confidence is not None or (drift is not None and drift.watches(PREDICTED))
@@ -172,18 +176,61 @@ class Guarding:
                 asked[column.name] = found
         return self._contract.check(asked)
 
-    def before(self, inputs: Sequence[Array], rows: int, breaches: Sequence[Breach]) -> Verdicts:
-        """The verdicts on rows that the model is about to see."""
+    def before(
+        self,
+        inputs: Sequence[Array],
+        rows: int,
+        breaches: Sequence[Breach],
+        *,
+        told: bool = True,
+    ) -> Verdicts:
+        """The verdicts on rows that the model is about to see.
+
+        told: callers are told how strange each row is. Where they are not, it is enough to know
+        which rows are too strange, and `p_novel` is left for whoever asks later.
+        """
         verdicts = Verdicts(np.zeros(rows, np.uint8))
         for breach in breaches:
             if breach.action != REFUSE:
                 verdicts.set(breach.row, WARNED, [breach.words])
         if self._novelty is not None:
             try:
-                self._judge(self._novelty, inputs, verdicts)
+                if told or self._witnesses is None:
+                    self._judge(self._novelty, inputs, verdicts)
+                else:
+                    self._screen(self._witnesses, self._novelty, inputs, verdicts)
             except Exception as error:
                 self._failed(verdicts, error)
         return verdicts
+
+    def _screen(
+        self, witnesses: Witnesses, novelty: Novelty, inputs: Sequence[Array], verdicts: Verdicts
+    ) -> None:
+        """As `_judge`, where all but a few rows are plainly like the training rows."""
+        verdicts.later = lambda: self.strangeness(inputs)
+        shown = witnesses.show(inputs[0])
+        if shown.item(shown.argmin()):
+            return
+        rest = np.flatnonzero(~shown)
+        scores = novelty.scores_of(novelty.space.place_numbers(inputs[0][rest]))
+        rows = rest[scores > self._limit]
+        if len(rows):
+            verdicts.novel = np.zeros(len(shown), bool)
+            verdicts.novel[rows] = True
+            self._call_novel(novelty, inputs, rows.tolist(), verdicts)
+
+    @property
+    def screens(self) -> bool:
+        """Whether it may be left for later how strange rows are; `strangeness` then says it."""
+        return self._witnesses is not None
+
+    def strangeness(self, inputs: Sequence[Array]) -> tuple[Array, Array]:
+        """The coordinates and the p-values of rows of the guard's own table."""
+        novelty = self._novelty
+        if novelty is None or not self._plain:
+            raise ValueError("the guard has no table of numbers")
+        placed = novelty.space.place_numbers(inputs[0])
+        return placed, novelty.p_of(novelty.scores_of(placed))
 
     def _failed(self, verdicts: Verdicts, error: Exception) -> None:
         """A guard that fails is our fault, not the caller's: rows are served, and it is said."""
@@ -207,7 +254,12 @@ class Guarding:
         if scores.item(scores.argmax()) <= self._limit:
             return
         verdicts.novel = scores > self._limit
-        rows: list[int] = np.flatnonzero(verdicts.novel).tolist()
+        self._call_novel(novelty, inputs, np.flatnonzero(verdicts.novel).tolist(), verdicts)
+
+    def _call_novel(
+        self, novelty: Novelty, inputs: Sequence[Array], rows: list[int], verdicts: Verdicts
+    ) -> None:
+        """Says of these rows that they are beyond the limit, and of the first ones why."""
         first = rows[:MOST_EXPLAINED]
         some = [array[first] for array in inputs]
         full = self.choice.disclosure == "full"

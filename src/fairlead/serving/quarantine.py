@@ -52,12 +52,8 @@ class Quarantine:
         return before + times >= DEATHS
 
     def holds(self, mark: bytes) -> bool:
-        """Whether these inputs are refused."""
-        deaths, until = self._deaths.get(mark, (0, 0.0))
-        if deaths and until < now():
-            del self._deaths[mark]
-            return False
-        return deaths >= DEATHS
+        """Whether these inputs are refused, as of the last `sweep`."""
+        return self._deaths.get(mark, (0, 0.0))[0] >= DEATHS
 
     def clear(self, mark: bytes) -> None:
         """The process has answered these inputs: it did not die of them."""

@@ -94,6 +94,16 @@ class Served:
         self.trial: Any = None
         self._derived: dict[str, Any] = {}
 
+    def rest(self) -> None:
+        """Once a second: what is kept goes to the disk, a process that died is started again."""
+        for kept in (self.outcomes, self.payloads):
+            if kept is not None:
+                kept.rest()
+        for one in (self, *self.further.values()):
+            revive: Callable[[], None] | None = getattr(one.model, "revive", None)
+            if revive is not None:
+                revive()
+
     def receive(self, call: Call) -> None:
         """Looks at a call before it is decoded. Raises CallerSuspended, Overloaded."""
         if self.watch is not None and self.watch.suspects:

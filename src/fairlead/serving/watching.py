@@ -73,7 +73,8 @@ class Rows(NamedTuple):
     """Some rows of one execution that wait to be looked at.
 
     inputs: the model's input arrays; empty where only the others are wanted. placed, p_novel: what
-    the novelty guard made of the rows. scores: the model's. None where it is not known.
+    the novelty guard made of the rows, None where it is made of the inputs later. scores: the
+    model's. None where it is not known.
     """
 
     inputs: Sequence[Array]
@@ -145,17 +146,19 @@ class Watch:
 
     def _note(self, calls: Sequence[Call], inputs: Sequence[Array], verdicts: Verdicts) -> None:
         moment = now()
-        known = (verdicts.placed, verdicts.p_novel, verdicts.scores)
         count = len(verdicts.codes)
         each = max(1, sum([array.nbytes for array in inputs]) // count)
         wanted = self._allowance.take(min(count, _MOST_BYTES // each), moment)
         if wanted:
-            rows = Rows(inputs, *known)
+            if 2 * wanted >= count:
+                verdicts.p_values()  # of few rows of each of many executions it is cheaper later
+            rows = Rows(inputs, verdicts.placed, verdicts.p_novel, verdicts.scores)
             self._counting.append(rows if wanted == count else rows.part(self._some(count, wanted)))
             self._bytes += self._counting[-1].size
-        if verdicts.placed is None or self._guarding.misuse is None:
+        left = verdicts.later is not None and verdicts.p_novel is None
+        if self._guarding.misuse is None or not (left or verdicts.placed is not None):
             return
-        rows = Rows((), *known)
+        rows = Rows(inputs if left else (), verdicts.placed, verdicts.p_novel, verdicts.scores)
         first = calls[0].caller.account
         if len(calls) == 1 or all([call.caller.account == first for call in calls]):
             # Nearly every execution of a busy caller: its rows need not be picked out.
@@ -231,8 +234,11 @@ class Watch:
         counts = self._guarding.counted(rows.inputs, rows.scores)
         if counts is not None:
             self._add(rows.length, counts)
-        if rows.p_novel is not None:
-            self._p_values += rows.p_novel.tolist()
+        p_novel = rows.p_novel
+        if p_novel is None and self._guarding.screens:
+            p_novel = self._guarding.strangeness(rows.inputs)[1]
+        if p_novel is not None:
+            self._p_values += p_novel.tolist()
 
     def _add(self, rows: int, counts: list[Array]) -> None:
         """Joins counts to the last ones, as long as they are of few enough rows together."""
@@ -242,17 +248,40 @@ class Watch:
         self._chunks.append((rows, counts))
 
     def _suspect(self) -> None:
-        by_caller: dict[str, list[Rows]] = {}
+        callers: list[str] = []
+        pieces: list[Rows] = []
         count = 0
         while self._suspecting and count < AT_ONCE:
             caller, rows = self._suspecting.popleft()
             self._bytes -= rows.size
             count += rows.length
+            callers.append(caller)
+            pieces.append(rows)
+        by_caller: dict[str, list[Rows]] = {}
+        for caller, rows in zip(callers, self._judged(pieces), strict=True):
             by_caller.setdefault(caller, []).append(rows)
-        for caller, pieces in by_caller.items():
-            rows = _joined(pieces)
+        for caller, mine in by_caller.items():
+            rows = _joined(mine)
             for start in range(0, rows.length, AT_ONCE):
                 self._look_at(caller, rows.part(slice(start, start + AT_ONCE)))
+
+    def _judged(self, pieces: Sequence[Rows]) -> list[Rows]:
+        """The same rows; those of which it was left for later are placed now, all at once."""
+        left = [rows for rows in pieces if rows.inputs]
+        if not left:
+            return [*pieces]
+        placed, p_novel = self._guarding.strangeness(
+            [np.concatenate([rows.inputs[0] for rows in left])]
+        )
+        found: list[Rows] = []
+        start = 0
+        for rows in pieces:
+            if rows.inputs:
+                stop = start + rows.length
+                rows = Rows((), placed[start:stop], p_novel[start:stop], rows.scores)
+                start = stop
+            found.append(rows)
+        return found
 
     def _look_at(self, caller: str, rows: Rows) -> None:
         misuse = self._guarding.misuse

@@ -72,7 +72,8 @@ class Tails:
     def _marks(self, verdicts: Verdicts) -> list[bytes]:
         """Confidence, set, p-value, decision and reasons of each row."""
         sure = None if verdicts.confidence is None else verdicts.confidence.tolist()
-        novel = None if verdicts.p_novel is None else verdicts.p_novel.tolist()
+        strange = verdicts.p_values()
+        novel = None if strange is None else strange.tolist()
         codes: list[int] = verdicts.codes.tolist()
         found: list[bytes] = []
         for row, code in enumerate(codes):

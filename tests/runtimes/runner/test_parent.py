@@ -103,6 +103,20 @@ def test_a_runner_that_died_between_calls_is_nobodys_fault(loading):
     assert [e["why"] for e in log.named("runner_ended")] == ["died while idle"]
 
 
+def test_a_runner_that_died_while_nobody_asked_is_there_before_somebody_does(loading):
+    log = Log()
+    model = loading(log=log)
+    dead = model.runner
+    os.kill(dead.pid, signal.SIGKILL)
+    until(lambda: not dead.alive)
+    model.revive()
+    until(lambda: model.runner is not None)
+    assert model.runner is not dead
+    model.revive()
+    assert [e["why"] for e in log.named("runner_ended")] == ["died while idle"]
+    assert ask(model, 100.0) == [200.0]
+
+
 def test_where_no_thread_can_be_had_the_next_call_has_the_runner_started(loading, monkeypatch):
     """It is said at once, and nobody waits for what nobody starts."""
 
@@ -122,8 +136,10 @@ def test_where_no_thread_can_be_had_the_next_call_has_the_runner_started(loading
         for _ in range(2):
             with pytest.raises(ModelNotReady):
                 ask(model, 100.0)
+        model.revive()
     assert ask(model, 100.0) == [200.0]
     assert {e["reason"] for e in log.named("runner_not_started")} == {"can't start new thread"}
+    assert len(log.named("runner_ended")) == 1
 
 
 @linux

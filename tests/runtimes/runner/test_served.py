@@ -194,6 +194,15 @@ def test_a_call_whose_runner_is_killed_is_answered_by_the_next_one(server, clien
 
 
 @linux
+def test_a_runner_that_dies_while_nobody_asks_is_back_before_somebody_does(server, client):
+    (worker,) = workers(server)
+    assert value(ask(client, 100)) == 200
+    (dead,) = runners(worker)
+    os.kill(dead, signal.SIGKILL)
+    until(lambda: len(runners(worker)) == 1 and dead not in runners(worker), 30)
+
+
+@linux
 def test_a_killed_worker_takes_its_runners_along_and_is_replaced(server):
     with httpx.Client(base_url=server.url, timeout=60) as client:
         assert value(ask(client, 100)) == 200

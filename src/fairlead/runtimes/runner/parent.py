@@ -162,6 +162,7 @@ class RunnerModel:
         self._asked: WeakSet[RunnerAnswers] = WeakSet()
         self._remembers = "sequence" in package.takes
         self._gone_at = now()
+        self._busy = False
         runner = self._started()
         open_to = [what for what, cut in runner.locks.items() if not cut]
         if open_to:
@@ -226,6 +227,7 @@ class RunnerModel:
         self, runner: process.Runner, request: Sequence[bytes], attempt: int, kind: int
     ) -> tuple[int, list[Array]]:
         """Kind and arrays of a frame that holds an answer, or ends them."""
+        self._busy = True
         try:
             kind, body = runner.ask(request, attempt, self._budget, kind)
             if kind in (frame.ANSWER, frame.MORE):
@@ -240,10 +242,19 @@ class RunnerModel:
         except (frame.Closed, frame.BadFrame):
             self._lost(runner, "died")
             raise ModelCrashed("the model's process died on this call") from None
+        finally:
+            self._busy = False
         text = str(body, "utf-8", "replace")[:400]
         if kind == frame.UNFIT:
             raise ModelBadAnswer(f"the model's answer cannot be used: {text}")
         raise ModelError(f"the model failed: {text}")
+
+    def revive(self) -> None:
+        """Once a second: what died while nobody asked it is there again before somebody does."""
+        runner = self._runner
+        if runner is not None and not self._busy and not runner.alive:
+            self._lost(runner, "died while idle")
+        self._start_left()
 
     def interrupt(self, thread: int) -> None:
         """Nothing: `predict` bounds itself by the version's time budget."""
@@ -264,8 +275,7 @@ class RunnerModel:
         if runner is not None and not runner.alive:
             self._lost(runner, "died while idle")
             runner = None
-        if self._left:
-            self._restart()
+        self._start_left()
         end = now() + _PATIENCE_S
         while runner is None and not self._left and self._due - now() < _SOON_S and now() < end:
             # A start may fail because something else has killed it: the next one is waited for too.
@@ -306,13 +316,19 @@ class RunnerModel:
         self._restart()
 
     def _restart(self) -> None:
-        """Has the next runner started. Where no thread can be had, the next call tries again."""
-        self._left = False
+        """Has the next runner started. Where no thread can be had, it is left for later."""
         try:
             Thread(target=self._start_again, name="runner-start", daemon=True).start()
         except RuntimeError as error:
             self._left = True
             self._log("runner_not_started", model=self._where, reason=str(error))
+
+    def _start_left(self) -> None:
+        """Has the runner started that was left, once, whoever comes first."""
+        with self._lock:
+            left, self._left = self._left, False
+        if left:
+            self._restart()
 
     def _start_again(self) -> None:
         while not self._closing.wait(max(0.0, self._due - now())):
