@@ -22,9 +22,11 @@ from benchmarks.report import Part, Promise
 
 ISOLATED = {"FAIRLEAD_MODELS__ISOLATE": "total"}
 """The model in a runner of each worker."""
-_BETWEEN_S = 0.5
+_BETWEEN_S = 6.0
+"""A worker that dies soon after its start is started later and later, by design."""
 _BETWEEN_RUNNERS_S = 2.5
 """A runner that dies more than 16 times a minute is left alone for a while, by design."""
+_FIRST_S = 0.5
 
 
 def runners(running: Running) -> list[int]:
@@ -51,7 +53,7 @@ def _killed(
         until(lambda: len(victims(running)) == 2, 60)
         load = Load(running.port, running.grpc_port, rate, seed, again=again)
         load.start()
-        pause(_BETWEEN_S)
+        pause(_FIRST_S)
         for _ in range(count):
             victim = chance.choice(until(lambda: victims(running)))
             moments.append(time.perf_counter())

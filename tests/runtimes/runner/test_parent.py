@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from math import log2
+from pathlib import Path
 
 import pytest
 from tests.runtimes.runner import parts
@@ -39,6 +40,16 @@ def patient():
 
 def test_it_answers_as_the_function_does(patient):
     assert ask(patient, 100.0, 100.75) == [200.0, 201.5]
+
+
+@linux
+def test_what_computes_gives_way_to_what_answers(loading):
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    runner = loading().runner
+    assert os.getpriority(os.PRIO_PROCESS, runner.pid) == min(19, mine + 5)
+    group = Path(f"/proc/{runner.pid}/autogroup")
+    told = group.read_text() if group.exists() else ""
+    assert not told or told.split()[-1] == "5"
 
 
 def test_rows_may_be_none(loading):
