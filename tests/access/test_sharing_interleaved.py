@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.access.hosts import NOON, SECOND, Host, back, want
 from tests.meter_store import RamStore
@@ -100,6 +100,10 @@ class Play:
                 if wall >= lent.ends_ns:
                     self.held[number].remove((one, lent))
                     host.meters.give_back(back(one, lent))
+        there = not (self.store.away or self.store.mute)
+        if there and any(host.meters.away for host in self.hosts):
+            # Who has waited too long for an answer gave the store up; all find it again together.
+            self.notice()
 
     def play(self, name: str, number: int, one: int, other: int) -> None:
         host = self.hosts[number]
@@ -138,8 +142,13 @@ class Play:
                 assert units * 10**6 <= passes + 3 * 10**6 + beside
 
 
+_WAITED = [("time", 0, ms, 0) for ms in (1, 7, 5)]
+"""More than a second in which no host hears what it has asked the store."""
+
+
 @settings(max_examples=300)
 @given(_TOGETHER)
+@example([*_WAITED, ("rate", 0, 1, 0), ("rate", 0, 8, 9), ("rate", 1, 1, 5)])
 def test_while_all_hosts_lose_the_store_together_a_rate_passes_once(steps):
     play = Play()
     for step in steps:
