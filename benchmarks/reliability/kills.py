@@ -24,7 +24,7 @@ ISOLATED = {"FAIRLEAD_MODELS__ISOLATE": "total"}
 """The model in a runner of each worker."""
 _BETWEEN_S = 6.0
 """A worker that dies soon after its start is started later and later, by design."""
-_BETWEEN_RUNNERS_S = 2.5
+_BETWEEN_RUNNERS_S = 4.0
 """A runner that dies more than 16 times a minute is left alone for a while, by design."""
 _FIRST_S = 0.5
 
