@@ -40,17 +40,21 @@ class Bends:
             return placed
         bent: Any = placed.copy()
         found: Any = placed.take(self.at, axis=-1)
-        found -= self.centre
-        found *= self.steep
-        np.arcsinh(found, out=found)
-        found -= self.mean
-        found *= self.scale
+        self.bend(found)
         # Numpy's `...` costs as much as all of the above.
         if placed.ndim == 1:
             bent[self.at] = found
         else:
             bent[:, self.at] = found
         return bent
+
+    def bend(self, values: Floats) -> None:
+        """Bends values of these coordinates alone, in their order and in place."""
+        values -= self.centre
+        values *= self.steep
+        np.arcsinh(values, out=values)
+        values -= self.mean
+        values *= self.scale
 
     def table(self) -> Floats:
         """All numbers, one row each, for the disk."""

@@ -86,12 +86,7 @@ class Witnesses:
     def _near(self, placed: Any) -> NDArray[np.bool_]:
         """Which rows, of those within the ranges, are near enough to a witness; bends them."""
         if self._straight < len(self._order):
-            bent, bends = placed[:, self._straight :], self._bends
-            bent -= bends.centre
-            bent *= bends.steep
-            np.arcsinh(bent, out=bent)
-            bent -= bends.mean
-            bent *= bends.scale
+            self._bends.bend(placed[:, self._straight :])
         single: Any = np.empty((len(placed), len(self._matrix)), np.float32)
         single[:, :-1] = placed
         single[:, -1] = 1.0
