@@ -14,6 +14,7 @@ from fairlead.core.package import GuardChoice
 from fairlead.core.signature import Column
 from fairlead.guards import learn_drift, learn_novelty
 from fairlead.guards.misuse import Block, learn_misuse
+from fairlead.serving import guarding as guarding_module
 from fairlead.serving import watching
 from fairlead.serving.answered import Answered
 from fairlead.serving.guarding import Guarding
@@ -137,6 +138,14 @@ def test_a_row_is_judged_the_same_whether_or_not_its_caller_is_told(guards, monk
         assert (left.worst, left.reasons, left.less) == (told.worst, told.reasons, told.less)
         assert np.array_equal(left.p_values(), told.p_novel)
         assert np.array_equal(left.placed, told.placed)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_no_rows_are_judged_without_a_fault(guards, monkeypatch, rows, told):
+    failed: list[str] = []
+    monkeypatch.setattr(guarding_module, "log", lambda event, **_: failed.append(event))
+    verdicts = World(guards, monkeypatch).guarding.before([rows[:0]], 0, [], told=told)
+    assert (len(verdicts.codes), verdicts.worst, failed) == (0, 0, [])
 
 
 def test_a_large_request_is_looked_at_a_few_hundred_rows_at_a_time(world, rows):

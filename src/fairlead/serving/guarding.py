@@ -193,7 +193,7 @@ class Guarding:
         for breach in breaches:
             if breach.action != REFUSE:
                 verdicts.set(breach.row, WARNED, [breach.words])
-        if self._novelty is not None:
+        if self._novelty is not None and rows:
             try:
                 if told or self._witnesses is None:
                     self._judge(self._novelty, inputs, verdicts)
