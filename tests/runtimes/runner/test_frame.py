@@ -366,3 +366,12 @@ def test_whatever_is_asked_in_whatever_order_each_frame_has_one_answer_of_its_at
     assert set(open_ones) == set(known)
     gc.collect()
     assert model.open == len(known), "what was ended or asked anew is closed"
+
+
+def test_a_channel_that_was_closed_on_our_side_meanwhile_is_closed(pair):
+    ours, _ = pair
+    ours.close()
+    with pytest.raises(frame.Closed):
+        frame.send(ours, frame.PREDICT, 1, [])
+    with pytest.raises(frame.Closed):
+        frame.receive(ours, 1.0)

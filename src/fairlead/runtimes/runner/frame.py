@@ -167,8 +167,8 @@ def send(
     size = sum(map(len, pieces))
     if size > MOST_BYTES:
         raise BadFrame(f"{size >> 20} MiB are more than a frame may have")
-    channel.settimeout(within_s)
     try:
+        channel.settimeout(within_s)  # of a channel that was closed meanwhile, it fails too
         channel.sendall(b"".join([_HEAD.pack(_MAGIC, kind, attempt, size), *pieces]))
     except TimeoutError:
         raise
@@ -207,8 +207,8 @@ def _read(channel: socket.socket, into: memoryview, end: float | None) -> int:
     left = None if end is None else end - monotonic()
     if left is not None and left <= 0:
         raise TimeoutError
-    channel.settimeout(left)
     try:
+        channel.settimeout(left)
         return channel.recv_into(into)
     except TimeoutError:
         raise
