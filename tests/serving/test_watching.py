@@ -6,12 +6,13 @@ import json
 
 import numpy as np
 import pytest
+from tests.models import spec
 from tests.serving.parts import call, serve
 
-from fairlead.core.decision import Verdicts
+from fairlead.core.decision import REJECTED, SERVED, WARNED, Verdicts
 from fairlead.core.errors import CallerSuspended, ResourceExhausted
 from fairlead.core.package import GuardChoice
-from fairlead.core.signature import Column
+from fairlead.core.signature import Column, Signature
 from fairlead.guards import learn_drift, learn_novelty
 from fairlead.guards.misuse import Block, learn_misuse
 from fairlead.serving import guarding as guarding_module
@@ -146,6 +147,31 @@ def test_no_rows_are_judged_without_a_fault(guards, monkeypatch, rows, told):
     monkeypatch.setattr(guarding_module, "log", lambda event, **_: failed.append(event))
     verdicts = World(guards, monkeypatch).guarding.before([rows[:0]], 0, [], told=told)
     assert (len(verdicts.codes), verdicts.worst, failed) == (0, 0, [])
+
+
+def test_an_answer_without_rows_is_passed_over_and_the_others_are_noted(world, rows):
+    world.answered(("a", rows[:0]))
+    world.answered(("a", rows[:3]))
+    assert world.seen()["callers"] == {"a": 3}
+
+
+def test_what_a_guard_failed_on_is_not_tried_again_where_nobody_expects_it(guards, monkeypatch):
+    guarding = World(guards, monkeypatch).guarding
+    verdicts = guarding.before([np.zeros(3)], 3, [], told=False)  # no table
+    assert (verdicts.worst, verdicts.p_values()) == (WARNED, None)
+    assert len(verdicts.part(0, 2).codes) == 2
+
+
+def test_a_model_of_one_column_without_a_second_dimension_is_judged(monkeypatch):
+    values = np.random.default_rng(0).normal(size=400)
+    failed: list[str] = []
+    monkeypatch.setattr(guarding_module, "log", lambda event, **_: failed.append(event))
+    signature = Signature((spec("x", "FP32", (-1,)),), (spec("y", "FP32", (-1,)),))
+    guarding = Guarding(signature, GuardChoice(), None, learn_novelty({"x": values}), None, None)
+    for told in (True, False):
+        verdicts = guarding.before([np.float32([0.0, 50.0])], 2, [], told=told)
+        assert verdicts.codes.tolist() == [SERVED, REJECTED]
+    assert failed == []
 
 
 def test_a_large_request_is_looked_at_a_few_hundred_rows_at_a_time(world, rows):

@@ -235,6 +235,7 @@ class Guarding:
     def _failed(self, verdicts: Verdicts, error: Exception) -> None:
         """A guard that fails is our fault, not the caller's: rows are served, and it is said."""
         log("guard_failed", error=repr(error))
+        verdicts.later = None  # it would fail once more, where nobody expects it
         for row in range(len(verdicts.codes)):
             verdicts.set(row, WARNED, ["a guard failed on this row"])
 
@@ -285,7 +286,7 @@ class Guarding:
         self, verdicts: Verdicts, asked: Sequence[int], outputs: Sequence[Array]
     ) -> list[Array]:
         """Adds what the model's scores say, and gives the outputs that were asked for."""
-        if not self._needs:
+        if not self._needs or not len(verdicts.codes):
             return list(outputs[: len(asked)])
         given = dict(zip(self.wanted(tuple(asked)), outputs, strict=False))
         try:
@@ -345,7 +346,9 @@ class Guarding:
 
 def _plain_table(signature: Signature, novelty: Novelty | None) -> bool:
     """Whether the one input is the guard's table as it is."""
-    return novelty is not None and novelty.space.plain and len(signature.inputs) == 1
+    if novelty is None or not novelty.space.plain or len(signature.inputs) != 1:
+        return False
+    return len(signature.inputs[0].shape) == 2
 
 
 def _contract(raw: bytes) -> Contract:

@@ -147,6 +147,8 @@ class Watch:
     def _note(self, calls: Sequence[Call], inputs: Sequence[Array], verdicts: Verdicts) -> None:
         moment = now()
         count = len(verdicts.codes)
+        if not count:
+            return
         each = max(1, sum([array.nbytes for array in inputs]) // count)
         wanted = self._allowance.take(min(count, _MOST_BYTES // each), moment)
         if wanted:
@@ -250,20 +252,22 @@ class Watch:
     def _suspect(self) -> None:
         callers: list[str] = []
         pieces: list[Rows] = []
-        count = 0
-        while self._suspecting and count < AT_ONCE:
+        room = AT_ONCE
+        while self._suspecting and room:
             caller, rows = self._suspecting.popleft()
             self._bytes -= rows.size
-            count += rows.length
+            if rows.length > room:
+                self._suspecting.appendleft((caller, rows.part(slice(room, None))))
+                self._bytes += self._suspecting[0][1].size
+                rows = rows.part(slice(room))
+            room -= rows.length
             callers.append(caller)
             pieces.append(rows)
         by_caller: dict[str, list[Rows]] = {}
         for caller, rows in zip(callers, self._judged(pieces), strict=True):
             by_caller.setdefault(caller, []).append(rows)
         for caller, mine in by_caller.items():
-            rows = _joined(mine)
-            for start in range(0, rows.length, AT_ONCE):
-                self._look_at(caller, rows.part(slice(start, start + AT_ONCE)))
+            self._look_at(caller, _joined(mine))
 
     def _judged(self, pieces: Sequence[Rows]) -> list[Rows]:
         """The same rows; those of which it was left for later are placed now, all at once."""
