@@ -336,6 +336,28 @@ def broken(repository: Path, name: str = "broken", **more: Any) -> Package:
     return commit(repository, name, signature, [node("NoSuchThing", "x", "y")], **more)
 
 
+def quotient(repository: Path, *, least: int = 0, **more: Any) -> Package:
+    """value = (a + least / -1) / b in whole numbers. Of LEAST / -1 an x86 processor ends the
+    process, of `least` as it is loaded."""
+    signature = Signature(
+        (spec("x", "INT64", (-1, 2), columns=("a", "b")),),
+        (spec("value", "INT64", (-1, 1), role="value"),),
+    )
+    nodes = [
+        node("Div", "least minus", "known"),
+        node("Gather", "x first", "told", axis=1),
+        node("Add", "told known", "a"),
+        node("Gather", "x second", "b", axis=1),
+        node("Div", "a b", "value"),
+    ]
+    constants = {"first": [0], "second": [1], "least": [least], "minus": [-1]}
+    more = {"example": {"a": 7, "b": 2}} | more
+    return commit(repository, "quotient", signature, nodes, constants, **more)
+
+
+LEAST = -(2**63)
+
+
 def all_of_them(repository: Path) -> None:
     """Every model of the table above, and the identity of every datatype."""
     for datatype in DTYPES:

@@ -168,6 +168,22 @@ def test_the_counts_of_a_dead_worker_stay_and_its_page_is_free(pages):
     assert pages.fresh() == []
 
 
+def test_what_workers_died_of_is_counted_by_version(pages):
+    pages.bury(0, ["m/1", "n/2"])
+    pages.publish(1, page(refusals={"X": 1}))
+    pages.bury(1, ["m/1"])
+    assert pages.crashed() == pages.counts()["crashes"] == {"m/1": 2, "n/2": 1}
+    assert pages.counts()["refusals"] == {"X": 1}
+
+
+def test_what_a_page_says_leaves_the_marks_alone(pages):
+    pages.marks(0).take("m/1").__enter__()
+    pages.publish(0, page(stats={"n" * PAGE: {}}))
+    pages.publish(1, page())
+    assert pages.marks(0).executing == ["m/1"]
+    assert pages.marks(1).executing == []
+
+
 def test_the_counts_of_a_silent_worker_are_not_left_out(pages, monkeypatch):
     """A total that falls when a worker is busy for a second would look like a restart."""
     pages.publish(0, page(refusals={"X": 2}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from fairlead.assembly.bases import bases_of, packing
@@ -14,7 +15,9 @@ from fairlead.serving.budget import Budget
 from fairlead.serving.choosing import parse_policy
 from fairlead.serving.loading import Loader
 from fairlead.serving.memory import resident
+from fairlead.serving.status import StatusPages
 from fairlead.serving.stock import Stock
+from fairlead.serving.trying import Trying
 
 _UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
 _TO_ANSWER, _BOOKKEEPER = 32 << 20, 80 << 20
@@ -35,10 +38,11 @@ def stock_of(spec: ServerSpec) -> Stock:
     return stock
 
 
-def loader_of(spec: ServerSpec, index: int) -> Loader:
-    """What loads the versions of one worker."""
+def loader_of(spec: ServerSpec, index: int, answering: Callable[[], bool]) -> Loader:
+    """What loads the versions of one worker. answering: whether it takes calls."""
     homes = Path(spec.state) / RUNNERS / str(index)
-    return Loader(runtimes(homes), spec.settings.models.isolate)
+    trying = Trying(StatusPages(spec.status), index, Path(spec.state), answering)
+    return Loader(runtimes(homes), spec.settings.models.isolate, trying)
 
 
 def budget_of(spec: ServerSpec) -> Budget:

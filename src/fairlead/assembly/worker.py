@@ -41,6 +41,7 @@ from fairlead.serving.book_messages import KIND as BOOK
 from fairlead.serving.bookkeeper import JOURNAL
 from fairlead.serving.choosing import choices_of
 from fairlead.serving.control import WorkerControl
+from fairlead.serving.crashes import STUCK
 from fairlead.serving.ending import Ending
 from fairlead.serving.exchange import Message
 from fairlead.serving.finding import FOUND, Sighting
@@ -156,7 +157,7 @@ class Worker:
         loop.add_reader(self._pipe, self._orphaned)
         self._manager = Manager(
             self._registry,
-            loader_of(self._spec, self._index),
+            loader_of(self._spec, self._index, lambda: self._vitals.accepting),
             stock_of(self._spec),
             loop,
             self._batcher,
@@ -330,7 +331,7 @@ class Worker:
             if batcher.stuck:
                 log("model_stuck", model=batcher.model)
                 flush()
-                os._exit(1)
+                os._exit(STUCK)
         if self._ticks % 4 == 0:
             self._service.tick()
             self._door.tick()

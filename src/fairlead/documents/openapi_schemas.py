@@ -152,6 +152,7 @@ def _model(version: Schema) -> Schema:
         "example": _ANY,
         "predict": _TEXT,
         "infer": _TEXT,
+        "isolated_because": _TEXT,
         "native_because": _TEXT,
     }
     return record({**always, **more}, optional=more)

@@ -60,6 +60,8 @@ class OnnxRuntime:
     """Loads packages whose graph is ONNX."""
 
     name = "onnx"
+    inside = True
+    """What it loads is executed in this process."""
     _ready = False
 
     def ready(self) -> None:

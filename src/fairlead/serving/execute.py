@@ -97,7 +97,10 @@ def _predicted(
 ) -> list[Array]:
     """The model's outputs; one that is told more than tensors is asked for one call at a time."""
     if not served.package.takes:
-        return served.model.predict(inputs, wanted)
+        if served.mark is None:
+            return served.model.predict(inputs, wanted)
+        with served.mark:
+            return served.model.predict(inputs, wanted)
     told = cast("ToldModel", served.model)
     try:
         found = told.ask(inputs, wanted, said_of(served, calls[0])).next()

@@ -15,16 +15,20 @@ from fairlead.documents.card_facts import NEEDED
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found
 from fairlead.serving.batcher import Plan
+from fairlead.serving.crashes import Mark
 from fairlead.serving.footprint import Footprint, Measuring
 from fairlead.serving.guarding import Guarding, load_guards
 from fairlead.serving.preparing import preparing_of
 from fairlead.serving.served import Served
+from fairlead.serving.trying import Trying
 from fairlead.serving.warmup import warm
 
 EXAMPLE = "examples.json"
 _ALONE_S = 60.0
 APART = "onnx apart"
 """The runtime of an ONNX graph that is kept in a runner."""
+CRASHED = "a worker died while it executed this version"
+"""Why a graph is kept in a runner that need not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,18 @@ class Loader:
     """Loads packages, on whatever thread asks.
 
     isolate: models whose graphs are kept in a runner although they need not be.
+    trying: how it is loaded what is executed in this process and may be its end.
     """
 
-    def __init__(self, runtimes: Mapping[str, Runtime], isolate: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        runtimes: Mapping[str, Runtime],
+        isolate: Container[str] = (),
+        trying: Trying | None = None,
+    ) -> None:
         self._runtimes = runtimes
         self._isolate = isolate
+        self._trying = trying
         # What is measured is not to be disturbed by another load, unless that one hangs.
         self._alone = Lock()
 
@@ -57,6 +68,17 @@ class Loader:
         package = replace(open_package(found.folder), name=found.name, version=found.version)
         if package.name in self._isolate:
             package = replace(package, isolated=True)
+        if self._trying is None or not self._inside(package):
+            return self._loaded(package, None, warming)
+        with self._trying.loading(f"{package.name}/{package.version}") as tried:
+            if tried.fatal:
+                package = replace(package, isolated=True, reason=CRASHED)
+            return self._loaded(package, tried.mark, warming)
+
+    def _inside(self, package: Package) -> bool:
+        return getattr(self._runtime(package), "inside", False)
+
+    def _loaded(self, package: Package, mark: Mark | None, warming: Callable[[], None]) -> Loaded:
         preparing = preparing_of(package, lambda relative: read_verified(package, relative))
         runtime = self._runtime(package)
         ready: Callable[[], None] | None = getattr(runtime, "ready", None)
@@ -78,10 +100,13 @@ class Loader:
             finally:
                 if alone:
                     self._alone.release()
+            footprint = measuring.warmed(served)
         except BaseException:
             (served or model).close()
             raise
-        return Loaded(served, plans, measuring.warmed(served))
+        for one in (served, *served.further.values()):
+            one.mark = mark if self._inside(one.package) else None
+        return Loaded(served, plans, footprint)
 
     def _model(self, package: Package) -> LoadedModel:
         """A package, loaded by its runtime."""

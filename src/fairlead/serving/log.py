@@ -52,6 +52,7 @@ EVENTS = {
     "runner_ended": WARNING,
     "runner_not_locked_in": WARNING,
     "version_drift": WARNING,
+    "version_crashed": ERROR,
     "book_refused": ERROR,
     "audit_broken": ERROR,
     "bookkeeping_failed": ERROR,

@@ -9,6 +9,7 @@ from fairlead.core.call import Call
 from fairlead.core.errors import ModelNotReady
 from fairlead.core.package import Package
 from fairlead.core.promises import LoadedModel
+from fairlead.serving.crashes import Mark
 from fairlead.serving.guarding import Guarding
 from fairlead.serving.observe import Stats
 from fairlead.serving.outcomes import Outcomes
@@ -33,6 +34,7 @@ class Served:
     outcomes: what it predicts, kept for true labels; payloads: a sample of what it is sent; each
     None unless the owner wants it. preparing: makes its inputs of pictures and texts, None where
     they are tensors only. quarantine: inputs that are refused, None while there are none.
+    mark: of its executions, where they are in this process and may end it.
     trial: the rollout in which it takes part (trial.py), None for none.
     further: its other signatures by name; `main` is, of such a one, the version that it belongs to,
     which knows who may be told what.
@@ -49,6 +51,7 @@ class Served:
         "key",
         "leases",
         "main",
+        "mark",
         "model",
         "outcomes",
         "package",
@@ -90,6 +93,7 @@ class Served:
         self.main: Served | None = None
         self.submit: Callable[[Any], None] = _not_ready
         self.quarantine: Quarantine | None = None
+        self.mark: Mark | None = None
         self.pressed: Callable[[Call], None] | None = None
         self.trial: Any = None
         self._derived: dict[str, Any] = {}
@@ -159,6 +163,8 @@ class Served:
         """Gives the memory of the model and of its further signatures back."""
         for one in (self, *self.further.values()):
             one.model.close()
+        if self.mark is not None:
+            self.mark.free()
 
     def derived(self, name: str, make: Callable[[Served], _T]) -> _T:
         """What a wire computed once from this version, made at first use."""

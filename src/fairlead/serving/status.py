@@ -3,7 +3,7 @@
 Each worker writes its own page four times a second from its event loop, so a fresh heartbeat
 proves a live loop. Everyone reads all pages: readiness and metrics are computed, not flagged.
 One further page, the first but one, keeps the counts of workers that died, so that no total ever
-falls; the first is the bookkeeper's.
+falls; the first is the bookkeeper's. At the end of its page a worker marks what it executes.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fairlead.core.clock import monotonic_ns, wall_ns
+from fairlead.serving.crashes import SIZE, Marks
 from fairlead.serving.machine import anonymous_file
 
 PAGE = 1 << 20
 _HEAD = struct.Struct("<QQI")  # sequence (odd while writing), heartbeat in ns, bytes of JSON
+_ROOM = PAGE - _HEAD.size - SIZE
+"""Bytes of JSON that a page holds."""
 FRESH_NS = 1_000_000_000
 """A heartbeat older than this no longer speaks for its worker."""
 
 
+_COUNTED = ("stats", "refusals", "lines_lost", "spans", "crashes")
 _DEAD, _BOOKKEEPER = -1, -2
 """The pages of those that died, and of the bookkeeper."""
 
@@ -46,8 +50,8 @@ def grow(handle: int, workers: int) -> None:
 
 def merge(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The sum of what several pages count: `stats` by "model/version", `refusals` by error, and
-    `lines_lost` and `spans` by what became of them."""
-    total: dict[str, Any] = {"stats": {}, "refusals": {}, "lines_lost": {}, "spans": {}}
+    `lines_lost` and `spans` by what became of them, and `crashes` as `stats`."""
+    total: dict[str, Any] = {name: {} for name in _COUNTED}
     for page in pages:
         total = {name: _sum(total[name], page.get(name, {})) for name in total}
     return total
@@ -91,13 +95,24 @@ class StatusPages:
         self._map[start + _HEAD.size : start + _HEAD.size + len(raw)] = raw
         _HEAD.pack_into(self._map, start, sequence + 1, monotonic_ns(), len(raw))
 
-    def bury(self, index: int) -> None:
-        """Forgets a dead worker's page but for its counts, which go to that of the dead."""
-        page = self._content(index)
-        if page is not None:
-            self.publish(_DEAD, merge([self._content(_DEAD) or {}, page]))
+    def bury(self, index: int, blamed: Iterable[str] = ()) -> None:
+        """Forgets a dead worker's page but for its counts, which go to that of the dead.
+
+        blamed: the versions that it was executing, if it died of that.
+        """
+        page = {**(self._content(index) or {}), "crashes": dict.fromkeys(blamed, 1)}
+        self.publish(_DEAD, merge([self._content(_DEAD) or {}, page]))
+        self.marks(index).clear()
         sequence = (_HEAD.unpack_from(self._map, _start(index))[0] | 1) + 1
         _HEAD.pack_into(self._map, _start(index), sequence, 0, 0)
+
+    def marks(self, index: int) -> Marks:
+        """Where a worker says what it executes."""
+        return Marks(self._map, _start(index) + PAGE - SIZE)
+
+    def crashed(self) -> Mapping[str, int]:
+        """How many workers have died while they executed a version, by "model/version"."""
+        return (self._content(_DEAD) or {}).get("crashes", {})
 
     def beat_ns(self, index: int) -> int:
         """The worker's last heartbeat on the monotonic clock, 0 before the first."""
@@ -151,6 +166,6 @@ def _fitting(content: Mapping[str, Any]) -> bytes:
     attempts: list[dict[str, Any]] = [{}, {"stats": {}}, {"stats": {}, "models": states}]
     for less in attempts:
         raw = json.dumps({**content, **less}).encode()
-        if len(raw) <= PAGE - _HEAD.size:
+        if len(raw) <= _ROOM:
             return raw
     return json.dumps({**content, "stats": {}, "models": {}}).encode()

@@ -19,6 +19,7 @@ from typing import Any
 
 from fairlead.core.clock import monotonic_ns, now
 from fairlead.serving.children import BOOKKEEPER, Child
+from fairlead.serving.crashes import crashed
 from fairlead.serving.lines import Lines
 from fairlead.serving.log import configure, log, tell_lost, write_apart
 from fairlead.serving.machine import anonymous_file, waking_pipe
@@ -186,12 +187,20 @@ class Supervisor:
                     child.stable()
                 return
             child.process = None
-            if child.index >= 0:
-                self._pages.bury(child.index)
+            self._bury(child, status)
             log("process_died", process=child.name, status=status, again_in_s=child.backoff)
             child.later()
         if now() >= child.due:
             self._start(child)
+
+    def _bury(self, child: Child, status: int) -> None:
+        """Keeps what a worker has counted, and what it died of."""
+        if child.index < 0:
+            return
+        blamed = self._pages.marks(child.index).executing if crashed(status) else []
+        for key in blamed:
+            log("version_crashed", model=key, process=child.name)
+        self._pages.bury(child.index, blamed)
 
     def _start(self, child: Child) -> None:
         child.started, child.ending = now(), False
@@ -311,8 +320,8 @@ class Supervisor:
                 log("killed", process=child.name)
             if child.gone:
                 self._leaving.remove(child)
-                if child.index >= 0 and child.process is not None:
-                    self._pages.bury(child.index)
+                if child.process is not None:
+                    self._bury(child, child.process.poll() or 0)
 
     # --- the end ------------------------------------------------------------------------------
 

@@ -48,7 +48,8 @@ def described(registry: Registry, name: str, version: int = LATEST) -> dict[str,
             "infer": f"/v2/models/{name}/infer",
         }
         if package.reason:
-            about["native_because"] = package.reason
+            kept = "isolated_because" if package.runtime == "onnx" else "native_because"
+            about[kept] = package.reason
     return about
 
 

@@ -1,0 +1,105 @@
+"""Which versions were executing in a worker when it died, told by memory that outlives it.
+
+A graph that brings down its process would do so each time that it is asked. So each version that is
+executed inside a worker marks its executions. Who finds the worker dead reads the marks, and from
+then on such a version is kept in a process of its own (loading.py).
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from mmap import mmap
+from threading import Lock
+
+SLOTS, _SLOT, _HEAD = 256, 256, 2
+SIZE = SLOTS * _SLOT
+"""Bytes of the marks of one worker: a slot of each version, which begins with what it does and how
+long its name is."""
+RESTS, EXECUTES, TRIED = 0, 1, 2
+"""What a version does; TRIED: it is loaded by the first worker of all (trying.py)."""
+
+STUCK = 70
+"""The exit status of a worker that an execution holds up which cannot be ended otherwise."""
+_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
+_CRASHES = frozenset((STUCK, *(-number for number in _SIGNALS)))
+
+
+def crashed(status: int) -> bool:
+    """Whether a process that ended with this status (negative: by this signal) ended by what it
+    executed, rather than being told to or for want of memory."""
+    return status in _CRASHES
+
+
+class Mark:
+    """Of one version: entered while it executes, by any number of threads."""
+
+    __slots__ = ("_inside", "_memory", "_start")
+
+    def __init__(self, memory: mmap, start: int) -> None:
+        self._memory = memory
+        self._start = start
+        self._inside: list[None] = []
+
+    def __enter__(self) -> None:
+        self._inside.append(None)
+        self._memory[self._start] = EXECUTES
+
+    def __exit__(self, *error: object) -> None:
+        self._inside.pop()
+        if not self._inside:
+            self._memory[self._start] = RESTS
+
+    @contextmanager
+    def loading(self, does: int) -> Iterator[None]:
+        """It is loaded: EXECUTES or TRIED."""
+        self._memory[self._start] = does
+        yield
+        self._memory[self._start] = RESTS
+
+    def free(self) -> None:
+        """The version is gone; its slot may be another's."""
+        self._memory[self._start : self._start + _HEAD] = bytes(_HEAD)
+
+
+class Marks:
+    """All marks of one worker: what it has loaded, and what each does."""
+
+    def __init__(self, memory: mmap, start: int) -> None:
+        """start: of its SIZE bytes in the memory."""
+        self._memory = memory
+        self._places = range(start, start + SIZE, _SLOT)
+        self._lock = Lock()
+
+    def take(self, key: str) -> Mark | None:
+        """A mark of the version "model/version"; None where there is no room for it."""
+        name = key.encode()
+        if len(name) > _SLOT - _HEAD:
+            return None
+        with self._lock:
+            for place in self._places:
+                if not self._memory[place + 1]:
+                    self._memory[place + _HEAD : place + _HEAD + len(name)] = name
+                    self._memory[place : place + _HEAD] = bytes((RESTS, len(name)))
+                    return Mark(self._memory, place)
+        return None
+
+    def told(self) -> list[tuple[str, int]]:
+        """Every version, with what it does."""
+        found: list[tuple[str, int]] = []
+        for place in self._places:
+            does, size = self._memory[place : place + _HEAD]
+            if size:
+                name = self._memory[place + _HEAD : place + _HEAD + size]
+                found.append((name.decode(errors="replace"), does))
+        return found
+
+    @property
+    def executing(self) -> list[str]:
+        """The versions that execute, or executed when the worker died."""
+        return sorted({key for key, does in self.told() if does != RESTS})
+
+    def clear(self) -> None:
+        """There is no worker any more."""
+        self._memory[self._places.start : self._places.stop] = bytes(SIZE)

@@ -1,0 +1,111 @@
+"""A new version is tried by one worker of all: the others outlive it."""
+
+from __future__ import annotations
+
+import os
+from threading import Event, Thread
+
+import pytest
+
+from fairlead.serving import trying
+from fairlead.serving.status import StatusPages, create
+from fairlead.serving.trying import Trying
+
+KEY = "churn/2"
+
+
+@pytest.fixture
+def pages():
+    handle = create(2)
+    yield StatusPages(handle)
+    os.close(handle)
+
+
+@pytest.fixture
+def workers(pages, tmp_path):
+    return [Trying(pages, index, tmp_path, lambda: True) for index in range(2)]
+
+
+def load(worker: Trying) -> bool:
+    """Whether it is loaded in the worker; False where that is known to be fatal."""
+    with worker.loading(KEY) as tried:
+        return not tried.fatal
+
+
+def die_of(worker: Trying) -> None:
+    """A process like this one ends while it tries the version."""
+    child = os.fork()
+    if not child:  # pragma: no cover - the child
+        with worker.loading(KEY):
+            os._exit(1)
+    os.waitpid(child, 0)
+
+
+def test_what_a_worker_has_loaded_the_next_loads_at_once(workers):
+    assert [load(worker) for worker in workers] == [True, True]
+
+
+def test_what_was_the_end_of_one_is_not_loaded_in_the_next(workers, pages):
+    first, second = workers
+    die_of(first)
+    assert load(second) is False, "it is not counted yet"
+    assert load(second) is False
+    pages.bury(0, pages.marks(0).executing)
+    assert (pages.crashed(), pages.counts()["crashes"]) == ({KEY: 1}, {KEY: 1})
+    assert [load(worker) for worker in workers] == [False, False]
+    assert pages.marks(0).told() == pages.marks(1).told() == [], "they have no marks of it"
+
+
+def test_before_anybody_is_answered_all_load_at_once(pages, tmp_path):
+    first, second = [Trying(pages, index, tmp_path, lambda: False) for index in range(2)]
+    with first.loading(KEY):
+        assert load(second)
+
+
+def test_what_was_loaded_before_waits_for_nobody(workers):
+    first, second = workers
+    assert load(second)
+    with first.loading("other/1"):
+        assert load(second)
+
+
+def test_who_does_not_end_is_not_waited_for_without_end(workers, monkeypatch):
+    monkeypatch.setattr(trying, "_TURN_S", 0.1)
+    first, second = workers
+    with first.loading(KEY):
+        assert load(second)
+
+
+def test_what_cannot_be_loaded_is_tried_again_as_before(workers, pages):
+    for worker in workers:
+        with pytest.raises(ValueError, match="torn"), worker.loading(KEY):
+            raise ValueError("torn")
+        assert pages.marks(0).told() == pages.marks(1).told() == []
+    assert [load(worker) for worker in workers] == [True, True]
+
+
+def test_while_one_tries_it_the_other_waits_and_then_loads_it_too(workers):
+    first, second = workers
+    begun, end, seen = Event(), Event(), []
+
+    def slowly() -> None:
+        with first.loading(KEY):
+            begun.set()
+            end.wait(30)
+            seen.append("first")
+
+    def then() -> None:
+        begun.wait(30)
+        load(second)
+        seen.append("second")
+
+    threads = [Thread(target=slowly), Thread(target=then)]
+    for thread in threads:
+        thread.start()
+    begun.wait(30)
+    threads[1].join(0.2)
+    assert seen == []
+    end.set()
+    for thread in threads:
+        thread.join(30)
+    assert seen == ["first", "second"]
