@@ -8,7 +8,7 @@ then on such a version is kept in a process of its own (loading.py).
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from mmap import mmap
 from threading import Lock
@@ -52,7 +52,7 @@ class Mark:
             self._memory[self._start] = RESTS
 
     @contextmanager
-    def loading(self, does: int) -> Iterator[None]:
+    def loading(self, does: int) -> Generator[None]:
         """It is loaded: EXECUTES or TRIED."""
         self._memory[self._start] = does
         yield

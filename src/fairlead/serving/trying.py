@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from time import sleep
@@ -49,7 +49,7 @@ class Trying:
         self._lock = state / LOCK
 
     @contextmanager
-    def loading(self, key: str) -> Iterator[Tried]:
+    def loading(self, key: str) -> Generator[Tried]:
         """While the version "model/version" is loaded, to which its mark is left."""
         new = key not in self._known and self._answering()
         with self._turn(key) if new else nullcontext(False) as first:
@@ -72,7 +72,7 @@ class Trying:
         return [told for marks in self._others for told in marks.told()]
 
     @contextmanager
-    def _turn(self, key: str) -> Iterator[bool]:
+    def _turn(self, key: str) -> Generator[bool]:
         """Waits until no other worker tries a version; whether this one has to be tried still."""
         handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
