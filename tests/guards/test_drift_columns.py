@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.guards.drift_columns import BINS, MISSING, MOST_CATEGORIES, UNSEEN, watch
+from fairlead.guards.drift_columns import (
+    BINS,
+    MISSING,
+    MOST_CATEGORIES,
+    UNSEEN,
+    count_columns,
+    watch,
+)
 
 ODD = [
     None, "", "text", b"bytes", b"\xff", 0, -1, 2**70, True, 1.5, float("nan"), float("inf"),
@@ -90,6 +97,38 @@ def test_any_numbers_can_be_learnt_and_are_counted_as_they_were(values):
     assert np.all(np.diff(watched.edges) > 0)
     assert len(watched.edges) < 2 * BINS
     assert np.isfinite(watched.spread)
+
+
+NUMBERS = st.floats(allow_nan=True, allow_infinity=True, width=32)
+COLUMNS = st.sampled_from(["f8", "f4", "f2", "i8", "u1", "?", "O", "M8[s]", "list", "left out"])
+
+
+@given(st.data(), st.integers(0, 12))
+def test_columns_are_counted_together_as_each_alone(data, rows):
+    """Numbers of every type, texts, what is no number, and what is not given."""
+    random = np.random.default_rng(0)
+    learnt = [random.normal(size=300), random.integers(0, 4, 300), objects(["a", "b"] * 50)]
+    watched = [watch(f"c{i}", learnt[i % 3]) for i in range(7)]
+    columns = {"another": np.zeros(rows)}
+    for one in watched:
+        kind = data.draw(COLUMNS)
+        values = data.draw(st.lists(NUMBERS, min_size=rows, max_size=rows))
+        with np.errstate(all="ignore"):
+            if kind == "list":
+                columns[one.name] = values
+            elif kind == "O":
+                columns[one.name] = objects(
+                    [["a", None, 3.0, "z", np.nan][n % 5] for n in range(rows)]
+                )
+            elif kind[0] in "iuM?":
+                columns[one.name] = np.arange(rows).astype(kind)
+            elif kind != "left out":
+                columns[one.name] = np.array(values, dtype=kind)
+    alone = [
+        one.count(columns[one.name]) if one.name in columns else np.zeros(one.bins, np.int64)
+        for one in watched
+    ]
+    assert count_columns(watched, columns).tolist() == np.concatenate(alone).tolist()
 
 
 def test_training_rows_fill_the_bins_of_a_smooth_column_evenly():

@@ -46,14 +46,32 @@ def test_what_a_worker_has_loaded_the_next_loads_at_once(workers):
 
 
 def test_what_was_the_end_of_one_is_not_loaded_in_the_next(workers, pages):
-    first, second = workers
-    die_of(first)
-    assert load(second) is False, "it is not counted yet"
-    assert load(second) is False
+    die_of(workers[0])
     pages.bury(0, pages.marks(0).executing)
     assert (pages.crashed(), pages.counts()["crashes"]) == ({KEY: 1}, {KEY: 1})
     assert [load(worker) for worker in workers] == [False, False]
     assert pages.marks(0).told() == pages.marks(1).told() == [], "they have no marks of it"
+
+
+def test_who_was_ended_by_another_does_not_speak_against_it(workers, pages):
+    first, second = workers
+    die_of(first)
+    pages.bury(0)
+    assert load(second)
+
+
+def test_what_nobody_explains_speaks_against_it(workers, monkeypatch):
+    monkeypatch.setattr(trying, "_VERDICT_S", 0.05)
+    first, second = workers
+    die_of(first)
+    assert load(second) is False
+
+
+def test_the_verdict_is_waited_for(workers, pages, monkeypatch):
+    first, second = workers
+    die_of(first)
+    monkeypatch.setattr(trying, "sleep", lambda s: pages.bury(0))
+    assert load(second)
 
 
 def test_before_anybody_is_answered_all_load_at_once(pages, tmp_path):

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.guards.columns import as_columns
-from fairlead.guards.drift_columns import Counts, Watched, watch
+from fairlead.guards.drift_columns import Counts, Watched, count_columns, watch
 from fairlead.guards.drift_evidence import Evidence, evidence, usual_psi
 from fairlead.guards.drift_windows import Alarm, Window
 from fairlead.guards.drift_words import words
@@ -108,10 +108,11 @@ class Drift:
 
         Takes whatever values there are: text where numbers were is counted as unseen.
         """
-        return [
-            w.count(columns[w.name]) if w.name in columns else np.zeros(w.bins, np.int64)
-            for w in self.watched
-        ]
+        return self.by_column(self.count_all(columns))
+
+    def count_all(self, columns: Mapping[str, Any]) -> Counts:
+        """As `count`, of all columns in a row."""
+        return count_columns(self.watched, columns)
 
     def absorb(self, counts: Sequence[Counts], rows: int, when: str = "") -> list[Alarm]:
         """Adds the counts of rows; returns the alarms of the windows that ended with them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -152,6 +152,47 @@ def _flat(values: Any) -> Any:
     if array.size == len(array):
         return array.reshape(-1)
     return np.fromiter(iter(array), dtype=object, count=len(array))
+
+
+def count_columns(watched: Sequence[Watched], columns: Mapping[str, Any]) -> Counts:
+    """How many values of each column fall into each of its bins, all bins in a row.
+
+    As `Watched.count` says it of each. Numbers are counted together: for few rows of many columns
+    what takes time is to ask numpy.
+    """
+    starts = np.cumsum([0, *[w.bins for w in watched]])
+    found = np.zeros(starts[-1], np.int64)
+    rows = len(next(iter(columns.values()))) if columns else 0
+    together: list[int] = []
+    for i, one in enumerate(watched):
+        column = columns.get(one.name)
+        if column is None:
+            continue
+        if one.edges is not None and _plain(column, rows):
+            together.append(i)
+        else:
+            found[starts[i] : starts[i + 1]] = one.count(column)
+    if together:
+        table: Floats = np.array([columns[watched[i].name] for i in together], dtype=np.float64)
+        places = np.empty(table.shape, np.intp)
+        for i, values, row in zip(together, table, places, strict=True):
+            edges: Any = watched[i].edges
+            row[:] = edges.searchsorted(values, side="right")
+        firsts, ends = starts[together], starts[[i + 1 for i in together]]
+        places += firsts[:, None]
+        found += np.bincount(places.reshape(-1), minlength=len(found))
+        # NaN is sorted behind every edge, into the last bin of numbers.
+        missing = np.count_nonzero(table != table, axis=1)
+        found[ends + MISSING - 1] -= missing
+        found[ends + MISSING] += missing
+    return found
+
+
+def _plain(column: Any, rows: int) -> bool:
+    """Whether it is a column of so many numbers, as they are counted together."""
+    return (
+        column.__class__ is np.ndarray and column.dtype.kind in "biuf" and column.shape == (rows,)
+    )
 
 
 def _count_numbers(column: Any, edges: Floats) -> Counts:

@@ -331,8 +331,8 @@ class Guarding:
         """Rows behind the novelty p-values, 0 when there are none."""
         return self._decides.calibrated if self._decides is not None else 0
 
-    def counted(self, inputs: Sequence[Array], scores: Array | None) -> list[Array] | None:
-        """How these rows fill the bins of what is watched for drift; None when nothing is."""
+    def counted(self, inputs: Sequence[Array], scores: Array | None) -> Array | None:
+        """How these rows fill all bins of what is watched for drift; None when nothing is."""
         if self.drift is None:
             return None
         try:
@@ -341,7 +341,11 @@ class Guarding:
             return None  # of another shape than all training rows: rejected, and no part of drift
         if scores is not None:
             columns |= answer_columns(scores, self._classes)
-        return self.drift.count(columns)
+        return self.drift.count_all(columns)
+
+    def by_column(self, counts: Array) -> list[list[int]]:
+        """What was counted, column by column, as plain numbers."""
+        return [] if self.drift is None else [c.tolist() for c in self.drift.by_column(counts)]
 
 
 def _plain_table(signature: Signature, novelty: Novelty | None) -> bool:

@@ -19,7 +19,7 @@ from fairlead.serving.exchange import Line, Message, connect, error_of
 from fairlead.serving.served import Served
 from fairlead.serving.watching import Watch
 
-_LOOK_S, _NEXT_S = 0.05, 0.002
+_LOOK_S, _NEXT_S = 0.2, 0.002
 """Seconds until the first look at what was answered, and between looks while there is more."""
 
 _ANSWER_S, _MOST_ASKED = 5.0, 1024

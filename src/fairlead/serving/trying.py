@@ -20,8 +20,9 @@ from fairlead.serving.status import StatusPages
 
 LOCK = "loading.lock"
 """In the state folder: held by the worker that tries a version."""
-_TURN_S, _LOOK_S = 60.0, 0.02
-"""Seconds that a worker waits for another to try a version, and between looks."""
+_TURN_S, _VERDICT_S, _LOOK_S = 60.0, 2.0, 0.02
+"""Seconds that a worker waits for another to try a version, for the supervisor to say why that one
+died, and between looks."""
 
 
 class Tried(NamedTuple):
@@ -53,9 +54,7 @@ class Trying:
         """While the version "model/version" is loaded, to which its mark is left."""
         new = key not in self._known and self._answering()
         with self._turn(key) if new else nullcontext(False) as first:
-            # Who had the turn and still tries it has died of it, though that is not counted yet.
-            fallen = first and (key, TRIED) in self._elsewhere()
-            fatal = fallen or key in self._pages.crashed()
+            fatal = (first and self._fallen(key)) or key in self._pages.crashed()
             mark = None if fatal else self._own.take(key)
             if mark is None:
                 yield Tried(None, fatal)
@@ -67,6 +66,16 @@ class Trying:
                 mark.free()
                 raise
         self._known.add(key)
+
+    def _fallen(self, key: str) -> bool:
+        """Whether who had the turn before has died while it tried the version, and nobody has said
+        of what within a while: whether the version was to blame is then found in `crashed`."""
+        end = now() + _VERDICT_S
+        while (key, TRIED) in self._elsewhere():
+            if now() > end:
+                return True
+            sleep(_LOOK_S)
+        return False
 
     def _elsewhere(self) -> list[tuple[str, int]]:
         return [told for marks in self._others for told in marks.told()]

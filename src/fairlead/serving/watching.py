@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from fairlead.guards.misuse import Account, Block, as_places
 from fairlead.serving.answered import Answered
 from fairlead.serving.guarding import Guarding
 from fairlead.serving.log import log
+from fairlead.serving.sampling import EVERY, FEW, Allowance
 
 AT_ONCE = 256
 """Rows looked at in one go: about a millisecond."""
@@ -40,23 +41,6 @@ _MOST_UNSENT, _MOST_CELLS = 64, 4 << 20
 them all."""
 
 
-class Allowance:
-    """So many rows, and so many a second from then on."""
-
-    __slots__ = ("_burst", "_left", "_moment", "_rate")
-
-    def __init__(self, burst: int, rate: float, moment: float) -> None:
-        self._burst, self._rate = burst, rate
-        self._left, self._moment = float(burst), moment
-
-    def take(self, rows: int, moment: float) -> int:
-        """How many of so many rows may be looked at; they count as looked at."""
-        left = min(self._burst, self._left + (moment - self._moment) * self._rate)
-        taken = min(rows, int(left))
-        self._left, self._moment = left - taken, moment
-        return taken
-
-
 @dataclass(slots=True)
 class Caller:
     """What this worker knows of one caller of a version.
@@ -69,32 +53,36 @@ class Caller:
     asked: bool = False
 
 
-class Rows(NamedTuple):
+@dataclass(slots=True)
+class Rows:
     """Some rows of one execution that wait to be looked at.
 
     inputs: the model's input arrays; empty where only the others are wanted. placed, p_novel: what
     the novelty guard made of the rows, None where it is made of the inputs later. scores: the
-    model's. None where it is not known.
+    model's. None where it is not known. length: how many. size: bytes that are kept from being
+    freed.
     """
 
     inputs: Sequence[Array]
     placed: Array | None
     p_novel: Array | None
     scores: Array | None
+    length: int = field(init=False)
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        known = [array for array in (*self.inputs, *self.made) if array is not None]
+        self.length, self.size = len(known[0]), sum([array.nbytes for array in known])
 
     @property
-    def length(self) -> int:
-        return len(next(array for array in (*self.inputs, *self[1:]) if array is not None))
-
-    @property
-    def size(self) -> int:
-        """Bytes that it keeps from being freed."""
-        return sum([array.nbytes for array in (*self.inputs, *self[1:]) if array is not None])
+    def made(self) -> tuple[Array | None, ...]:
+        """What was made of the inputs."""
+        return self.placed, self.p_novel, self.scores
 
     def part(self, rows: Any) -> Rows:
         """These of the rows."""
-        rest = [None if array is None else array[rows] for array in self[1:]]
-        return Rows([array[rows] for array in self.inputs], *rest)
+        made = [None if array is None else array[rows] for array in self.made]
+        return Rows([array[rows] for array in self.inputs], *made)
 
 
 class Watch:
@@ -120,7 +108,7 @@ class Watch:
         self._guarding = guarding
         self._wake = wake
         self._random = np.random.default_rng()
-        self._allowance = Allowance(VERSION_BURST, VERSION_RATE, now())
+        self._allowance = Allowance(VERSION_BURST, VERSION_RATE, now(), self._random)
         self._callers: OrderedDict[str, Caller] = OrderedDict()
         self._counting: deque[Rows] = deque()
         self._suspecting: deque[tuple[str, Rows]] = deque()
@@ -129,7 +117,7 @@ class Watch:
         self._failed = False
         bins = sum(w.bins for w in guarding.drift.watched) if guarding.drift is not None else 1
         self._most_chunks = max(1, _MOST_CELLS // max(1, bins))
-        self._chunks: list[tuple[int, list[Array]]] = []
+        self._chunks: list[tuple[int, Array]] = []
         self._p_values: list[float] = []
         self._blocks: dict[str, Block] = {}
 
@@ -149,52 +137,49 @@ class Watch:
         count = len(verdicts.codes)
         if not count:
             return
-        each = max(1, sum([array.nbytes for array in inputs]) // count)
-        wanted = self._allowance.take(min(count, _MOST_BYTES // each), moment)
-        if wanted:
-            if 2 * wanted >= count:
+        most = _MOST_BYTES * count // max(1, sum([array.nbytes for array in inputs]))
+        chosen = self._allowance.positions(count, moment, most)
+        if chosen is not None:
+            if chosen is EVERY and count > FEW:
                 verdicts.p_values()  # of few rows of each of many executions it is cheaper later
-            rows = Rows(inputs, verdicts.placed, verdicts.p_novel, verdicts.scores)
-            self._counting.append(rows if wanted == count else rows.part(self._some(count, wanted)))
+            self._counting.append(self._rows(inputs, verdicts, chosen))
             self._bytes += self._counting[-1].size
         left = verdicts.later is not None and verdicts.p_novel is None
         if self._guarding.misuse is None or not (left or verdicts.placed is not None):
             return
-        rows = Rows(inputs if left else (), verdicts.placed, verdicts.p_novel, verdicts.scores)
         first = calls[0].caller.account
         if len(calls) == 1 or all([call.caller.account == first for call in calls]):
             # Nearly every execution of a busy caller: its rows need not be picked out.
-            wanted = self._caller(first, moment).allowance.take(count, moment)
-            chosen = {first: self._some(count, wanted)} if wanted else {}
+            chosen = self._caller(first, moment).allowance.positions(count, moment, most)
+            by_caller = {} if chosen is None else {first: chosen}
         else:
-            chosen = self._by_caller(calls, moment)
-        for caller, positions in chosen.items():
-            mine = rows if len(positions) == count else rows.part(positions)
+            by_caller = self._by_caller(calls, moment, most)
+        for caller, positions in by_caller.items():
+            mine = self._rows(inputs if left else (), verdicts, positions)
             self._suspecting.append((caller, mine))
             self._bytes += mine.size
 
-    def _by_caller(self, calls: Sequence[Call], moment: float) -> dict[str, Array]:
+    def _rows(self, inputs: Sequence[Array], verdicts: Verdicts, positions: Any) -> Rows:
+        rows = Rows(inputs, verdicts.placed, verdicts.p_novel, verdicts.scores)
+        return rows if positions is EVERY else rows.part(positions)
+
+    def _by_caller(self, calls: Sequence[Call], moment: float, most: int) -> dict[str, Array]:
         """The positions of the rows of each caller that may still be looked at."""
         found: dict[str, list[Array]] = {}
         start = 0
         for call in calls:
-            account = call.caller.account
-            wanted = self._caller(account, moment).allowance.take(call.rows, moment)
-            if wanted:
-                found.setdefault(account, []).append(start + self._some(call.rows, wanted))
+            account, places = call.caller.account, np.arange(start, start + call.rows)
+            chosen = self._caller(account, moment).allowance.positions(call.rows, moment, most)
+            if chosen is not None:
+                found.setdefault(account, []).append(places[chosen])
             start += call.rows
         return {caller: np.concatenate(rows) for caller, rows in found.items()}
-
-    def _some(self, count: int, wanted: int) -> Array:
-        """So many positions out of `count`, spread evenly; where they begin is chance."""
-        if wanted == count:
-            return np.arange(count)
-        return ((np.arange(wanted) + self._random.random()) * (count / wanted)).astype(np.intp)
 
     def _caller(self, name: str, moment: float) -> Caller:
         found = self._callers.get(name)
         if found is None:
-            found = Caller(Allowance(CALLER_BURST, CALLER_RATE, moment), Account())
+            allowance = Allowance(CALLER_BURST, CALLER_RATE, moment, self._random)
+            found = Caller(allowance, Account())
             self._callers[name] = found
             if len(self._callers) > MOST_CALLERS:
                 self._callers.popitem(last=False)
@@ -242,11 +227,11 @@ class Watch:
         if p_novel is not None:
             self._p_values += p_novel.tolist()
 
-    def _add(self, rows: int, counts: list[Array]) -> None:
+    def _add(self, rows: int, counts: Array) -> None:
         """Joins counts to the last ones, as long as they are of few enough rows together."""
         if self._chunks and self._chunks[-1][0] + rows <= AT_ONCE:
             before, sums = self._chunks.pop()
-            rows, counts = before + rows, [a + b for a, b in zip(sums, counts, strict=True)]
+            rows, counts = before + rows, sums + counts
         self._chunks.append((rows, counts))
 
     def _suspect(self) -> None:
@@ -314,7 +299,7 @@ class Watch:
                     "folder": self._folder,
                     "calibrated": self._guarding.calibrated,
                     "chunks": [
-                        {"rows": rows, "counts": [c.tolist() for c in counts]}
+                        {"rows": rows, "counts": self._guarding.by_column(counts)}
                         for rows, counts in self._chunks
                     ],
                     "p_values": self._p_values,
@@ -393,7 +378,7 @@ def _joined(pieces: Sequence[Rows]) -> Rows:
         return pieces[0]
     inputs = [np.concatenate(arrays) for arrays in zip(*(p.inputs for p in pieces), strict=True)]
     rest: list[Array | None] = []
-    for arrays in zip(*(piece[1:] for piece in pieces), strict=True):
+    for arrays in zip(*(piece.made for piece in pieces), strict=True):
         known: list[Array] = [array for array in arrays if array is not None]
         rest.append(np.concatenate(known) if len(known) == len(arrays) else None)
     return Rows(inputs, *rest)
