@@ -15,7 +15,9 @@ from fairlead.access.metering import OwnMeters
 from fairlead.access.terms import Terms
 from fairlead.core.allowance import parse_limits
 from fairlead.core.call import PUBLIC, Route
+from fairlead.core.clock import monotonic_ns
 from fairlead.core.errors import AboveLimit, ModelError, Overloaded, ResourceExhausted
+from fairlead.serving import rationing
 from fairlead.serving.rationing import Rationing, left_to_json
 from fairlead.serving.record import give_back
 
@@ -167,6 +169,22 @@ def test_what_is_left_is_told_of_the_callers_own_limits_alone():
     house.pump()
     (told,) = [left_to_json(one) for one in found[0]["m"]]
     assert (told["name"], told["of"], told["left"], told["amount"]) == ("rows-per-day", "key", 3, 5)
+
+
+@pytest.mark.parametrize(("amount", "old_ms"), [(1000, 10), (102, 10), (101, 1)])
+def test_what_a_busy_caller_is_told_is_the_older_the_more_is_left(monkeypatch, amount, old_ms):
+    house, who = House(), caller(limits=[f"rows={amount}/day"])
+    house.used(who)
+    began = monotonic_ns() + 10**9
+    told = []
+    for ms in (0, 0.9, 1.1, 9.9, 11.0):
+        moment = began + int(ms * 1e6)
+        monkeypatch.setattr(rationing, "monotonic_ns", lambda moment=moment: moment)
+        told.append(house.used(who).told)
+    assert told[0] == told[1]
+    assert (told[2] == told[0]) is (told[3] == told[0]) is (old_ms == 10)
+    assert told[4] not in told[:4]
+    assert f";r={amount - 6}".encode() in told[4]
 
 
 def test_rules_are_not_needed_to_look():

@@ -21,8 +21,9 @@ from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.core.errors import FairleadError, Overloaded
 from fairlead.serving.record import refuse
 
-_FRESH_NS, _LINES_KEPT = 1_000_000, 4096
-"""Nanoseconds for which what was told of a caller's limits is told again, and to how many."""
+_FRESH_NS, _FRESH_FAR_NS, _FAR, _LINES_KEPT = 1_000_000, 10_000_000, 100, 4096
+"""Nanoseconds for which what was told of a caller's limits is told again, the longer where so much
+is left of each that a moment changes little; and to how many."""
 
 
 class Rationing:
@@ -119,12 +120,14 @@ class Rationing:
     def _told(self, caller: Caller, model: str, moment: int, wall: int) -> bytes:
         """What is left of a caller's limits as header lines; of a busy caller a moment old."""
         known = self._lines.get((caller, model))
-        if known is not None and moment - known[0] < _FRESH_NS:
+        if known is not None and moment < known[0]:
             return known[1]
         if len(self._lines) >= _LINES_KEPT:
             self._lines.clear()
-        found = lines(self._leases.left(caller, model, moment, wall))
-        self._lines[caller, model] = moment, found
+        left = self._leases.left(caller, model, moment, wall)
+        found = lines(left)
+        far = all([one.left >= _FAR for one in left])
+        self._lines[caller, model] = moment + (_FRESH_FAR_NS if far else _FRESH_NS), found
         return found
 
     def _charge_late(self, call: Call, submit: Callable[[Call], None]) -> None:
