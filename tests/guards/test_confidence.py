@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -226,3 +228,58 @@ def test_a_score_that_rounding_moved_out_of_bounds_is_taken_for_the_bound(scored
     exact = over.clip(0.0, 1.0)
     assert guard.weigh(over)[0].tolist() == guard.weigh(exact)[0].tolist()
     assert guard.weigh(over)[0].max() <= 1.0
+
+
+def aimed(method, classes, limit, seed):
+    """A guard with this threshold, calibrated on scores that are too sure, or not sure enough."""
+    random = np.random.default_rng(seed)
+    scores = random.dirichlet(np.full(classes, random.uniform(0.1, 1.0)), 400)
+    others = random.integers(classes, size=400)
+    labels = np.where(random.random(400) < 0.8, scores.argmax(axis=1), others)
+    guard = Confidence(
+        FITS[method](scores, labels), {}, np.ones(400), np.zeros(400, bool), np.ones(4)
+    )
+    guard.threshold = limit
+    return guard
+
+
+@given(
+    st.sampled_from([("none", 2), ("temperature", 2), ("temperature", 3), ("temperature", 7),
+                     ("beta", 2), ("isotonic", 2), ("isotonic", 4)]),
+    st.floats(0.51, 0.999),
+    st.integers(0, 1000),
+)  # fmt: skip
+def test_an_answer_that_is_surely_sure_enough_is_so_when_it_is_weighed(method, limit, seed):
+    method, classes = method
+    guard = aimed(method, classes, limit, seed)
+    least = guard.surely(classes)
+    if least is None:
+        return
+    random = np.random.default_rng(seed)
+    top = np.concatenate([[least], random.uniform(least, 1.0, 200)])
+    rest = random.dirichlet(np.full(classes - 1, 0.3), 201) * (1.0 - top)[:, None]
+    scores = np.column_stack([top, rest])
+    # The other classes share the rest in every way, all of it one's among them.
+    scores[1] = [top[1], 1.0 - top[1], *[0.0] * (classes - 2)]
+    for order in (slice(None), slice(None, None, -1)):
+        given = scores[:, order].astype(np.float32)
+        kept = given.max(axis=1) >= least
+        assert kept.mean() > 0.5
+        assert guard.weigh(given[kept])[0].min() >= limit
+
+
+@pytest.mark.parametrize(
+    ("method", "classes"), [("temperature", 3), ("beta", 2), ("isotonic", 2), ("none", 5)]
+)
+def test_most_answers_that_are_sure_enough_are_surely_so(method, classes):
+    guard = aimed(method, classes, 0.8, 3)
+    scores = np.random.default_rng(5).dirichlet(np.full(classes, 0.2), 4000)
+    enough = guard.weigh(scores)[0] >= 0.8
+    shown = scores.max(axis=1) >= guard.surely(classes)
+    assert not (shown & ~enough).any()
+    assert shown.sum() > 0.7 * enough.sum()
+
+
+@pytest.mark.parametrize(("limit", "classes"), [(None, 2), (0.5, 2), (np.inf, 2), (0.9, -1)])
+def test_where_no_score_is_surely_enough_none_is_told(limit, classes):
+    assert aimed("temperature", 2, limit, 0).surely(classes) is None

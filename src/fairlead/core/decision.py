@@ -36,7 +36,8 @@ class Verdicts:
     novel:      whether each row is unlike the training rows; None when none is.
     p_novel:    the share of good rows that are as strange; None without a novelty guard, and where
                 nobody has asked yet (`p_values`).
-    confidence: the calibrated probability of each row's answer; None without one.
+    confidence: the calibrated probability of each row's answer; None without one, and where nobody
+                has asked yet (`confidences`).
     likely:     for each row the names of its prediction set, made when asked for; None when it is
                 kept from the caller.
     reasons:    words for the rows that are not simply served, by row; less: the same for callers
@@ -46,6 +47,7 @@ class Verdicts:
                 need it.
     hidden:     rows whose outputs are kept from the caller although they are served.
     later:      makes placed and p_novel, which costs more than to know that p_novel is large.
+    weigh:      makes confidence, which costs more than to know that it is large enough.
     """
 
     codes: Array
@@ -60,12 +62,19 @@ class Verdicts:
     hidden: Array | None = None
     less: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
     later: Callable[[], tuple[Array, Array]] | None = None
+    weigh: Callable[[], Array] | None = None
 
     def p_values(self) -> Array | None:
         """`p_novel`, made now where it was left for later; None without a novelty guard."""
         if self.p_novel is None and self.later is not None:
             self.placed, self.p_novel = self.later()
         return self.p_novel
+
+    def confidences(self) -> Array | None:
+        """`confidence`, made now where it was left for later; None without a confidence guard."""
+        if self.confidence is None and self.weigh is not None:
+            self.confidence = self.weigh()
+        return self.confidence
 
     def set(self, row: int, code: int, words: list[str], less: list[str] | None = None) -> None:
         """Makes a row's decision at least this severe, and says why.
@@ -81,11 +90,12 @@ class Verdicts:
     def part(self, start: int, stop: int) -> Verdicts:
         """The verdicts on some of the rows."""
         codes, likely, p_novel = self.codes[start:stop], self.likely, self.p_values()
+        sure = self.confidences()
         return Verdicts(
             codes,
             int(codes.max(initial=0)),
             None if p_novel is None else p_novel[start:stop],
-            None if self.confidence is None else self.confidence[start:stop],
+            None if sure is None else sure[start:stop],
             None if likely is None else lambda row: likely(start + row),
             _part(self.reasons, start, stop),
             None if self.novel is None else self.novel[start:stop],

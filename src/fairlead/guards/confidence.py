@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 COVERAGES = (0.8, 0.9, 0.95, 0.99)
 LEAST_ROWS = 30
 _STEPS = 200
+_HALVINGS, _SAFE, _UNEVEN = 40, 1e-9, 1e-5
+"""Probabilities of a model are rounded: together they are one, give or take so much."""
 _MOST_WALKS = 3
 
 
@@ -84,6 +86,40 @@ class Confidence:
             self.threshold, self.coverage, self.reason = _threshold(
                 self._sure, self._wrong, error_goal, assurance
             )
+
+    def surely(self, classes: int) -> float | None:
+        """The least score of an answer whose confidence is never below the threshold, whatever the
+        scores of the other classes; in single precision. None where none is known.
+
+        What is left is worst for the answer where it is all another class's, or the same for each:
+        a temperature raises shares to a power, whose sum is largest at one of these. More of its
+        own score never makes an answer less sure.
+        """
+        limit = self.threshold
+        if limit is None or not 0.5 < limit < 1.0 or classes < 2:
+            return None
+        low, high = 0.5, 1.0
+        if self._least(high, classes) < limit + _SAFE:
+            return None
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2.0
+            low, high = (
+                (low, middle) if self._least(middle, classes) >= limit + _SAFE else (middle, high)
+            )
+        return float(np.nextafter(np.float32(high), np.float32(2.0)))
+
+    def _least(self, score: float, classes: int) -> float:
+        """The least calibrated probability of an answer with this score."""
+        spare = 1.0 - score + _UNEVEN
+        one = np.zeros((2 if classes > 2 else 1, classes))
+        one[0, 1] = spare
+        one[-1, 1:] = spare / (classes - 1)
+        one[:, 0] = score
+        # Of two classes a calibration need not treat both alike.
+        rows = np.vstack([one, one[:, ::-1]])
+        places = np.repeat([0, classes - 1], len(one))
+        found: Any = self._calibration(rows)
+        return float(found[np.arange(len(rows)), places].min())
 
     def calibrate(self, scores: Any, *, trusted: bool = False) -> Floats:
         """Calibrated probabilities of the classes, one row each; the first class stays the first.

@@ -73,8 +73,9 @@ def decide(
     if verdicts.worst < ABSTAINED:
         return outputs
     withheld = verdicts.codes >= ABSTAINED
-    if verdicts.confidence is not None:
-        verdicts.confidence = np.where(withheld, 0.0, verdicts.confidence)
+    sure = verdicts.confidences()
+    if sure is not None:
+        verdicts.confidence = np.where(withheld, 0.0, sure)
     return [_masked(array, withheld) for array in outputs]
 
 
@@ -102,7 +103,7 @@ def said(name: str, verdicts: Verdicts) -> Array:
         words: Array = np.empty(count, dtype=object)
         words[:] = [OUTCOMES[int(code)] for code in verdicts.codes]
         return words
-    known = verdicts.p_values() if name == "p_novel" else verdicts.confidence
+    known = verdicts.p_values() if name == "p_novel" else verdicts.confidences()
     if known is None:
         return np.zeros(count, np.float32)
     return np.nan_to_num(known.astype(np.float32))

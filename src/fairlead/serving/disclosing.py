@@ -151,10 +151,10 @@ def _copy(verdicts: Verdicts | None) -> Verdicts | None:
     """Verdicts of which shares may be changed; others go on looking at the first ones."""
     if verdicts is None:
         return None
-    p_novel = verdicts.p_values()
+    p_novel, sure = verdicts.p_values(), verdicts.confidences()
     return replace(
         verdicts,
-        confidence=None if verdicts.confidence is None else verdicts.confidence.copy(),
+        confidence=None if sure is None else sure.copy(),
         p_novel=None if p_novel is None else p_novel.copy(),
         reasons=dict(verdicts.reasons),
         hidden=np.zeros(len(verdicts.codes), dtype=bool),
@@ -167,7 +167,7 @@ def _reduce(verdicts: Verdicts, rows: slice, level: str) -> None:
     }
     if level in WHOLE:
         return  # the answer is whole; only what training rows held is not told
-    for shares in (verdicts.confidence, verdicts.p_values()):
+    for shares in (verdicts.confidences(), verdicts.p_values()):
         if shares is not None:
             known = np.round(shares[rows] * _BANDS) / _BANDS
             shares[rows] = known if level == "banded" else np.nan

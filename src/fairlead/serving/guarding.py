@@ -7,6 +7,7 @@ never raises: what it cannot judge it says nothing about.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -107,11 +108,15 @@ class Guarding:
         self._witnesses: Witnesses | None = None
         if self._novelty is not None and self._plain and self._embedding is None:
             self._witnesses = self._novelty.witnesses(self._limit)
-        if confidence is not None:
-            confidence.aim(choice.error_goal, choice.assurance)
+        self._surely: float | None = None
         asked = confidence is not None or (drift is not None and drift.watches(PREDICTED))
         self.scores = signature.answer if asked else None
-        self._classes = signature.outputs[self.scores].classes if self.scores is not None else ()
+        answer = signature.outputs[self.scores] if self.scores is not None else None
+        self._classes = answer.classes if answer is not None else ()
+        if confidence is not None:
+            confidence.aim(choice.error_goal, choice.assurance)
+            width = answer.shape[-1] if answer is not None and answer.shape else -1
+            self._surely = confidence.surely(width)
         looked_at = self._embedding.place if self._embedding is not None else None
         self._needs = [place for place in (self.scores, looked_at) if place is not None]
         radius = intervals.radius(COVERAGE) if intervals is not None else np.inf
@@ -304,11 +309,16 @@ class Guarding:
         rows = len(verdicts.codes)
         if guard is None or scores.ndim != 2 or len(scores) != rows or scores.dtype.kind != "f":
             return
-        sure, inside = guard.weigh(scores, COVERAGE)
-        verdicts.confidence = sure
-        verdicts.likely = lambda row: self._named(inside[row])
-        if guard.threshold is None or sure.item(sure.argmin()) >= guard.threshold:
+        weighed = cache(partial(guard.weigh, scores, COVERAGE))
+        verdicts.weigh = lambda: weighed()[0]
+        verdicts.likely = lambda row: self._named(weighed()[1][row])
+        if guard.threshold is None:
             return
+        if self._surely is not None:
+            top: Any = np.maximum.reduce(scores, axis=1)
+            if top.item(top.argmin()) >= self._surely:
+                return
+        sure = weighed()[0]
         code = CODES[self.choice.unsure]
         for row in np.flatnonzero(sure < guard.threshold).tolist():
             words = f"confidence {sure[row]:.3f} is below {guard.threshold:.3f}"

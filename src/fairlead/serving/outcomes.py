@@ -94,7 +94,7 @@ class Outcomes:
         if len(predicted) != rows * _PREDICTED:
             raise ValueError("the prediction has another number of rows")
         verdicts = answer.verdicts
-        sure = None if verdicts is None else verdicts.confidence
+        sure = None if verdicts is None else verdicts.confidences()
         confidence = _UNKNOWN * rows if sure is None else sure.astype("<f4").tobytes()
         decision = bytes(rows) if verdicts is None else verdicts.codes.tobytes()
         columns = [(predicted, _PREDICTED), (confidence, _CONFIDENCE), (decision, _DECISION)]

@@ -71,8 +71,8 @@ class Tails:
 
     def _marks(self, verdicts: Verdicts) -> list[bytes]:
         """Confidence, set, p-value, decision and reasons of each row."""
-        sure = None if verdicts.confidence is None else verdicts.confidence.tolist()
-        strange = verdicts.p_values()
+        weighed, strange = verdicts.confidences(), verdicts.p_values()
+        sure = None if weighed is None else weighed.tolist()
         novel = None if strange is None else strange.tolist()
         codes: list[int] = verdicts.codes.tolist()
         found: list[bytes] = []
