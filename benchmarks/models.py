@@ -58,9 +58,14 @@ def packed(name: str) -> Path:
     """The folder of the packed model; without rows no guard is learnt.
 
     The rows are those of training: how fast the guards are does not depend on what they promise.
+    Of the labels one in 25 is wrong, or no answer would ever be unsure.
     """
-    rows = {"reference": data()[0], "evaluation": data()} if name == GUARDED else {}
-    return _pack(name, trained(name), **rows)
+    if name != GUARDED:
+        return _pack(name, trained(name))
+    rows, labels = data()
+    told = labels.copy()
+    told[::25] = 1 - told[::25]
+    return _pack(name, trained(name), reference=rows, evaluation=(rows, told), error_goal=0.2)
 
 
 @cache
