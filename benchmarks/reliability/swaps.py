@@ -9,18 +9,38 @@ from tests import models
 from tests.processes import Running
 
 from benchmarks.reliability.load import Load, Seen, never
-from benchmarks.reliability.stand import none, options, pause, quantile, shown, standing, told
+from benchmarks.reliability.stand import (
+    WORKERS,
+    none,
+    options,
+    pause,
+    quantile,
+    shown,
+    standing,
+    told,
+)
 from benchmarks.report import Part, Promise
 
 MOST_SLOWER = 1.5
 
 
-def answering(running: Running, version: int) -> bool:
-    """Whether this version answers, in each worker, and no other is in memory."""
-    index = running.asked("/v2/repository/index", body={})[1]
-    states = {int(one["version"]): one["state"] for one in index}
-    ready = [v for v, state in states.items() if state == "READY"]
-    return ready == [version] and len(running.events("ready")) >= version * len(running.workers)
+class Answering:
+    """Which version answers. Each line of the log is read once: the load is of this process too."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._read = self._ready = 0
+
+    def __call__(self, version: int) -> bool:
+        """Whether this version answers, in each worker, and no other is in memory."""
+        lines = self._running.lines[self._read :]
+        self._read += len(lines)
+        self._ready += sum('"event": "ready"' in line for line in lines)
+        if self._ready < version * WORKERS:
+            return False
+        index = self._running.asked("/v2/repository/index", body={})[1]
+        states = {int(one["version"]): one["state"] for one in index}
+        return [v for v, state in states.items() if state == "READY"] == [version]
 
 
 def swaps(count: int, rate: float, seed: int) -> Part:
@@ -54,12 +74,13 @@ def _load(running: Running, rate: float, seed: int, meanwhile) -> Seen:
 
 
 def _swap(running: Running, folder: Path, count: int) -> None:
+    answering = Answering(running)
     for number in range(2, count + 2):
         place = Path("total") / str(number)
         (folder / "aside" / place).rename(folder / "models" / place)
         for _ in range(600):
             pause(0.1)
-            if answering(running, number):
+            if answering(number):
                 break
         else:
             raise TimeoutError(f"version {number} does not answer")

@@ -80,6 +80,10 @@ def test_before_anybody_is_answered_all_load_at_once(pages, tmp_path):
         assert load(second)
 
 
+def test_where_nothing_can_be_locked_it_is_loaded_all_the_same(pages, tmp_path):
+    assert load(Trying(pages, 0, tmp_path / "not there", lambda: True))
+
+
 def test_what_was_loaded_before_waits_for_nobody(workers):
     first, second = workers
     assert load(second)

@@ -87,12 +87,13 @@ class Marks:
 
     def told(self) -> list[tuple[str, int]]:
         """Every version, with what it does."""
+        now = self._memory[self._places.start : self._places.stop]
         found: list[tuple[str, int]] = []
-        for place in self._places:
-            does, size = self._memory[place : place + _HEAD]
+        for number, size in enumerate(now[1::_SLOT]):
             if size:
-                name = self._memory[place + _HEAD : place + _HEAD + size]
-                found.append((name.decode(errors="replace"), does))
+                start = number * _SLOT
+                name = now[start + _HEAD : start + _HEAD + size]
+                found.append((name.decode(errors="replace"), now[start]))
         return found
 
     @property

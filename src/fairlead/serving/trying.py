@@ -83,7 +83,11 @@ class Trying:
     @contextmanager
     def _turn(self, key: str) -> Generator[bool]:
         """Waits until no other worker tries a version; whether this one has to be tried still."""
-        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:  # a full disk, say, keeps nobody from loading
+            yield False
+            return
         try:
             end = now() + _TURN_S
             while not self._proven(key) and now() < end:
