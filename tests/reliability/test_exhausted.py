@@ -92,7 +92,8 @@ def test_as_memory_runs_short_kept_connections_go_first_then_new_calls_and_never
     with cell("memory") as made, ExitStack() as stack:
         made.take([os.getpid()])
         running = stack.enter_context(server(tmp_path / "models", state=tmp_path / "state"))
-        holder = [sys.executable, "-c", f"import sys; a = b'x' * {GIB}; print(); sys.stdin.read()"]
+        holds = f"import sys; a = b'x' * {GIB}; print(flush=True); sys.stdin.read()"
+        holder = [sys.executable, "-c", holds]
         held = stack.enter_context(
             subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         )
