@@ -38,7 +38,7 @@ from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
 from fairlead.serving.lending import Lender
 from fairlead.serving.log import configure, flush, log, write_apart
-from fairlead.serving.machine import die_before, switch_soon
+from fairlead.serving.machine import die_before
 from fairlead.serving.office import Desk, Office
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.rollouts import Rollouts
@@ -48,6 +48,8 @@ from fairlead.serving.succession import succeed
 from fairlead.usage.ledger import open_ledger
 from fairlead.usage.stores.meters import open_meters
 
+_SWITCH_S = 0.0005
+"""Workers wait for leases: the thread that follows the journals must not hold up the loop."""
 _TICK_S, _BACKLOG = 1.0, 128
 _EXPENDABLE = 250
 
@@ -189,7 +191,7 @@ def main(arguments: list[str]) -> int:
     spec = read_spec(int(arguments[0]))
     configure(spec.settings.log.level, spec.settings.log.format)
     write_apart()
-    switch_soon()  # workers wait for leases: no thread here may hold up the loop
+    sys.setswitchinterval(_SWITCH_S)
     die_before(_EXPENDABLE)
     pipe = int(arguments[1])
     for number in (signal.SIGINT, signal.SIGHUP):  # those are for the supervisor

@@ -48,7 +48,7 @@ from fairlead.serving.finding import FOUND, Sighting
 from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.log import configure, flush, log, tell_lost, write_apart
-from fairlead.serving.machine import die_before, switch_soon
+from fairlead.serving.machine import die_before
 from fairlead.serving.manager import Manager
 from fairlead.serving.outcomes import outcomes_of
 from fairlead.serving.path import PredictionPath
@@ -378,7 +378,6 @@ def main(arguments: list[str]) -> int:
     """Runs the worker that `arguments` describe: spec descriptor, index, pipe descriptor."""
     handle, index, pipe = (int(a) for a in arguments)
     spec = read_spec(handle)
-    switch_soon()
     die_before(_EXPENDABLE)
     configure(spec.settings.log.level, spec.settings.log.format)
     write_apart()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
-_SWITCH_S = 0.0005
-"""A thread that loads a model would otherwise hold up the loop for 5 ms, each time that the loop
-has waited for anything."""
 
 
 def usable_cores() -> int:
@@ -53,11 +49,6 @@ def waking_pipe() -> tuple[int, int]:
     os.set_blocking(read, False)
     os.set_blocking(write, False)
     return read, write
-
-
-def switch_soon() -> None:
-    """Threads of this process take turns within half a millisecond."""
-    sys.setswitchinterval(_SWITCH_S)
 
 
 def die_before(score: int) -> None:
