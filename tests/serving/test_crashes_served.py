@@ -47,7 +47,7 @@ def test_a_graph_that_ended_its_worker_is_kept_in_a_process_of_its_own(tmp_path)
         told = described(running, "quotient")
         assert (told["isolated"], told["isolated_because"]) == (
             True,
-            "a worker died while it executed this version",
+            "a worker died while it loaded or executed this version",
         )
         assert described(running, "total")["isolated"] is False
         # It dies of it once more, apart, and of nothing after that.

@@ -27,7 +27,7 @@ EXAMPLE = "examples.json"
 _ALONE_S = 60.0
 APART = "onnx apart"
 """The runtime of an ONNX graph that is kept in a runner."""
-CRASHED = "a worker died while it executed this version"
+CRASHED = "a worker died while it loaded or executed this version"
 """Why a graph is kept in a runner that need not be."""
 
 
@@ -44,7 +44,7 @@ class Loader:
     """Loads packages, on whatever thread asks.
 
     isolate: models whose graphs are kept in a runner although they need not be.
-    trying: how it is loaded what is executed in this process and may be its end.
+    trying: how a version is loaded that is executed in this process, and may be its end.
     """
 
     def __init__(

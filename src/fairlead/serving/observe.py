@@ -280,7 +280,7 @@ def _told(lines: list[str], counts: Mapping[str, Any], openmetrics: bool) -> Non
         _counter(lines, family, meaning, openmetrics)
         for word, count in sorted(counts[field].items()):
             lines.append(f'{family}_total{{{label}="{word}"}} {count}')
-    died = "Workers that died executing a version."
+    died = "Workers that died while they loaded or executed a version."
     _counter(lines, "fairlead_worker_crashes", died, openmetrics)
     for key, count in sorted(counts["crashes"].items()):
         lines.append(f"fairlead_worker_crashes_total{_labels(key)} {count}")
