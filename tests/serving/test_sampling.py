@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +72,34 @@ def test_at_which_moment_few_rows_are_looked_at_cannot_be_foreseen():
             chosen(allowance, 1, tenth / 10)  # the good one, when one more may be looked at
             hidden += sum(chosen(allowance, 1, tenth / 10 + 0.001 * n) for n in range(1, 100))
     assert hidden > 0.5 * 40 * 100
+
+
+def test_a_large_execution_now_and_then_hides_no_small_ones():
+    """Each takes all that is left: it must not be the only one that can."""
+    for large in (65, FEW + 1, 5000):
+        small = big = 0
+        allowance = Allowance(1024, 64.0, 0.0, np.random.default_rng(large))
+        for tick in range(300_000):
+            moment = tick / 500
+            if tick % 500 == 250:
+                big += chosen(allowance, large, moment)
+            small += chosen(allowance, 64, moment)
+        assert small > 0.9 * (small + big), (large, small, big)
+
+
+def test_rows_of_executions_of_every_size_are_as_likely_to_be_looked_at():
+    allowance = Allowance(16_384, 1024.0, 0.0, np.random.default_rng(1))
+    random = np.random.default_rng(2)
+    seen, sent, moment = Counter(), Counter(), 0.0
+    sizes = random.choice([1, 16, 64, 128], 200_000).tolist()
+    for size, pause in zip(sizes, random.exponential(0.0128, 200_000).tolist(), strict=True):
+        moment += pause
+        found = chosen(allowance, size, moment)
+        if moment > 60.0:
+            seen[size] += found
+            sent[size] += size
+    shares = [seen[size] / sent[size] for size in (1, 16, 64, 128)]
+    assert max(shares) < 1.1 * min(shares), shares
 
 
 def test_no_more_are_kept_of_an_execution_than_there_is_room_for():

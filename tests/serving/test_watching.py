@@ -155,6 +155,12 @@ def test_an_answer_without_rows_is_passed_over_and_the_others_are_noted(world, r
     assert world.seen()["callers"] == {"a": 3}
 
 
+def test_a_call_without_rows_among_others_says_nothing_of_its_caller(world, rows):
+    world.answered(("a", rows[:3]), ("b", rows[:0]))
+    found = world.seen()
+    assert (found["callers"], found["new"].keys()) == ({"a": 3}, {"a"})
+
+
 def test_what_a_guard_failed_on_is_not_tried_again_where_nobody_expects_it(guards, monkeypatch):
     guarding = World(guards, monkeypatch).guarding
     verdicts = guarding.before([np.zeros(3)], 3, [], told=False)  # no table

@@ -8,7 +8,7 @@ import numpy as np
 
 from fairlead.core.tensor import Array
 
-FEW = 64
+FEW = 256
 """An execution of so few rows is looked at as a whole or not at all: to pick some of them costs as
 much as to judge them."""
 
@@ -31,9 +31,9 @@ class Allowance:
 
     def take(self, rows: int, moment: float) -> int:
         """How many of so many rows may be looked at; they count as looked at."""
-        left = min(self._burst, self._left + (moment - self._moment) * self._rate)
-        taken = max(0, min(rows, int(left)))
-        self._left, self._moment = left - taken, moment
+        self._refill(moment)
+        taken = max(0, min(rows, int(self._left)))
+        self._left -= taken
         return taken
 
     def positions(self, rows: int, moment: float, most: int) -> Any:
@@ -41,21 +41,27 @@ class Allowance:
 
         most: that may be, in any case.
 
-        Of many, some that are spread evenly from a place of chance. Of few, all or none, at moments
-        of chance: who sends rows to be looked at in time would not know when.
+        All of few, and of many as many as are left. Once all have been taken, the next is at a
+        moment of chance: who sends rows to be looked at in time would not know when. Large
+        executions wait for it as small ones do, or they would leave nothing to those.
         """
-        if rows > FEW or rows > most:
-            wanted = self.take(min(rows, most), moment)
-            return self._spread(rows, wanted) if wanted else None
-        left = min(self._burst, self._left + (moment - self._moment) * self._rate)
-        self._moment = moment
-        if left < self._due:
-            self._left = left
+        self._refill(moment)
+        if self._left < self._due:
             return None
-        self._left = left - rows
+        wanted = min(rows, most)
+        if wanted > FEW:
+            wanted = min(wanted, int(self._left))
+        if wanted < 1:
+            return None
+        self._left -= wanted
         # On average what was taken has come back by then; more than the burst never comes back.
-        self._due = min(rows * self._chance.standard_exponential(), self._burst)
-        return EVERY
+        due = min(2.0 * wanted * self._chance.random(), self._burst)
+        self._due = 0.0 if self._left >= 1.0 else due
+        return self._spread(rows, wanted)
+
+    def _refill(self, moment: float) -> None:
+        self._left = min(self._burst, self._left + (moment - self._moment) * self._rate)
+        self._moment = moment
 
     def _spread(self, rows: int, wanted: int) -> Array | slice:
         if wanted == rows:

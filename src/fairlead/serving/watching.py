@@ -168,6 +168,8 @@ class Watch:
         found: dict[str, list[Array]] = {}
         start = 0
         for call in calls:
+            if not call.rows:
+                continue
             account, places = call.caller.account, np.arange(start, start + call.rows)
             chosen = self._caller(account, moment).allowance.positions(call.rows, moment, most)
             if chosen is not None:
