@@ -9,7 +9,17 @@ from threading import Barrier, Thread
 
 import pytest
 
-from fairlead.serving.crashes import SIZE, SLOTS, STUCK, TRIED, Marks, crashed
+from fairlead.serving.crashes import (
+    LOADS,
+    SIZE,
+    SLOTS,
+    STUCK,
+    TRIED,
+    Marks,
+    crashed,
+    key_of,
+    label_of,
+)
 
 START = 4096
 
@@ -28,17 +38,17 @@ def marks(memory):
 def test_what_executes_is_seen_and_what_has_ended_is_not(marks):
     first, second = marks.take("churn/1"), marks.take("prices/12")
     with first:
-        assert marks.executing == ["churn/1"]
+        assert marks.blamed == ["churn/1"]
         with second:
-            assert marks.executing == ["churn/1", "prices/12"]
-    assert marks.executing == []
+            assert marks.blamed == ["churn/1", "prices/12"]
+    assert marks.blamed == []
 
 
 def test_a_failed_execution_has_ended_too(marks):
     mark = marks.take("churn/1")
     with pytest.raises(ValueError, match="bad"), mark:
         raise ValueError("bad")
-    assert marks.executing == []
+    assert marks.blamed == []
 
 
 def test_a_version_executes_until_its_last_thread_has_ended(marks):
@@ -55,8 +65,8 @@ def test_a_version_executes_until_its_last_thread_has_ended(marks):
         both.wait(30)
         first_gone.wait(30)
         thread.join(30)
-        assert marks.executing == ["churn/1"]
-    assert marks.executing == []
+        assert marks.blamed == ["churn/1"]
+    assert marks.blamed == []
 
 
 def test_the_slot_of_a_version_that_is_gone_is_another_ones(marks):
@@ -65,22 +75,35 @@ def test_the_slot_of_a_version_that_is_gone_is_another_ones(marks):
     assert marks.take("more/1") is None, "there is no room for it"
     taken[7].free()
     with marks.take("more/1"):
-        assert marks.executing == ["more/1"]
+        assert marks.blamed == ["more/1"]
 
 
 def test_a_name_that_does_not_fit_is_not_marked_rather_than_cut(marks):
     assert marks.take("n" * 300 + "/1") is None
     with marks.take("ü" * 100 + "/1"):
-        assert marks.executing == ["ü" * 100 + "/1"]
+        assert marks.blamed == ["ü" * 100 + "/1"]
 
 
 def test_what_is_loaded_executes_and_what_could_not_be_is_gone(marks):
     mark = marks.take("churn/1")
     with mark.loading(TRIED):
-        assert (marks.executing, marks.told()) == (["churn/1"], [("churn/1", TRIED)])
-    assert (marks.executing, marks.told()) == ([], [("churn/1", 0)])
+        assert (marks.blamed, marks.told()) == (["churn/1"], [("churn/1", TRIED)])
+    assert (marks.blamed, marks.told()) == ([], [("churn/1", 0)])
     mark.free()
     assert marks.told() == []
+
+
+def test_what_is_tried_is_blamed_rather_than_what_executes_beside_it(marks):
+    with marks.take("churn/1"), marks.take("prices/1").loading(LOADS):
+        assert marks.blamed == ["churn/1", "prices/1"]
+        with marks.take("prices/2").loading(TRIED):
+            assert marks.blamed == ["prices/2"]
+
+
+def test_other_files_under_the_same_number_are_another_version():
+    first, second = key_of("churn", 1, "aa"), key_of("churn", 1, "bb")
+    assert first != second
+    assert label_of(first) == label_of(second) == "churn/1"
 
 
 def test_a_dead_worker_leaves_no_marks_to_the_next(marks):

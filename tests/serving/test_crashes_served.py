@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import platform
+import shutil
 from contextlib import closing
 
 import pytest
@@ -84,3 +85,22 @@ def test_a_version_that_ends_a_worker_as_it_is_loaded_ends_one_and_displaces_not
         assert len(running.events("process_died")) == 1
         assert ask(running, "quotient", {"a": 9, "b": 2})[0] == 200
         assert described(running, "quotient")["isolated"] is False
+
+
+def test_other_files_under_the_number_of_a_version_are_tried_anew_and_judged_anew(tmp_path):
+    models.quotient(tmp_path / "models")
+    models.quotient(tmp_path / "models", version=2)
+    aside = tmp_path / "aside"
+    place = tmp_path / "models" / "quotient" / "2"
+    with server(tmp_path / "models", state=tmp_path / "state", workers=2) as running:
+        until(lambda: states(running).get(2) == "ready", 60)
+        place.rename(aside)
+        until(lambda: all(2 not in states(running) for _ in range(20)), 60)
+        before = set(running.workers)
+        models.quotient(tmp_path / "models", version=2, least=LEAST)
+        until(lambda: len(running.events("load_failed")) >= 4, 60)
+        assert len(before & set(running.workers)) == 1, "one has tried it"
+        shutil.rmtree(place)
+        aside.rename(place)
+        until(lambda: all(states(running).get(2) == "ready" for _ in range(20)), 60)
+        assert "isolated_because" not in described(running, "quotient")

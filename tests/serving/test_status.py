@@ -180,8 +180,8 @@ def test_what_a_page_says_leaves_the_marks_alone(pages):
     pages.marks(0).take("m/1").__enter__()
     pages.publish(0, page(stats={"n" * PAGE: {}}))
     pages.publish(1, page())
-    assert pages.marks(0).executing == ["m/1"]
-    assert pages.marks(1).executing == []
+    assert pages.marks(0).blamed == ["m/1"]
+    assert pages.marks(1).blamed == []
 
 
 def test_the_counts_of_a_silent_worker_are_not_left_out(pages, monkeypatch):

@@ -8,10 +8,11 @@ from threading import Event, Thread
 import pytest
 
 from fairlead.serving import trying
-from fairlead.serving.status import StatusPages, create
+from fairlead.serving.crashes import LOADS, TRIED
+from fairlead.serving.status import StatusPages, create, grow
 from fairlead.serving.trying import Trying
 
-KEY = "churn/2"
+KEY = "churn/2@aa"
 
 
 @pytest.fixture
@@ -32,11 +33,11 @@ def load(worker: Trying) -> bool:
         return not tried.fatal
 
 
-def die_of(worker: Trying) -> None:
+def die_of(worker: Trying, key: str = KEY) -> None:
     """A process like this one ends while it tries the version."""
     child = os.fork()
     if not child:  # pragma: no cover - the child
-        with worker.loading(KEY):
+        with worker.loading(key):
             os._exit(1)
     os.waitpid(child, 0)
 
@@ -47,7 +48,7 @@ def test_what_a_worker_has_loaded_the_next_loads_at_once(workers):
 
 def test_what_was_the_end_of_one_is_not_loaded_in_the_next(workers, pages):
     die_of(workers[0])
-    pages.bury(0, pages.marks(0).executing)
+    pages.bury(0, pages.marks(0).blamed)
     assert (pages.crashed(), pages.counts()["crashes"]) == ({KEY: 1}, {KEY: 1})
     assert [load(worker) for worker in workers] == [False, False]
     assert pages.marks(0).told() == pages.marks(1).told() == [], "they have no marks of it"
@@ -81,21 +82,48 @@ def test_before_anybody_is_answered_all_load_at_once(pages, tmp_path):
 
 
 def test_where_nothing_can_be_locked_it_is_loaded_all_the_same(pages, tmp_path):
-    assert load(Trying(pages, 0, tmp_path / "not there", lambda: True))
+    assert load(Trying(pages, 0, tmp_path / "not there" / "at all", lambda: True))
 
 
-def test_what_was_loaded_before_waits_for_nobody(workers):
+def test_other_versions_wait_for_nobody_also_where_one_never_ends(workers, pages):
     first, second = workers
-    assert load(second)
-    with first.loading("other/1"):
-        assert load(second)
+    with first.loading("other/1@aa"), second.loading(KEY):
+        assert pages.marks(1).told() == [(KEY, TRIED)]
 
 
-def test_who_does_not_end_is_not_waited_for_without_end(workers, monkeypatch):
+def test_other_files_under_the_same_number_are_tried_anew(workers, pages):
+    assert [load(worker) for worker in workers] == [True, True]
+    die_of(workers[0], "churn/2@bb")
+    pages.bury(0, pages.marks(0).blamed)
+    with workers[1].loading("churn/2@bb") as tried:
+        assert tried.fatal
+    assert load(workers[1]), "those of before did no harm"
+
+
+def test_what_another_only_loads_is_no_proof(pages, tmp_path):
+    starting = Trying(pages, 0, tmp_path, lambda: False)
+    answering = Trying(pages, 1, tmp_path, lambda: True)
+    with starting.loading(KEY), answering.loading(KEY):
+        assert pages.marks(0).told() == [(KEY, LOADS)]
+        assert pages.marks(1).told() == [(KEY, TRIED)]
+
+
+def test_workers_that_came_since_are_seen(pages, tmp_path):
+    old = Trying(pages, 0, tmp_path, lambda: True)
+    grow(pages._handle, 3)
+    more = StatusPages(pages._handle)
+    die_of(Trying(more, 2, tmp_path, lambda: True))
+    more.bury(2, more.marks(2).blamed)
+    assert load(old) is False
+
+
+def test_who_does_not_end_is_not_waited_for_without_end(workers, pages, monkeypatch):
+    """It hangs there, and may hang here; nobody has died of it."""
     monkeypatch.setattr(trying, "_TURN_S", 0.1)
     first, second = workers
-    with first.loading(KEY):
-        assert load(second)
+    with first.loading(KEY), second.loading(KEY) as tried:
+        assert not tried.fatal
+        assert pages.marks(1).told() == [(KEY, LOADS)]
 
 
 def test_what_cannot_be_loaded_is_tried_again_as_before(workers, pages):

@@ -17,7 +17,7 @@ SLOTS, _SLOT, _HEAD = 256, 256, 2
 SIZE = SLOTS * _SLOT
 """Bytes of the marks of one worker: a slot of each version, which begins with what it does and how
 long its name is."""
-RESTS, EXECUTES, TRIED = 0, 1, 2
+RESTS, EXECUTES, LOADS, TRIED = range(4)
 """What a version does; TRIED: it is loaded by the first worker of all (trying.py)."""
 
 STUCK = 70
@@ -32,8 +32,22 @@ def crashed(status: int) -> bool:
     return status in _CRASHES
 
 
+def key_of(model: str, version: int, stamp: str) -> str:
+    """What marks call a version. stamp: of its files; other files are another version."""
+    return f"{model}/{version}@{stamp}"
+
+
+def label_of(key: str) -> str:
+    """ "model/version" of a key."""
+    return key.rpartition("@")[0] or key
+
+
 class Mark:
-    """Of one version: entered while it executes, by any number of threads."""
+    """Of one version: entered while it executes, by any number of threads.
+
+    Nothing else runs between the question whether a thread is inside and the answer's writing: the
+    interpreter's lock changes hands at calls and at the ends of loops alone.
+    """
 
     __slots__ = ("_inside", "_memory", "_start")
 
@@ -53,7 +67,7 @@ class Mark:
 
     @contextmanager
     def loading(self, does: int) -> Generator[None]:
-        """It is loaded: EXECUTES or TRIED."""
+        """It is loaded: LOADS or TRIED."""
         self._memory[self._start] = does
         yield
         self._memory[self._start] = RESTS
@@ -73,7 +87,7 @@ class Marks:
         self._lock = Lock()
 
     def take(self, key: str) -> Mark | None:
-        """A mark of the version "model/version"; None where there is no room for it."""
+        """A mark of a version; None where there is no room for it."""
         name = key.encode()
         if len(name) > _SLOT - _HEAD:
             return None
@@ -97,9 +111,12 @@ class Marks:
         return found
 
     @property
-    def executing(self) -> list[str]:
-        """The versions that execute, or executed when the worker died."""
-        return sorted({key for key, does in self.told() if does != RESTS})
+    def blamed(self) -> list[str]:
+        """The versions of which the worker died: what it tried, or else all that it executed or
+        loaded."""
+        busy = [(key, does) for key, does in self.told() if does != RESTS]
+        tried = {key for key, does in busy if does == TRIED}
+        return sorted(tried or {key for key, _ in busy})
 
     def clear(self) -> None:
         """There is no worker any more."""

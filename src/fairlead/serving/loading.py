@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from threading import Lock
 from typing import Any
 
@@ -15,7 +16,7 @@ from fairlead.documents.card_facts import NEEDED
 from fairlead.packages.read import open_package, read_verified
 from fairlead.packages.repository import Found
 from fairlead.serving.batcher import Plan
-from fairlead.serving.crashes import Mark
+from fairlead.serving.crashes import Mark, key_of
 from fairlead.serving.footprint import Footprint, Measuring
 from fairlead.serving.guarding import Guarding, load_guards
 from fairlead.serving.preparing import preparing_of
@@ -70,7 +71,7 @@ class Loader:
             package = replace(package, isolated=True)
         if self._trying is None or not self._inside(package):
             return self._loaded(package, None, warming)
-        with self._trying.loading(f"{package.name}/{package.version}") as tried:
+        with self._trying.loading(_key(package)) as tried:
             if tried.fatal:
                 package = replace(package, isolated=True, reason=CRASHED)
             return self._loaded(package, tried.mark, warming)
@@ -136,6 +137,12 @@ class Loader:
             served.add(name, Served(package, self._model(package), {}))
             plans.append(warm(package, served.further[name].model, {}))
         return plans
+
+
+def _key(package: Package) -> str:
+    """What marks call a version with these files."""
+    files = "".join(sorted(fact.sha256 for fact in package.files.values()))
+    return key_of(package.name, package.version, sha256(files.encode()).hexdigest()[:16])
 
 
 def reason_of(error: Exception) -> str:

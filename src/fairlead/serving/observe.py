@@ -7,6 +7,7 @@ worker can answer for all. Labels are models, versions and outcomes: never clien
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -15,6 +16,7 @@ from typing import Any
 from fairlead.core.call import Call
 from fairlead.core.decision import SERVE
 from fairlead.core.version import __version__
+from fairlead.serving.crashes import label_of
 from fairlead.usage.journal import Columns
 
 BUCKETS = (
@@ -282,8 +284,11 @@ def _told(lines: list[str], counts: Mapping[str, Any], openmetrics: bool) -> Non
             lines.append(f'{family}_total{{{label}="{word}"}} {count}')
     died = "Workers that died while they loaded or executed a version."
     _counter(lines, "fairlead_worker_crashes", died, openmetrics)
-    for key, count in sorted(counts["crashes"].items()):
-        lines.append(f"fairlead_worker_crashes_total{_labels(key)} {count}")
+    deaths: Counter[str] = Counter()
+    for key, count in counts["crashes"].items():
+        deaths[label_of(key)] += count
+    for label, count in sorted(deaths.items()):
+        lines.append(f"fairlead_worker_crashes_total{_labels(label)} {count}")
 
 
 _OF_A_PROCESS = (

@@ -50,7 +50,7 @@ def grow(handle: int, workers: int) -> None:
 
 def merge(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The sum of what several pages count: `stats` by "model/version", `refusals` by error, and
-    `lines_lost` and `spans` by what became of them, and `crashes` as `stats`."""
+    `lines_lost` and `spans` by what became of them, and `crashes` by key (crashes.py)."""
     total: dict[str, Any] = {name: {} for name in _COUNTED}
     for page in pages:
         total = {name: _sum(total[name], page.get(name, {})) for name in total}
@@ -98,7 +98,7 @@ class StatusPages:
     def bury(self, index: int, blamed: Iterable[str] = ()) -> None:
         """Forgets a dead worker's page but for its counts, which go to that of the dead.
 
-        blamed: the versions that it was executing, if it died of that.
+        blamed: the keys of the versions of which it died.
         """
         page = {**(self._content(index) or {}), "crashes": dict.fromkeys(blamed, 1)}
         self.publish(_DEAD, merge([self._content(_DEAD) or {}, page]))
@@ -110,8 +110,14 @@ class StatusPages:
         """Where a worker says what it executes."""
         return Marks(self._map, _start(index) + PAGE - SIZE)
 
+    def others(self, index: int) -> list[Marks]:
+        """Those of all workers but one, also where room for more was made since."""
+        self._reach()
+        pages = len(self._map) // PAGE - 2
+        return [self.marks(other) for other in range(pages) if other != index]
+
     def crashed(self) -> Mapping[str, int]:
-        """How many workers have died while they executed a version, by "model/version"."""
+        """How many workers have died of a version, by its key."""
         return (self._content(_DEAD) or {}).get("crashes", {})
 
     def beat_ns(self, index: int) -> int:
@@ -141,11 +147,15 @@ class StatusPages:
 
         Also those for which room was made since, so that no total falls while workers change.
         """
+        self._reach()
+        pages = (self._content(index) for index in range(_DEAD, len(self._map) // PAGE - 2))
+        return merge(page for page in pages if page is not None)
+
+    def _reach(self) -> None:
+        """Maps the pages for which room was made since."""
         size = os.fstat(self._handle).st_size
         if size != len(self._map):
             self._map = mmap.mmap(self._handle, size)
-        pages = (self._content(index) for index in range(_DEAD, size // PAGE - 2))
-        return merge(page for page in pages if page is not None)
 
     def _content(self, index: int) -> dict[str, Any] | None:
         start = _start(index)

@@ -19,7 +19,7 @@ from typing import Any
 
 from fairlead.core.clock import monotonic_ns, now
 from fairlead.serving.children import BOOKKEEPER, Child
-from fairlead.serving.crashes import crashed
+from fairlead.serving.crashes import crashed, label_of
 from fairlead.serving.lines import Lines
 from fairlead.serving.log import configure, log, tell_lost, write_apart
 from fairlead.serving.machine import anonymous_file, waking_pipe
@@ -197,9 +197,9 @@ class Supervisor:
         """Keeps what a worker has counted, and what it died of."""
         if child.index < 0:
             return
-        blamed = self._pages.marks(child.index).executing if crashed(status) else []
+        blamed = self._pages.marks(child.index).blamed if crashed(status) else []
         for key in blamed:
-            log("version_crashed", model=key, process=child.name)
+            log("version_crashed", model=label_of(key), process=child.name)
         self._pages.bury(child.index, blamed)
 
     def _start(self, child: Child) -> None:
