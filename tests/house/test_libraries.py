@@ -21,7 +21,7 @@ PLACES = {
         "client/answer.py", "core/datatypes.py", "core/tensor.py", "costs/*", "guards/*",
         "inputs/*", "packing/*", "profiling/*", "rollout/*", "runtimes/*", "serving/deciding.py",
         "serving/disclosing.py", "serving/embedding.py", "serving/execute.py",
-        "serving/guarding.py", "serving/sampling.py",
+        "serving/guarding.py", "serving/sampling.py", "serving/sureness.py",
         "serving/standing.py", "serving/trial.py", "serving/warmup.py", "serving/watching.py",
         "usage/tables.py",
     ],

@@ -187,6 +187,18 @@ def test_what_a_busy_caller_is_told_is_the_older_the_more_is_left(monkeypatch, a
     assert f";r={amount - 6}".encode() in told[4]
 
 
+@pytest.mark.parametrize("limit", ["rows=1000/day", "bytes=100000/day"])
+def test_what_is_told_is_fresh_where_few_such_calls_are_left(monkeypatch, limit):
+    house, who = House(), caller(limits=[limit])
+    house.used(who, rows=1, size=1)
+    began = monotonic_ns() + 10**9
+    told = []
+    for ms in (0, 1.1):
+        monkeypatch.setattr(rationing, "monotonic_ns", lambda ms=ms: began + int(ms * 1e6))
+        told.append(house.used(who, rows=300, size=30_000).told)
+    assert told[0] != told[1]
+
+
 def test_rules_are_not_needed_to_look():
     house = House()
     house.leases.adopt(Rules())

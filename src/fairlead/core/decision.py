@@ -62,7 +62,7 @@ class Verdicts:
     hidden: Array | None = None
     less: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
     later: Callable[[], tuple[Array, Array]] | None = None
-    weigh: Callable[[], Array] | None = None
+    weigh: Callable[[], Array | None] | None = None
 
     def p_values(self) -> Array | None:
         """`p_novel`, made now where it was left for later; None without a novelty guard."""

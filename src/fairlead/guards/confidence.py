@@ -24,8 +24,10 @@ Floats = NDArray[np.float64]
 COVERAGES = (0.8, 0.9, 0.95, 0.99)
 LEAST_ROWS = 30
 _STEPS = 200
-_HALVINGS, _SAFE, _UNEVEN = 40, 1e-9, 1e-5
-"""Probabilities of a model are rounded: together they are one, give or take so much."""
+_HALVINGS, _SAFE = 40, 1e-9
+_UNEVEN, _SINGLE = 1e-5, 4
+"""Probabilities of a model are rounded: together they are one, give or take so much, where each has
+at least so many bytes."""
 _MOST_WALKS = 3
 
 
@@ -106,7 +108,18 @@ class Confidence:
             low, high = (
                 (low, middle) if self._least(middle, classes) >= limit + _SAFE else (middle, high)
             )
-        return float(np.nextafter(np.float32(high), np.float32(2.0)))
+        return min(1.0, float(np.nextafter(np.float32(high), np.float32(2.0))))
+
+    def enough(self, scores: Any, least: float) -> bool:
+        """Whether every answer has at least this score, and so is `surely` sure enough.
+
+        Not of scores that are no probabilities to as many digits as `surely` allows for.
+        """
+        top: Any = np.maximum.reduce(scores, axis=1)
+        if scores.dtype.itemsize < _SINGLE or not top.item(top.argmin()) >= least:
+            return False
+        total: Any = np.add.reduce(scores, axis=1)
+        return total.item(total.argmax()) <= 1.0 + _UNEVEN
 
     def _least(self, score: float, classes: int) -> float:
         """The least calibrated probability of an answer with this score."""

@@ -7,7 +7,6 @@ never raises: what it cannot judge it says nothing about.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -42,15 +41,12 @@ from fairlead.guards.witnesses import Witnesses
 from fairlead.serving.deciding import CODES
 from fairlead.serving.embedding import Embedding
 from fairlead.serving.log import log
+from fairlead.serving.sureness import COVERAGE, Sureness
 
 MOST_EXPLAINED = 16
 """Rows of one execution whose strangeness is explained: each costs as much as judging hundreds."""
 
 UNEXPLAINED = "the row is unlike the training rows"
-UNSURE = "the answer is not sure enough to be given"
-_SETS_KEPT = 1024
-COVERAGE = 0.9
-"""Of the prediction set and the interval that an answer carries."""
 
 
 class Guarding:
@@ -88,7 +84,6 @@ class Guarding:
         self._clips = contract is not None and any(r.otherwise == CLIP for r in contract.rules)
         self._novelty = novelty if choice.novelty != "off" else None
         self._confidence = confidence
-        self._sets: dict[bytes, tuple[str, ...]] = {}
         self._plain = self._seen.plain and _plain_table(signature, self._novelty)
         self._limit, self._code = np.inf, SERVED
         # Both are calibrated on the same scores, and so have one threshold.
@@ -108,15 +103,14 @@ class Guarding:
         self._witnesses: Witnesses | None = None
         if self._novelty is not None and self._plain and self._embedding is None:
             self._witnesses = self._novelty.witnesses(self._limit)
-        self._surely: float | None = None
         asked = confidence is not None or (drift is not None and drift.watches(PREDICTED))
         self.scores = signature.answer if asked else None
         answer = signature.outputs[self.scores] if self.scores is not None else None
         self._classes = answer.classes if answer is not None else ()
+        self._sureness: Sureness | None = None
         if confidence is not None:
             confidence.aim(choice.error_goal, choice.assurance)
-            width = answer.shape[-1] if answer is not None and answer.shape else -1
-            self._surely = confidence.surely(width)
+            self._sureness = Sureness(confidence, answer, CODES[choice.unsure])
         looked_at = self._embedding.place if self._embedding is not None else None
         self._needs = [place for place in (self.scores, looked_at) if place is not None]
         radius = intervals.radius(COVERAGE) if intervals is not None else np.inf
@@ -240,7 +234,8 @@ class Guarding:
     def _failed(self, verdicts: Verdicts, error: Exception) -> None:
         """A guard that fails is our fault, not the caller's: rows are served, and it is said."""
         log("guard_failed", error=repr(error))
-        verdicts.later = None  # it would fail once more, where nobody expects it
+        # What was left for later would fail once more, where nobody expects it.
+        verdicts.later = verdicts.weigh = verdicts.likely = None
         for row in range(len(verdicts.codes)):
             verdicts.set(row, WARNED, ["a guard failed on this row"])
 
@@ -297,44 +292,13 @@ class Guarding:
         try:
             if self.scores in given:
                 verdicts.scores = given[self.scores]
-                self._weigh(verdicts.scores, verdicts)
+                if self._sureness is not None:
+                    self._sureness.judge(verdicts.scores, verdicts)
             if self._embedding is not None and self._embedding.place in given:
                 self._embedding.judge(given[self._embedding.place], verdicts)
         except Exception as error:
             self._failed(verdicts, error)
         return list(outputs[: len(asked)])
-
-    def _weigh(self, scores: Array, verdicts: Verdicts) -> None:
-        guard = self._confidence
-        rows = len(verdicts.codes)
-        if guard is None or scores.ndim != 2 or len(scores) != rows or scores.dtype.kind != "f":
-            return
-        weighed = cache(partial(guard.weigh, scores, COVERAGE))
-        verdicts.weigh = lambda: weighed()[0]
-        verdicts.likely = lambda row: self._named(weighed()[1][row])
-        if guard.threshold is None:
-            return
-        if self._surely is not None:
-            top: Any = np.maximum.reduce(scores, axis=1)
-            if top.item(top.argmin()) >= self._surely:
-                return
-        sure = weighed()[0]
-        code = CODES[self.choice.unsure]
-        for row in np.flatnonzero(sure < guard.threshold).tolist():
-            words = f"confidence {sure[row]:.3f} is below {guard.threshold:.3f}"
-            goal = f"which keeps the goal of at most {guard.error_goal:.1%} errors"
-            verdicts.set(row, code, [f"{words}, {goal}"], [UNSURE])
-
-    def _named(self, inside: Array) -> tuple[str, ...]:
-        """The classes of a prediction set; few sets are ever asked for, so they are kept."""
-        key = inside.tobytes()
-        found = self._sets.get(key)
-        if found is None:
-            if len(self._sets) >= _SETS_KEPT:
-                self._sets.clear()
-            found = tuple([self._classes[i] for i in np.flatnonzero(inside)])
-            self._sets[key] = found
-        return found
 
     @property
     def calibrated(self) -> int:

@@ -21,9 +21,10 @@ from fairlead.core.signature import Signature, TensorSpec
 from fairlead.core.tensor import Array
 from fairlead.packages.read import read_verified
 from fairlead.serving.answered import Answered
-from fairlead.serving.guarding import COVERAGE, Guarding
+from fairlead.serving.guarding import Guarding
 from fairlead.serving.log import log
 from fairlead.serving.observe import Stats
+from fairlead.serving.sureness import COVERAGE
 from fairlead.usage.outcomes import CLASSES, LABELS, NUMBERS, OutcomeLog, owner_of
 
 MEASURED = "measured.json"

@@ -15,15 +15,15 @@ from fairlead.access.limits import Left, Rules
 from fairlead.access.terms import Terms
 from fairlead.access.told import lines
 from fairlead.core.access import Caller
-from fairlead.core.allowance import Cost, Limit
+from fairlead.core.allowance import DIMENSIONS, Cost, Limit
 from fairlead.core.call import PUBLIC, Call, Head, Route
 from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.core.errors import FairleadError, Overloaded
 from fairlead.serving.record import refuse
 
 _FRESH_NS, _FRESH_FAR_NS, _FAR, _LINES_KEPT = 1_000_000, 10_000_000, 100, 4096
-"""Nanoseconds for which what was told of a caller's limits is told again, the longer where so much
-is left of each that a moment changes little; and to how many."""
+"""Nanoseconds for which what was told of a caller's limits is told again, the longer where enough
+is left of each for so many calls like this; and to how many."""
 
 
 class Rationing:
@@ -114,10 +114,10 @@ class Rationing:
             leases.wait(partial(self._charge_late, call, submit))
             return
         call.grant = grant
-        call.told = self._told(caller, model, moment, wall)
+        call.told = self._told(caller, model, cost, moment, wall)
         submit(call)
 
-    def _told(self, caller: Caller, model: str, moment: int, wall: int) -> bytes:
+    def _told(self, caller: Caller, model: str, cost: Cost, moment: int, wall: int) -> bytes:
         """What is left of a caller's limits as header lines; of a busy caller a moment old."""
         known = self._lines.get((caller, model))
         if known is not None and moment < known[0]:
@@ -126,7 +126,8 @@ class Rationing:
             self._lines.clear()
         left = self._leases.left(caller, model, moment, wall)
         found = lines(left)
-        far = all([one.left >= _FAR for one in left])
+        calls = [max(1, cost.units[DIMENSIONS.index(one.limit.dimension)]) for one in left]
+        far = all([one.left >= _FAR * size for one, size in zip(left, calls, strict=True)])
         self._lines[caller, model] = moment + (_FRESH_FAR_NS if far else _FRESH_NS), found
         return found
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from tests.models import spec
 
-from fairlead.core.decision import ABSTAINED, SERVED, Verdicts
+from fairlead.core.decision import ABSTAINED, SERVED, WARNED, Verdicts
 from fairlead.core.package import GuardChoice
 from fairlead.core.signature import Signature
 from fairlead.guards import learn_confidence
 from fairlead.guards.confidence import Confidence
+from fairlead.serving import guarding as guarding_module
+from fairlead.serving import sureness
 from fairlead.serving.guarding import Guarding
 
 CLASSES = ("a", "b", "c")
@@ -73,14 +75,14 @@ def test_answers_that_are_surely_sure_enough_are_not_weighed(scored, monkeypatch
 
 def test_decisions_are_those_of_weighing_each(scored):
     guards = guarding(scored, error_goal=0.1)
-    surely, rows = guards._surely, scored[0][1000:]
+    surely, rows = guards._sureness._surely, scored[0][1000:]
     assert surely is not None
     for size in (1, 2, 7, 64):
         for start in range(0, 1000, size):
             part = rows[start : start + size]
-            guards._surely = surely
+            guards._sureness._surely = surely
             quick = decide(guards, part)
-            guards._surely = None
+            guards._sureness._surely = None
             whole = decide(guards, part)
             assert quick.codes.tolist() == whole.codes.tolist()
             assert (quick.reasons, quick.less) == (whole.reasons, whole.less)
@@ -91,3 +93,34 @@ def test_scores_that_are_no_number_are_never_surely_enough(scored):
     guards = guarding(scored, error_goal=0.1)
     verdicts = decide(guards, np.float32([[np.nan, 0.0, 1.0], [0.0, 0.0, 1.0]]))
     assert np.isnan(verdicts.confidences()[0])
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [np.float16([[1.0, 5e-5, 2e-5]]), np.float32([[1.0, 4e-4, 4e-4]])],
+    ids=["half precision", "uneven"],
+)
+def test_scores_that_are_rounded_more_than_is_allowed_for_are_weighed(scored, monkeypatch, scores):
+    guards = guarding(scored, error_goal=0.1)
+    weighed = asked(guards, monkeypatch)
+    decide(guards, scores)
+    assert weighed == [1]
+
+
+@pytest.mark.parametrize(("goal", "code"), [(None, SERVED), (0.1, WARNED)])
+def test_a_guard_that_fails_is_told_to_nobody_who_asks_later(scored, monkeypatch, goal, code):
+    guards = guarding(scored, error_goal=goal)
+    logged = []
+    for module in (guarding_module, sureness):
+        monkeypatch.setattr(module, "log", lambda event, **_: logged.append(event))
+
+    def fail(self, *_: object) -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(Confidence, "weigh", fail)
+    verdicts = decide(guards, np.float32([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5]]))
+    assert verdicts.codes.tolist() == [code] * 2
+    assert verdicts.confidences() is None
+    assert verdicts.likely is None or verdicts.likely(0) is None
+    assert verdicts.part(0, 1).confidences() is None
+    assert logged == ["guard_failed"]
