@@ -31,7 +31,8 @@ PLACES = {
     "jinja2": ["pages/frame.py"],
     "markupsafe": ["pages/frame.py"],
     "orjson": [
-        "inputs/*", "serving/array_json.py", "serving/exchange.py",
+        "assembly/administration.py", "assembly/bookkeeper.py", "assembly/oversight.py",
+        "assembly/worker.py", "inputs/*", "serving/array_json.py", "serving/exchange.py",
         "serving/requests.py", "wires/*"],
     "uvloop": ["assembly/worker.py"],
     "opentelemetry": ["assembly/requests.py", "serving/otlp.py"],

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,10 +35,10 @@ _PAGES = st.lists(
 )
 
 
-@pytest.fixture
-def pages():
+@pytest.fixture(params=[None, orjson], ids=["plain", "fast"])
+def pages(request):
     handle = create(2)
-    yield StatusPages(handle)
+    yield StatusPages(handle, request.param)
     os.close(handle)
 
 

@@ -9,7 +9,10 @@ import pytest
 from fairlead.core.audit import By
 from fairlead.core.errors import BadUsage, ModelNotFound, ModelNotReady
 from fairlead.core.model_record import ModelRecord
+from fairlead.packages.repository import Found
 from fairlead.serving.exchange import Within
+from fairlead.serving.finding import Sighting
+from fairlead.serving.rollouts import Rollouts
 from fairlead.serving.steering import CHOSEN, Steering
 
 ME = By("key_me", "127.0.0.1")
@@ -167,3 +170,27 @@ def test_workers_are_told_what_is_on_record_when_they_join_and_when_it_changes()
     desk.desk.lost(early)
     desk.desk.learn({})
     assert len(told["early"]) == 1
+
+
+@pytest.mark.parametrize("acts", ["list", "admits", "save"])
+def test_the_pages_of_workers_are_read_once_however_many_versions_there_are(acts, tmp_path):
+    desk = Desk({f"m{n % 40}/{n}": "ready" for n in range(400)}, {"m0/1": "failed"})
+    read = []
+    desk.desk._pages = lambda: read.append(1) or desk.pages()
+    rollouts = Rollouts(tmp_path, desk.desk)
+    found = [
+        Sighting(Found(f"m{n % 40}", n, tmp_path / f"{n}"), f"{n}") for n in range(400)
+    ]  # fmt: skip
+    assert len(rollouts.admits(found)) == 400
+    read.clear()
+    match acts:
+        case "list":
+            desk.ask("list")
+            assert {one["name"]: one["answers"] for one in desk.answers[0]["models"]} == {
+                f"m{n}": 360 + n for n in range(40)
+            }
+        case "admits":
+            rollouts.admits(found)
+        case _:
+            rollouts.save()
+    assert read == [1]

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.access.sessions import Sessions
 from fairlead.assembly.edges import over_tls_alone
@@ -91,7 +93,7 @@ class Administration:
     ) -> None:
         sessions = Sessions(lambda: read_pepper(state))
         self.path = AdminPath(state, keeping.refused, settings.state.stale_max_s, sessions)
-        self._status = StatusPages(status)
+        self._status = StatusPages(status, orjson)
         self._trends = Trends()
 
         def control(

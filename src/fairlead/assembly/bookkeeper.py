@@ -10,6 +10,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import orjson
+
 from fairlead.access.metering import Behind, Meters, OwnMeters
 from fairlead.access.sharing import SharedMeters
 from fairlead.assembly.administration import Administration
@@ -71,7 +73,7 @@ class Bookkeeper:
         issuing = Issuing(rules, tell)
         lender = Lender(partial(_meters, state, spec.settings), tell)
         self._judging, self._controlling = judging, Controlling(state)
-        pages = StatusPages(spec.status)
+        pages = StatusPages(spec.status, orjson)
         looking = looking_of(spec)
         held = looking is not None
         self._steering = Steering(self._keeping, self._controlling, pages.fresh, held=held)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from fairlead.assembly.spec import ServerSpec
 from fairlead.assembly.worker_count import workers_of
 from fairlead.core.version import __version__
@@ -26,5 +28,9 @@ def overseeing_of(spec: ServerSpec, stores: Callable[[], Mapping[str, Any]]) -> 
     own = about_process("bookkeeper")
     workers = workers_of(spec.settings)
     return Overseeing(
-        StatusPages(spec.status), about, lambda: {**own, "memory": resident()}, stores, workers
+        StatusPages(spec.status, orjson),
+        about,
+        lambda: {**own, "memory": resident()},
+        stores,
+        workers,
     )

@@ -11,6 +11,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import orjson
 import uvloop
 
 from fairlead.access.identities import Identities
@@ -218,7 +219,7 @@ class Worker:
 
     def _vitals_of(self, pages: int) -> Vitals:
         return Vitals(
-            StatusPages(pages),
+            StatusPages(pages, orjson),
             self._index,
             self._registry,
             self._service,

@@ -74,9 +74,10 @@ def stamp(folder: Path) -> str:
     told: list[str] = []
     try:
         for base, _, names in os.walk(folder):
-            for name in sorted(names):
-                facts = os.stat(Path(base, name))
-                told.append(f"{base}/{name} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}")
+            for name in names:
+                file = f"{base}/{name}"
+                facts = os.stat(file)
+                told.append(f"{file} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}")
     except OSError:
         return ""
     return sha256(os.fsencode("\n".join(sorted(told)))).hexdigest()[:16]

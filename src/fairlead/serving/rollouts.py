@@ -75,10 +75,11 @@ class Rollouts:
         """What workers may know of: not yet a version whose rollout is not on record."""
         self._folders = {(s.found.name, s.found.version): s.found.folder for s in sightings}
         held: set[tuple[str, int]] = set()
+        answers = self._steering.answers({name for name, _ in self._folders})
         for sighting in sightings:
             name, version = sighting.found.name, sighting.found.version
             record = self._steering.recorded(name)
-            base = record.stable or self._steering.answering(name) or self._answered.get(name, 0)
+            base = answers[name] or self._answered.get(name, 0)
             fresh = version > max(record.tried, base) and (name, base) in self._folders
             if fresh and self._mode(sighting) in ("canary", "shadow"):
                 held.add((name, version))
@@ -232,8 +233,8 @@ class Rollouts:
             if running.waiting:
                 self._look(running)
             self._settle(running)
-        answering = {model: self._steering.answering(model) for model, _ in self._folders}
-        self._answered |= {model: version for model, version in answering.items() if version}
+        answers = self._steering.answers({model for model, _ in self._folders})
+        self._answered |= {model: version for model, version in answers.items() if version}
         told = {
             "answered": self._answered,
             "rollouts": {

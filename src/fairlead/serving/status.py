@@ -13,7 +13,7 @@ import mmap
 import os
 import struct
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.serving.crashes import SIZE, Marks
@@ -30,6 +30,28 @@ FRESH_NS = 1_000_000_000
 _COUNTED = ("stats", "refusals", "lines_lost", "spans", "crashes")
 _DEAD, _BOOKKEEPER = -1, -2
 """The pages of those that died, and of the bookkeeper."""
+
+
+class Json(Protocol):
+    """What writes and reads the content of a page."""
+
+    def dumps(self, content: Any, /) -> bytes:
+        """An object as JSON."""
+        ...
+
+    def loads(self, raw: bytes, /) -> Any:
+        """The inverse."""
+        ...
+
+
+class _Plain:
+    """Python's own."""
+
+    def dumps(self, content: Any, /) -> bytes:
+        return json.dumps(content).encode()
+
+    def loads(self, raw: bytes, /) -> Any:
+        return json.loads(raw)
 
 
 def create(workers: int) -> int:
@@ -80,15 +102,20 @@ class StatusPages:
 
     bookkeeper = _BOOKKEEPER
 
-    def __init__(self, handle: int) -> None:
-        """handle: stays open as long as this is used."""
+    def __init__(self, handle: int, codec: Json | None = None) -> None:
+        """handle: stays open as long as this is used.
+
+        codec: Python's own where none is given, which takes milliseconds for a page of hundreds of
+        versions: workers answer no call meanwhile.
+        """
         self._handle = handle
+        self._json = codec or _Plain()
         self._map = mmap.mmap(handle, os.fstat(handle).st_size)
         self.count = len(self._map) // PAGE - 2
 
     def publish(self, index: int, content: Mapping[str, Any]) -> None:
         """Writes page `index` with a fresh heartbeat; of too large a content, what fits."""
-        raw = _fitting(content)
+        raw = self._fitting(content)
         start = _start(index)
         sequence = _HEAD.unpack_from(self._map, start)[0] | 1
         _HEAD.pack_into(self._map, start, sequence, monotonic_ns(), len(raw))
@@ -165,17 +192,16 @@ class StatusPages:
                 return None
             raw = self._map[start + _HEAD.size : start + _HEAD.size + size]
             if sequence % 2 == 0 and _HEAD.unpack_from(self._map, start)[0] == sequence:
-                return json.loads(raw)
+                return self._json.loads(raw)
         return None
 
-
-def _fitting(content: Mapping[str, Any]) -> bytes:
-    """The content as JSON: all of it, or without counts, or without reasons, or without models."""
-    models = content.get("models", {})
-    states = {key: {"state": model["state"], "reason": ""} for key, model in models.items()}
-    attempts: list[dict[str, Any]] = [{}, {"stats": {}}, {"stats": {}, "models": states}]
-    for less in attempts:
-        raw = json.dumps({**content, **less}).encode()
-        if len(raw) <= _ROOM:
-            return raw
-    return json.dumps({**content, "stats": {}, "models": {}}).encode()
+    def _fitting(self, content: Mapping[str, Any]) -> bytes:
+        """The content as JSON: all of it, or without counts, or reasons, or models."""
+        models = content.get("models", {})
+        states = {key: {"state": model["state"], "reason": ""} for key, model in models.items()}
+        attempts: list[dict[str, Any]] = [{}, {"stats": {}}, {"stats": {}, "models": states}]
+        for less in attempts:
+            raw = self._json.dumps({**content, **less})
+            if len(raw) <= _ROOM:
+                return raw
+        return self._json.dumps({**content, "stats": {}, "models": {}})

@@ -7,7 +7,7 @@ server runs (control.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,11 +195,12 @@ class Steering:
 
     def answering(self, model: str) -> int:
         """The version that answers when none is named, 0 when none does."""
-        record = self.recorded(model)
-        if record.stable:
-            return record.stable
-        ready = [v for v, told in self._every().get(model, {}).items() if told["state"] == READY]
-        return max(ready, default=0)
+        return self.answers((model,))[model]
+
+    def answers(self, models: Iterable[str]) -> dict[str, int]:
+        """`answering` of each of these models: the pages of the workers are read once."""
+        every = self._every()
+        return {model: _answers(self.recorded(model), every.get(model, {})) for model in models}
 
     def labels(self, model: str) -> dict[int, list[str]]:
         """The labels of each version of a model, "answers" among them for the one that does."""
@@ -224,7 +225,7 @@ class Steering:
             "wanted": record.versions, "stable": record.stable, "previous": record.previous,
             "rollout": self.rollouts(name) if record.rollout else None,
         }  # fmt: skip
-        return {"name": name, "answers": self.answering(name), "versions": listed, **about}
+        return {"name": name, "answers": _answers(record, versions), "versions": listed, **about}
 
     # --- the record -------------------------------------------------------------------------
 
@@ -296,6 +297,11 @@ def _is_so(page: Mapping[str, Any], model: str, version: int) -> bool:
     }
     answers = version in mine and bool(mine[version].get("answers"))
     return answers or (bool(mine) and all(told["state"] == UNLOADED for told in mine.values()))
+
+
+def _answers(record: ModelRecord, versions: Mapping[int, Mapping[str, Any]]) -> int:
+    ready = [version for version, told in versions.items() if told["state"] == READY]
+    return record.stable or max(ready, default=0)
 
 
 def _sound(told: Mapping[str, Any]) -> bool:
