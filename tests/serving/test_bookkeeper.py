@@ -16,7 +16,7 @@ from fairlead.assembly import bookkeeper as process
 from fairlead.assembly import config
 from fairlead.assembly.spec import ServerSpec
 from fairlead.core.clock import wall_ns
-from fairlead.serving import status
+from fairlead.serving import bookkeeper, status
 from fairlead.serving.bookkeeper import JOURNAL, LEDGER, Bookkeeper, Following, Runs
 from fairlead.serving.machine import anonymous_file
 from fairlead.usage import journal
@@ -326,3 +326,14 @@ def test_how_long_it_ran_while_the_database_was_away_is_noted_when_it_is_back(tm
     book.close()
     [whole] = stretches(tmp_path)
     assert before <= whole.began_ns <= back < whole.until_ns
+
+
+def test_memory_that_nobody_uses_is_given_back_once_a_minute(tmp_path, monkeypatch):
+    given, wall = [], [wall_ns()]
+    monkeypatch.setattr(bookkeeper, "trim", lambda: given.append(wall[0]))
+    monkeypatch.setattr(bookkeeper, "wall_ns", lambda: wall[0])
+    with closing(Bookkeeper(tmp_path)) as book:
+        for _ in range(130):
+            book.follow()
+            wall[0] += 10**9
+    assert len(given) == 3

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from fairlead.core.clock import wall_ns
 from fairlead.serving.log import flush, log
+from fairlead.serving.memory import trim
 from fairlead.usage import payloads
 from fairlead.usage.accuracy import LiveAccuracy
 from fairlead.usage.journal import sealed, segments
@@ -128,9 +129,11 @@ class Bookkeeper:
         return 0
 
     def _sweep(self) -> int:
-        """Removes payloads whose time is over, from time to time."""
+        """Once a minute: removes payloads whose time is over, and gives back memory that nobody
+        uses. What reads journals needs megabytes for moments, which the allocator would keep."""
         if abs(wall_ns() - self._swept_ns) > _SWEEP_NS:
             self._swept_ns = wall_ns()
+            trim()
             payloads.sweep(self._state)
         return 0
 

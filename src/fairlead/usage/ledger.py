@@ -124,7 +124,7 @@ def digest(segment: Path) -> str:
     """The SHA-256 of a segment's bytes, in hexadecimal digits."""
     made = sha256()
     with segment.open("rb") as file:
-        while part := file.read(1 << 20):
+        while part := file.read(1 << 16):
             made.update(part)
     return made.hexdigest()
 
