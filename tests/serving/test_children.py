@@ -10,7 +10,14 @@ import sys
 import pytest
 from tests.processes import until
 
-from fairlead.serving.children import BOOKKEEPER, FIRST_BACKOFF_S, LAST_BACKOFF_S, Adopted, Child
+from fairlead.serving.children import (
+    BOOKKEEPER,
+    FIRST_BACKOFF_S,
+    HURRY,
+    LAST_BACKOFF_S,
+    Adopted,
+    Child,
+)
 
 _SLEEP = [sys.executable, "-c", "import time; time.sleep(1000)"]
 
@@ -33,6 +40,20 @@ def test_the_status_of_an_adopted_child_is_its_own(status):
     child = Adopted(pid)
     until(lambda: child.poll() is not None)
     assert child.poll() == status
+
+
+def test_who_is_hurried_hears_of_it_but_for_the_bookkeeper_which_would_die_of_it():
+    sleeping = [subprocess.Popen(_SLEEP) for _ in range(2)]
+    worker, bookkeeper = (
+        Child(index, [], [], process, until=10.0**9)
+        for index, process in zip((0, BOOKKEEPER), sleeping, strict=True)
+    )
+    for child in (worker, bookkeeper):
+        child.hurry(0.0)
+    assert until(worker.process.poll) == -HURRY
+    assert not bookkeeper.gone
+    assert bookkeeper.overdue()
+    assert until(bookkeeper.process.poll) == -signal.SIGKILL
 
 
 def test_a_process_that_is_nobodys_child_has_ended():

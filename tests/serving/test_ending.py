@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import sys
+import time
 from contextlib import closing
 from typing import Any
 
@@ -65,10 +66,11 @@ def test_what_outlasts_the_grace_is_answered_as_given_up(capsys):
     assert '"calls": 1' in capsys.readouterr().err
 
 
-def test_told_twice_it_waits_for_nothing(capsys):
+@pytest.mark.parametrize("heard", [("told", "hurry"), ("hurry",), ("hurry", "told")])
+def test_hurried_it_waits_for_nothing_whatever_it_heard_first(heard, capsys):
     ending = Ending(1e6, 1e6)
-    ending.told()
-    ending.told()
+    for one in heard:
+        getattr(ending, one)()
     assert ended(ending)[1].told == "DRAINING"
     assert "gave_up" in capsys.readouterr().err
 
@@ -83,7 +85,7 @@ def test_who_leaves_to_another_has_no_delay_and_is_not_hurried_by_the_end_of_the
     ending.told()
     assert not ending.leaving, "now the server ends"
     assert not ending._hurry.is_set()
-    ending.told()
+    ending.hurry()
     assert ending._hurry.is_set()
 
 
@@ -92,6 +94,8 @@ def test_what_is_left_of_the_grace_is_none_once_it_ends_at_once():
     ending.told()
     assert 1e6 - 60 < ending.left_s <= 1e6
     ending.told()
+    assert ending.left_s > 0.0, "whoever is told by more than one, as of a group of processes"
+    ending.hurry()
     assert ending.left_s == 0.0
 
 
@@ -168,6 +172,30 @@ def test_while_the_delay_lasts_new_callers_are_answered_and_readiness_is_off(rep
             assert running.predict(connection, "total", row)[0] == 200
         assert running.get("/readyz")[0] == 503
         assert running.process.wait(30) == 0
+
+
+@linux
+@pytest.mark.parametrize("which", [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT,)])
+def test_a_second_signal_in_the_same_moment_is_none_the_less_heard(which, repository, tmp_path):
+    """The supervisor knows of both before it tells its workers of either; of one it waits."""
+    environ = {"FAIRLEAD_SERVER__GRACE_S": "3"}
+    with (
+        server(repository, state=tmp_path / "s", environ=environ) as running,
+        closing(running.connect()) as caller,
+    ):
+        body = b'{"count": 500000000}'
+        caller.request("POST", "/predict/steps", body, {"content-type": "application/json"})
+        until(lambda: b"fairlead_connections 2" in running.get("/metrics")[1])
+        began = time.perf_counter()
+        running.process.send_signal(signal.SIGSTOP)
+        for number in which:
+            running.process.send_signal(number)
+        running.process.send_signal(signal.SIGCONT)
+        answer = caller.getresponse()
+        assert (answer.status, b"FRL-1503" in answer.read()) == (503, True)
+        assert (time.perf_counter() - began < 2.5) == (len(which) > 1)
+        assert running.process.wait(10) == 0
+        assert running.events("killed") == []
 
 
 @linux

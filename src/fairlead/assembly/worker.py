@@ -58,7 +58,6 @@ from fairlead.serving.pressure import Pressure
 from fairlead.serving.rationing import Rationing
 from fairlead.serving.record import open_stream
 from fairlead.serving.registry import Registry
-from fairlead.serving.renewal import LEAVE
 from fairlead.serving.reporting import Reporting
 from fairlead.serving.served import Served
 from fairlead.serving.status import StatusPages
@@ -151,8 +150,7 @@ class Worker:
     async def run(self) -> None:
         """Serves until SIGTERM, or until the supervisor is gone."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._ending.told)
-        loop.add_signal_handler(LEAVE, self._ending.leave)
+        self._ending.heed(loop)
         for number in (signal.SIGINT, signal.SIGHUP):  # those are for the supervisor
             signal.signal(number, signal.SIG_IGN)
         loop.add_reader(self._pipe, self._orphaned)

@@ -1,4 +1,4 @@
-"""How a worker ends: told once it answers what was begun, told twice it gives up what is left.
+"""How a worker ends: told it answers what was begun, hurried it gives up what is left.
 
 Whoever sends callers here is given time to see that the server is not ready, if the settings say
 so; then nothing new is taken, and every answer is its connection's last.
@@ -7,12 +7,15 @@ so; then nothing new is taken, and every answer is its connection's last.
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from fairlead.core.clock import now
 from fairlead.core.errors import Draining, FairleadError
+from fairlead.serving.children import HURRY
 from fairlead.serving.log import log
+from fairlead.serving.renewal import LEAVE
 
 _LOOK_S = 0.02
 _LAST_WORDS_S = 0.3
@@ -52,17 +55,26 @@ class Ending:
         self._grace_s, self._delay_s = grace_s, delay_s
         self._end = 0.0
 
+    def heed(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hears from now on what the supervisor says."""
+        heard = {signal.SIGTERM: self.told, HURRY: self.hurry, LEAVE: self.leave}
+        for number, heed in heard.items():
+            loop.add_signal_handler(number, heed)
+
     @property
     def left_s(self) -> float:
         """Seconds that are left of the grace; none once it is to end at once."""
         return 0.0 if self._hurry.is_set() else max(0.0, self._end - now())
 
     def told(self) -> None:
-        """The server ends; said twice, at once."""
-        if self.over.is_set() and not self.leaving:
-            self._hurry.set()
+        """The server ends."""
         self.leaving = False
         self._begin()
+
+    def hurry(self) -> None:
+        """It ends at once."""
+        self.told()
+        self._hurry.set()
 
     def leave(self) -> None:
         """Another worker has taken its place."""

@@ -24,7 +24,9 @@ _AT_ONCE, _AT_ONCE_IN_FILES = 4096, 1 << 16
 _LINGER_S = 0.02
 """Seconds that the thread rests after writing: lines gather, and it wakes fifty times a second."""
 _LOOK_S = 0.005
-_NOT_OURS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
+_NOT_OURS = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2,
+)  # fmt: skip
 """Signals by which processes of the server live: their main thread takes them."""
 
 

@@ -350,12 +350,12 @@ class Supervisor:
             child.until = end
         while True:
             if told < min(2, self._signals):
-                told = min(2, self._signals)
                 for child in children:
-                    if child.process is not None:
-                        child.process.send_signal(signal.SIGTERM)
-                    if told > 1:
-                        child.until = min(child.until, now() + _HURRIED_S)
+                    if not told:
+                        child.tell(signal.SIGTERM)
+                    if self._signals > 1:
+                        child.hurry(_HURRIED_S)
+                told = min(2, self._signals)
             clean &= not any([child.overdue() for child in children])
             if all(child.gone for child in children):
                 return clean
