@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -174,18 +174,25 @@ def test_while_the_delay_lasts_new_callers_are_answered_and_readiness_is_off(rep
         assert running.process.wait(30) == 0
 
 
-@linux
-@pytest.mark.parametrize("which", [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT,)])
-def test_a_second_signal_in_the_same_moment_is_none_the_less_heard(which, repository, tmp_path):
-    """The supervisor knows of both before it tells its workers of either; of one it waits."""
-    environ = {"FAIRLEAD_SERVER__GRACE_S": "3"}
+@contextmanager
+def one_call_under_way(repository, state, **environ):
+    """A server that executes a call which takes long, and the connection of its caller."""
     with (
-        server(repository, state=tmp_path / "s", environ=environ) as running,
+        server(repository, state=state, environ=environ) as running,
         closing(running.connect()) as caller,
     ):
         body = b'{"count": 500000000}'
         caller.request("POST", "/predict/steps", body, {"content-type": "application/json"})
         until(lambda: b"fairlead_connections 2" in running.get("/metrics")[1])
+        yield running, caller
+
+
+@linux
+@pytest.mark.parametrize("which", [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT,)])
+def test_a_second_signal_in_the_same_moment_is_none_the_less_heard(which, repository, tmp_path):
+    """The supervisor knows of both before it tells its workers of either; of one it waits."""
+    grace = {"FAIRLEAD_SERVER__GRACE_S": "3"}
+    with one_call_under_way(repository, tmp_path / "s", **grace) as (running, caller):
         began = time.perf_counter()
         running.process.send_signal(signal.SIGSTOP)
         for number in which:
@@ -200,14 +207,8 @@ def test_a_second_signal_in_the_same_moment_is_none_the_less_heard(which, reposi
 
 @linux
 def test_a_second_sigterm_answers_what_is_under_way_and_ends(repository, tmp_path):
-    environ = {"FAIRLEAD_LOG__REQUESTS": "all"}
-    with (
-        server(repository, state=tmp_path / "s", environ=environ) as running,
-        closing(running.connect()) as caller,
-    ):
-        body = b'{"count": 500000000}'
-        caller.request("POST", "/predict/steps", body, {"content-type": "application/json"})
-        until(lambda: b"fairlead_connections 2" in running.get("/metrics")[1])
+    logged = {"FAIRLEAD_LOG__REQUESTS": "all"}
+    with one_call_under_way(repository, tmp_path / "s", **logged) as (running, caller):
         running.process.send_signal(signal.SIGTERM)
         until(lambda: running.events("draining"))
         running.process.send_signal(signal.SIGTERM)
