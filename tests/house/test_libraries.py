@@ -55,7 +55,7 @@ PLACES = {
     "xgboost": ["packing/converters/xgboost*.py", "runtimes/xgboost.py"],
     "_typeshed": ["cli/main.py"],
     # parts of the standard library that are not for everywhere
-    "ctypes": ["runtimes/runner/*", "serving/memory.py"],
+    "ctypes": ["assembly/apart.py", "runtimes/runner/*", "serving/memory.py"],
     "pickle": ["packing/airlock/*"],
     "sqlite3": ["usage/stores/sqlite.py"],
     "pg8000": ["usage/stores/postgres.py"],

@@ -34,7 +34,7 @@ from fairlead.assembly.restore import check_whole
 from fairlead.assembly.rooms import check_room
 from fairlead.assembly.settings import Settings
 from fairlead.assembly.spec import RUNNERS, ServerSpec
-from fairlead.assembly.versions import bases_among, find_versions
+from fairlead.assembly.versions import Packing, bases_among, find_versions
 from fairlead.assembly.worker_count import workers_of
 from fairlead.core.clock import now
 from fairlead.core.errors import BindRefused, FileUnreadable, StateUnavailable
@@ -98,10 +98,15 @@ def served_by_platform(settings: Settings) -> list[str]:
     return [place]
 
 
-def prepare(paths: Sequence[str], settings: Settings, given: Given = NOTHING) -> Prepared:
+def prepare(
+    paths: Sequence[str],
+    settings: Settings,
+    given: Given = NOTHING,
+    pack: Packing | None = None,
+) -> Prepared:
     """Checks paths and settings, takes the state folder and the port.
 
-    given: sockets that listen already.
+    given: sockets that listen already. pack: as of `find_versions`.
     Raises FileUnreadable, PackageInvalid, BindRefused and the like; then nothing is left behind.
     """
     check_exposure(settings)
@@ -118,7 +123,7 @@ def prepare(paths: Sequence[str], settings: Settings, given: Given = NOTHING) ->
     forget_wishes(Path(settings.server.state))
     check_whole(Path(settings.server.state))
     check_room(Path(settings.server.state), database_of(settings))
-    versions = find_versions(paths, settings)
+    versions = find_versions(paths, settings, pack)
     host = settings.server.host
     listener = given.service or listen(host, settings.server.port)
     port = listener.getsockname()[1]

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from fairlead.assembly.apart import apart
 from fairlead.assembly.settings import Settings
 from fairlead.core.errors import BadUsage, FairleadError, FileUnreadable
 from fairlead.core.names import check_name, is_name
@@ -24,6 +26,9 @@ _SAVED_MODEL = "saved_model.pb"
 _DIGITS = 18
 _MOST_LOOKED_AT = 100
 
+Packing = Callable[..., Found]
+"""Packs a trained file, as `pack_trained`."""
+
 
 @dataclass(frozen=True, slots=True)
 class SavedVersion:
@@ -34,9 +39,12 @@ class SavedVersion:
     folder: Path
 
 
-def find_versions(paths: Sequence[str], settings: Settings) -> list[Found]:
+def find_versions(
+    paths: Sequence[str], settings: Settings, pack: Packing | None = None
+) -> list[Found]:
     """Every version that the paths hold: repositories, packages, trained files (packed first).
 
+    pack: packs a trained file in place of `pack_trained`.
     Raises BadUsage, FileUnreadable, PackageInvalid, and what packing raises.
     """
     found: list[Found] = []
@@ -45,9 +53,9 @@ def find_versions(paths: Sequence[str], settings: Settings) -> list[Found]:
         if path.is_dir() and is_package(path):
             found.append(_single(path, settings.server.name))
         elif path.is_dir() and not (path / _SAVED_MODEL).exists():
-            found += _folder(path, settings)
+            found += _folder(path, settings, pack)
         else:
-            found.append(_trained(text, settings, settings.server.name))
+            found.append(_trained(text, settings, settings.server.name, pack=pack))
     seen: set[tuple[str, int]] = set()
     for version in found:
         if (version.name, version.version) in seen:
@@ -64,13 +72,13 @@ def _single(folder: Path, name: str) -> Found:
     return Found(check_name(name) if name else package.name, package.version, folder)
 
 
-def _folder(folder: Path, settings: Settings) -> list[Found]:
+def _folder(folder: Path, settings: Settings, pack: Packing | None) -> list[Found]:
     """The packages of a repository, and SavedModels as TensorFlow Serving lays them out."""
     name = settings.server.name
     saved = saved_versions(folder, name)
     held = [] if saved or (not name and committed(folder)) else trained_files(folder)
     if len(held) == 1:
-        return [_trained(str(held[0]), settings, name)]
+        return [_trained(str(held[0]), settings, name, pack=pack)]
     if name and not saved:
         raise BadUsage(
             "--name is for a single package, trained file or SavedModel",
@@ -91,7 +99,7 @@ def _folder(folder: Path, settings: Settings) -> list[Found]:
             fix="Pack one: fairlead pack FILE --name NAME --repository " + str(folder),
         )
     chosen = saved if settings.models.versions == "all" else newest(saved)
-    packed = [_trained(str(one.folder), settings, one.name, one.version) for one in chosen]
+    packed = [_trained(str(one.folder), settings, one.name, one.version, pack) for one in chosen]
     return [*found, *packed]
 
 
@@ -169,9 +177,15 @@ def _folders(folder: Path) -> list[Path]:
         ) from error
 
 
-def _trained(text: str, settings: Settings, name: str, version: int | None = None) -> Found:
+def _trained(
+    text: str,
+    settings: Settings,
+    name: str,
+    version: int | None = None,
+    pack: Packing | None = None,
+) -> Found:
     """Packs a trained file into the state folder's cache, or finds it there."""
-    return pack_trained(
+    return (pack or pack_trained)(
         text,
         Path(settings.server.state),
         name,
@@ -202,6 +216,20 @@ def pack_trained(
     airlock = Airlock(allow=allow, weak=weak)
     package = pack_to_cache(text, state / CACHE, name, airlock, say, version=version)
     return Found(package.name, package.version, package.folder)
+
+
+def pack_apart(text: str, *given: Any, **more: Any) -> Found:
+    """`pack_trained` in a process of its own: a model that ends it ends that one alone.
+
+    Raises ModelCrashed too.
+    """
+
+    def packed() -> list[str]:
+        found = pack_trained(text, *given, **more)
+        return [found.name, str(found.version), str(found.folder)]
+
+    name, version, folder = apart(packed, text)
+    return Found(name, int(version), Path(folder))
 
 
 def bases_among(paths: Sequence[str]) -> list[str]:

@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     try:
         try:
-            return _run(list(sys.argv[1:] if argv is None else argv))
+            return _run(list(sys.argv[1:] if argv is None else argv), alone=argv is None)
         finally:
             sys.stdout.flush()
     except FairleadError as error:
@@ -93,7 +93,8 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str], *, alone: bool) -> int:
+    """alone: this process does nothing else, and may part from itself (assembly/apart.py)."""
     top = _top_parser()
     args = top.parse_args(argv[:1])
     name: str | None = args.command
@@ -104,7 +105,7 @@ def _run(argv: list[str]) -> int:
         near = get_close_matches(name, COMMANDS, 1)
         known = f"Did you mean `fairlead {near[0]}`?" if near else f"Known: {', '.join(COMMANDS)}"
         raise BadUsage(f"there is no command {name[:80]!r}", fix=known)
-    options = command_parser(name).parse_args(argv[1:])
+    options = command_parser(name).parse_args(argv[1:], argparse.Namespace(alone=alone))
     status: int = import_module(f"fairlead.cli.{name}").run(options)
     return status
 

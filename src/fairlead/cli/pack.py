@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 from fairlead.cli.main import COMMANDS
@@ -101,6 +102,12 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Packs, saying each step."""
+    from fairlead.assembly.apart import apart
+
+    return apart(partial(_pack, args), args.file) if args.alone else _pack(args)
+
+
+def _pack(args: argparse.Namespace) -> int:
     from fairlead.assembly.config import read as read_settings
     from fairlead.packing.airlock.process import Airlock
     from fairlead.packing.declared import Declared, read_declared

@@ -30,10 +30,12 @@ def run(args: argparse.Namespace) -> int:
     from fairlead.assembly.config import flags_of, read
     from fairlead.assembly.given import given_sockets
     from fairlead.assembly.server import become, prepare, served_by_platform
+    from fairlead.assembly.versions import pack_apart
 
     flags = {name: value for name, value in flags_of(args).items() if value is not None}
     given = given_sockets()
     settings = given.told(read(flags, args.config))
     paths = [*args.paths, *([args.model_dir] if args.model_dir else [])]
     paths = paths or served_by_platform(settings)
-    become(prepare(paths, settings, given), [], Asked(paths, flags, args.config, given.facts))
+    pack = pack_apart if args.alone else None
+    become(prepare(paths, settings, given, pack), [], Asked(paths, flags, args.config, given.facts))
