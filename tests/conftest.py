@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
@@ -21,6 +22,10 @@ from tests.redis_server import redis_server as redis_server
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Begun in the background of a shell: what the tests start would not hear of Ctrl-C either.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SHARED = "small-models"
 

@@ -98,7 +98,8 @@ class EchoGrpc:
         return True
 
     def error(self, error: FairleadError) -> Reply:
-        status = {"MODEL_NOT_FOUND": "5", "ADDRESS_NOT_FOUND": "12"}.get(error.name, "13")
+        known = {"DEADLINE_EXCEEDED": "4", "MODEL_NOT_FOUND": "5", "ADDRESS_NOT_FOUND": "12"}
+        status = known.get(error.name, "13")
         trailers = (("grpc-status", status), ("grpc-message", error.name))
         return Reply(200, b"", "application/grpc", trailers=trailers)
 
