@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 import fairlead
+from fairlead.core.clock import now
 from tests import models
 from tests.databases import place as place
 from tests.databases import postgres as postgres
@@ -34,9 +35,9 @@ _SHARED = "small-models"
 def serving(tmp_path_factory) -> Iterator[Callable[..., httpx.Client]]:
     """Starts `fairlead serve` for paths and gives a client of it.
 
-    Equal calls share one server. Those of `small_models` end with the session, all others with the
-    file of tests that asked: an idle server costs two hundredths of a core, and there are dozens.
-    Further settings are keyword arguments of `fairlead.serve`.
+    Equal calls share one server. It ends with the file of tests that asked; those of `small_models`
+    go on while other files ask for them. In a minute of idleness a server costs as much of the
+    processor as its start. Further settings are keyword arguments of `fairlead.serve`.
     """
     running = _RUNNING
 
@@ -46,6 +47,7 @@ def serving(tmp_path_factory) -> Iterator[Callable[..., httpx.Client]]:
             state = tmp_path_factory.mktemp("state")
             server = fairlead.serve(*paths, port=0, workers=1, state=state, **more)
             running[key] = server, httpx.Client(base_url=server.url, timeout=60)
+        _ASKED[key] = now()
         return running[key][1]
 
     yield start
@@ -55,6 +57,8 @@ def serving(tmp_path_factory) -> Iterator[Callable[..., httpx.Client]]:
 
 
 _RUNNING: dict[Any, tuple[fairlead.Server, httpx.Client]] = {}
+_ASKED: dict[Any, float] = {}
+_IDLE_S = 60.0
 _ENDING: list[Thread] = []
 
 
@@ -70,7 +74,9 @@ def _end(keys: list[Any]) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def _servers_of_a_file() -> Iterator[None]:
     yield
-    _end([key for key in _RUNNING if not any(_SHARED in str(path) for path in key[0])])
+    shared = [key for key in _RUNNING if any(_SHARED in str(path) for path in key[0])]
+    kept = [key for key in shared if now() - _ASKED[key] < _IDLE_S]
+    _end([key for key in _RUNNING if key not in kept])
 
 
 @pytest.fixture(scope="session")
