@@ -43,7 +43,7 @@ def home(wheel, tmp_path_factory) -> Path:
     venv.create(folder / "venv", with_pip=False, symlinks=True)
     python = str(folder / "venv/bin/python")
     install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-input"]
-    subprocess.run([*install, str(wheel)], check=True)
+    subprocess.run([*install, "--no-compile", str(wheel)], check=True)
     return folder
 
 

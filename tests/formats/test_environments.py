@@ -60,7 +60,9 @@ def made(folder: Path, needs: list[str]) -> Path:
     if not ready.exists() or ready.read_text() != str(needs):
         venv.create(folder, with_pip=False, symlinks=True, clear=True)
         install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-        subprocess.run([*install, "--no-input", *needs, "skops>=0.13"], check=True)
+        # What is imported is compiled then: a tenth of it.
+        more = ["--no-input", "--no-compile"]
+        subprocess.run([*install, *more, *needs, "skops>=0.13"], check=True)
         ready.write_text(str(needs))
     return python
 
