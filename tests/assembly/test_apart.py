@@ -49,6 +49,7 @@ def command(work: str, **more) -> subprocess.Popen[str]:
         ("print('step') or {'a': [1, 'b']}", "step\ntold {'a': [1, 'b']}\n", 0),
         ("refuses()", "FRL-2004 no such thing (there). Do not\n", 0),
         ("sys.exit(7)", "", 1),
+        ("os._exit(0)", "", 1),
         ("ends(signal.SIGINT)", "", 130),
     ],
 )
@@ -63,6 +64,7 @@ def test_what_comes_of_it_is_what_comes_of_the_command(work, said, status):
     [
         (signal.SIGFPE, "FRL-1803 the model ended the process that tried it (SIGFPE) (this model)"),
         (signal.SIGABRT, "(SIGABRT) (this model). Nothing was written"),
+        (40, "the model ended the process that tried it (signal 40) (this model)"),
         (signal.SIGKILL, "was killed (SIGKILL): memory may have run out (this model)"),
     ],
 )
@@ -88,11 +90,12 @@ def test_nothing_goes_on_once_the_command_is_ended(number):
         until(lambda: not alive(child))
 
 
-def test_ctrl_c_ends_both():
+@pytest.mark.parametrize("both", [True, False], ids=["ctrl-c", "the-command-alone"])
+def test_an_interrupt_ends_both(both):
     with command("waits()", start_new_session=True) as process:
         assert process.stdout is not None
         child = int(process.stdout.readline())
-        os.killpg(process.pid, signal.SIGINT)
+        (os.killpg if both else os.kill)(process.pid, signal.SIGINT)
         assert process.wait(60) == 130
         until(lambda: not alive(child))
 

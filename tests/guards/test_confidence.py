@@ -269,6 +269,23 @@ def test_an_answer_that_is_surely_sure_enough_is_so_when_it_is_weighed(method, l
         assert guard.weigh(given[kept])[0].min() >= limit
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_model_gives_for_probabilities_enough_is_so_when_it_is_weighed(seed):
+    """Negative ones, uneven ones and rounded ones among them."""
+    random = np.random.default_rng(seed)
+    guard = aimed("temperature", 3, 0.8, seed)
+    least = guard.surely(3)
+    assert least is not None
+    top = random.uniform(least, 1.0, 2000)
+    less = random.choice([0.0, 1e-6, 1e-3, 0.05, 0.2], 2000)
+    rows = np.column_stack([top, 1.0 - top + less, -less])
+    rows = rows[rows[:, 0] >= rows[:, 1]]
+    for dtype in (np.float16, np.float32, np.float64):
+        for row in rows.astype(dtype)[:, None, :]:
+            if guard.enough(row, least):
+                assert guard.weigh(row)[0].min() >= 0.8
+
+
 @pytest.mark.parametrize(
     ("method", "classes"), [("temperature", 3), ("beta", 2), ("isotonic", 2), ("none", 5)]
 )

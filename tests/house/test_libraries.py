@@ -31,8 +31,7 @@ PLACES = {
     "jinja2": ["pages/frame.py"],
     "markupsafe": ["pages/frame.py"],
     "orjson": [
-        "assembly/administration.py", "assembly/bookkeeper.py", "assembly/oversight.py",
-        "assembly/worker.py", "inputs/*", "serving/array_json.py", "serving/exchange.py",
+        "inputs/*", "serving/array_json.py", "serving/exchange.py", "serving/page_json.py",
         "serving/requests.py", "wires/*"],
     "uvloop": ["assembly/worker.py"],
     "opentelemetry": ["assembly/requests.py", "serving/otlp.py"],

@@ -199,6 +199,18 @@ def test_what_is_told_is_fresh_where_few_such_calls_are_left(monkeypatch, limit)
     assert told[0] != told[1]
 
 
+def test_what_is_told_of_a_small_call_is_not_told_of_a_large_one(monkeypatch):
+    house, who = House(), caller(limits=["rows=1000/day"])
+    house.used(who, rows=1, size=1)
+    began = monotonic_ns() + 10**9
+    told = []
+    for ms, rows in ((0, 1), (2, 1), (4, 2), (5, 900)):
+        monkeypatch.setattr(rationing, "monotonic_ns", lambda ms=ms: began + int(ms * 1e6))
+        told.append(house.used(who, rows=rows, size=1).told)
+    assert told[0] == told[1] == told[2]
+    assert b";r=95" in told[3]
+
+
 def test_rules_are_not_needed_to_look():
     house = House()
     house.leases.adopt(Rules())

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import textwrap
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.serving import status
+from fairlead.serving.page_json import PageJson
 from fairlead.serving.status import FRESH_NS, PAGE, StatusPages, create, merge
 
 _COUNTS = st.dictionaries(
@@ -35,7 +35,7 @@ _PAGES = st.lists(
 )
 
 
-@pytest.fixture(params=[None, orjson], ids=["plain", "fast"])
+@pytest.fixture(params=[None, PageJson()], ids=["plain", "fast"])
 def pages(request):
     handle = create(2)
     yield StatusPages(handle, request.param)
@@ -53,6 +53,19 @@ def test_a_page_is_read_as_it_was_written(pages):
     assert pages.read(1) == page(connections=3)
     pages.publish(1, page(connections=4))
     assert pages.fresh() == [page(connections=4)]
+
+
+@pytest.mark.parametrize("writes", [None, PageJson()], ids=["plain", "fast"])
+def test_a_page_holds_whatever_a_folder_may_be_called(pages, writes):
+    handle = os.dup(pages._handle)
+    content = page(
+        models={
+            "m/1": {"state": "ready", "folder": os.fsdecode(b"/mod\xe9les/\xc3\xa9"), "n": 2**70}
+        }
+    )
+    StatusPages(handle, writes).publish(0, content)
+    assert pages.read(0) == content
+    os.close(handle)
 
 
 def test_a_page_whose_heartbeat_is_old_does_not_speak(pages, monkeypatch):

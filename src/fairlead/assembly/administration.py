@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from fairlead.access.secrets import Digester, read_pepper
 from fairlead.access.sessions import Sessions
 from fairlead.assembly.edges import over_tls_alone
@@ -28,6 +26,7 @@ from fairlead.serving.clerk import Outcome
 from fairlead.serving.exchange import Within
 from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
+from fairlead.serving.page_json import PageJson
 from fairlead.serving.papers import Papers
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.status import StatusPages
@@ -93,7 +92,7 @@ class Administration:
     ) -> None:
         sessions = Sessions(lambda: read_pepper(state))
         self.path = AdminPath(state, keeping.refused, settings.state.stale_max_s, sessions)
-        self._status = StatusPages(status, orjson)
+        self._status = StatusPages(status, PageJson())
         self._trends = Trends()
 
         def control(

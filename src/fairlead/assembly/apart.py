@@ -12,13 +12,12 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from fairlead.core.errors import FairleadError, ModelCrashed
 
-T = TypeVar("T")
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _OUTSIDE = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE))
 """Signals that others send; who gets one ends by it, as if there were no child."""
@@ -41,13 +40,15 @@ def apart(work: Callable[[], Any], where: str) -> Any:
         try:
             os.close(told)
             _end_with(parent)
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                signal.signal(signal.SIGINT, _interrupted_once)
             status = _done(work, telling)
         finally:
             os._exit(status)
     os.close(telling)
-    with os.fdopen(told, "rb") as pipe:
-        raw = _despite_ctrl_c(pipe.read)
-    status = os.waitstatus_to_exitcode(_despite_ctrl_c(lambda: os.waitpid(child, 0)[1]))
+    with _interrupts_go_to(child), os.fdopen(told, "rb") as pipe:
+        raw = pipe.read()
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if raw:
         answer = json.loads(raw)
         if "error" in answer:
@@ -60,11 +61,12 @@ def apart(work: Callable[[], Any], where: str) -> Any:
         os.kill(os.getpid(), -status)
     if status < 0:
         raise _crash(-status, where)
-    raise SystemExit(status)
+    raise SystemExit(status or 1)  # who says nothing has not done it
 
 
 def _crash(number: int, where: str) -> ModelCrashed:
-    name = signal.Signals(number).name
+    known = number in {*map(int, signal.Signals)}
+    name = signal.Signals(number).name if known else f"signal {number}"
     if number == signal.SIGKILL:
         what = f"the process that tried the model was killed ({name}): memory may have run out"
         return ModelCrashed(what, where=where, fix="Free memory, or take a larger machine")
@@ -84,22 +86,38 @@ def _end_with(parent: int) -> None:
         os._exit(1)
 
 
-def _despite_ctrl_c(wait: Callable[[], T]) -> T:
-    """Ctrl-C is for both processes: what the child makes of it is waited for."""
-    while True:
-        with suppress(KeyboardInterrupt):
-            return wait()
+@contextmanager
+def _interrupts_go_to(child: int) -> Generator[None]:
+    """Whoever interrupts this process alone means the work; of Ctrl-C the child hears twice."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def hand_on(*_: object) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGINT)
+
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, hand_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupted_once(*_: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _done(work: Callable[[], Any], telling: int) -> int:
     """The child's exit status."""
     try:
-        answer = {"result": work()}
-        sys.stdout.flush()
-    except FairleadError as error:
-        from fairlead.serving.exchange import error_to_json
+        try:
+            answer = {"result": work()}
+        except FairleadError as error:
+            from fairlead.serving.exchange import error_to_json
 
-        answer = {"error": error_to_json(error)}
+            answer = {"error": error_to_json(error)}
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -108,7 +126,6 @@ def _done(work: Callable[[], Any], telling: int) -> int:
         traceback.print_exc()
         sys.stderr.flush()
         return 1
-    sys.stdout.flush()
     with os.fdopen(telling, "w") as pipe:
         json.dump(answer, pipe)
     return 0

@@ -10,8 +10,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import orjson
-
 from fairlead.access.metering import Behind, Meters, OwnMeters
 from fairlead.access.sharing import SharedMeters
 from fairlead.assembly.administration import Administration
@@ -42,6 +40,7 @@ from fairlead.serving.lending import Lender
 from fairlead.serving.log import configure, flush, log, write_apart
 from fairlead.serving.machine import die_before
 from fairlead.serving.office import Desk, Office
+from fairlead.serving.page_json import PageJson
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.rollouts import Rollouts
 from fairlead.serving.status import StatusPages
@@ -73,7 +72,7 @@ class Bookkeeper:
         issuing = Issuing(rules, tell)
         lender = Lender(partial(_meters, state, spec.settings), tell)
         self._judging, self._controlling = judging, Controlling(state)
-        pages = StatusPages(spec.status, orjson)
+        pages = StatusPages(spec.status, PageJson())
         looking = looking_of(spec)
         held = looking is not None
         self._steering = Steering(self._keeping, self._controlling, pages.fresh, held=held)

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from fairlead.assembly.spec import ServerSpec
 from fairlead.assembly.worker_count import workers_of
 from fairlead.core.version import __version__
 from fairlead.serving.memory import resident
 from fairlead.serving.overseeing import Overseeing
+from fairlead.serving.page_json import PageJson
 from fairlead.serving.status import StatusPages, about_process
 
 
@@ -28,7 +27,7 @@ def overseeing_of(spec: ServerSpec, stores: Callable[[], Mapping[str, Any]]) -> 
     own = about_process("bookkeeper")
     workers = workers_of(spec.settings)
     return Overseeing(
-        StatusPages(spec.status, orjson),
+        StatusPages(spec.status, PageJson()),
         about,
         lambda: {**own, "memory": resident()},
         stores,

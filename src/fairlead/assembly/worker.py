@@ -11,7 +11,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import orjson
 import uvloop
 
 from fairlead.access.identities import Identities
@@ -52,6 +51,7 @@ from fairlead.serving.log import configure, flush, log, tell_lost, write_apart
 from fairlead.serving.machine import die_before
 from fairlead.serving.manager import Manager
 from fairlead.serving.outcomes import outcomes_of
+from fairlead.serving.page_json import PageJson
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.payloads import payloads_of
 from fairlead.serving.pressure import Pressure
@@ -217,7 +217,7 @@ class Worker:
 
     def _vitals_of(self, pages: int) -> Vitals:
         return Vitals(
-            StatusPages(pages, orjson),
+            StatusPages(pages, PageJson()),
             self._index,
             self._registry,
             self._service,

@@ -118,7 +118,8 @@ class Confidence:
         top: Any = np.maximum.reduce(scores, axis=1)
         if scores.dtype.itemsize < _SINGLE or not top.item(top.argmin()) >= least:
             return False
-        total: Any = np.add.reduce(scores, axis=1)
+        # A negative one would leave more to another class than what the answer does not have.
+        total: Any = np.add.reduce(np.abs(scores), axis=1)
         return total.item(total.argmax()) <= 1.0 + _UNEVEN
 
     def _least(self, score: float, classes: int) -> float:

@@ -15,15 +15,15 @@ from fairlead.access.limits import Left, Rules
 from fairlead.access.terms import Terms
 from fairlead.access.told import lines
 from fairlead.core.access import Caller
-from fairlead.core.allowance import DIMENSIONS, Cost, Limit
+from fairlead.core.allowance import DIMENSIONS, MOST, Cost, Limit
 from fairlead.core.call import PUBLIC, Call, Head, Route
 from fairlead.core.clock import monotonic_ns, wall_ns
 from fairlead.core.errors import FairleadError, Overloaded
 from fairlead.serving.record import refuse
 
-_FRESH_NS, _FRESH_FAR_NS, _FAR, _LINES_KEPT = 1_000_000, 10_000_000, 100, 4096
+_FRESH_NS, _FRESH_FAR_NS, _FAR, _LINES_KEPT = 1_000_000, 10_000_000, 50, 4096
 """Nanoseconds for which what was told of a caller's limits is told again, the longer where enough
-is left of each for so many calls like this; and to how many."""
+is left of each for so many calls of twice the cost; and to how many callers."""
 
 
 class Rationing:
@@ -43,7 +43,7 @@ class Rationing:
         self._models: dict[str, tuple[Limit, ...]] = {}
         self._tenants: Mapping[str, tuple[Limit, ...]] = {}
         self._zones: Mapping[str, str] = {}
-        self._lines: dict[tuple[Caller, str], tuple[int, bytes]] = {}
+        self._lines: dict[tuple[Caller, str], tuple[int, bytes, int, int]] = {}
         self._adopt()
 
     def of_tenants(self, terms: Mapping[str, Terms]) -> None:
@@ -119,16 +119,23 @@ class Rationing:
 
     def _told(self, caller: Caller, model: str, cost: Cost, moment: int, wall: int) -> bytes:
         """What is left of a caller's limits as header lines; of a busy caller a moment old."""
+        _, rows, size, *_ = cost.units
         known = self._lines.get((caller, model))
-        if known is not None and moment < known[0]:
+        if known is not None and moment < known[0] and rows <= known[2] and size <= known[3]:
             return known[1]
         if len(self._lines) >= _LINES_KEPT:
             self._lines.clear()
         left = self._leases.left(caller, model, moment, wall)
         found = lines(left)
-        calls = [max(1, cost.units[DIMENSIONS.index(one.limit.dimension)]) for one in left]
-        far = all([one.left >= _FAR * size for one, size in zip(left, calls, strict=True)])
-        self._lines[caller, model] = moment + (_FRESH_FAR_NS if far else _FRESH_NS), found
+        # Calls are not all alike: what is told holds for those that cost up to twice as much.
+        rows, size = 2 * rows, 2 * size
+        units = Cost.of_call(rows, size).units
+        each = [(one.left, max(1, units[DIMENSIONS.index(one.limit.dimension)])) for one in left]
+        far = all([still >= _FAR * cost for still, cost in each])
+        if not far:
+            rows = size = MOST
+        fresh = _FRESH_FAR_NS if far else _FRESH_NS
+        self._lines[caller, model] = moment + fresh, found, rows, size
         return found
 
     def _charge_late(self, call: Call, submit: Callable[[Call], None]) -> None:

@@ -349,13 +349,14 @@ class Supervisor:
         for child in children:
             child.until = end
         while True:
-            if told < min(2, self._signals):
+            heard = min(2, self._signals)  # another one may come while children are told
+            if told < heard:
                 for child in children:
                     if not told:
                         child.tell(signal.SIGTERM)
-                    if self._signals > 1:
+                    if heard > 1:
                         child.hurry(_HURRIED_S)
-                told = min(2, self._signals)
+                told = heard
             clean &= not any([child.overdue() for child in children])
             if all(child.gone for child in children):
                 return clean
