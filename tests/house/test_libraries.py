@@ -31,8 +31,8 @@ PLACES = {
     "jinja2": ["pages/frame.py"],
     "markupsafe": ["pages/frame.py"],
     "orjson": [
-        "inputs/*", "serving/array_json.py", "serving/exchange.py", "serving/page_json.py",
-        "serving/requests.py", "wires/*"],
+        "inputs/*", "serving/any_json.py", "serving/array_json.py", "serving/requests.py",
+        "wires/*"],
     "uvloop": ["assembly/worker.py"],
     "opentelemetry": ["assembly/requests.py", "serving/otlp.py"],
     "joserfc": ["access/tokens.py"],

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.serving import status
-from fairlead.serving.page_json import PageJson
+from fairlead.serving import any_json, status
 from fairlead.serving.status import FRESH_NS, PAGE, StatusPages, create, merge
 
 _COUNTS = st.dictionaries(
@@ -35,7 +34,7 @@ _PAGES = st.lists(
 )
 
 
-@pytest.fixture(params=[None, PageJson()], ids=["plain", "fast"])
+@pytest.fixture(params=[None, any_json], ids=["plain", "fast"])
 def pages(request):
     handle = create(2)
     yield StatusPages(handle, request.param)
@@ -55,7 +54,7 @@ def test_a_page_is_read_as_it_was_written(pages):
     assert pages.fresh() == [page(connections=4)]
 
 
-@pytest.mark.parametrize("writes", [None, PageJson()], ids=["plain", "fast"])
+@pytest.mark.parametrize("writes", [None, any_json], ids=["plain", "fast"])
 def test_a_page_holds_whatever_a_folder_may_be_called(pages, writes):
     handle = os.dup(pages._handle)
     content = page(

@@ -203,3 +203,13 @@ def states_without_loading(running: Running) -> str:
     (one,) = running.asked("/v2/repository/index", body={})[1]
     assert one["reason"] == "loaded when somebody asks for it"
     return {"UNAVAILABLE": "unloaded"}.get(one["state"], one["state"])
+
+
+def test_versions_appear_in_a_folder_whose_name_is_no_text(tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/mod\xe9les"))
+    models.total(folder)
+    with server(folder, state=tmp_path / "state") as running:
+        assert running.ready()
+        models.total(folder)
+        until(lambda: answering(running) == {2})
+        assert running.get("/metrics")[0] == 200

@@ -20,13 +20,13 @@ from fairlead.edge.router import Router
 from fairlead.edge.templates import Templates
 from fairlead.pages.admin import AdminPages
 from fairlead.pages.administered import Administered
+from fairlead.serving import any_json
 from fairlead.serving.admission import Admission, Policy
 from fairlead.serving.check_reports import read_report
 from fairlead.serving.clerk import Outcome
 from fairlead.serving.exchange import Within
 from fairlead.serving.judging import Judging
 from fairlead.serving.keeping import Keeping
-from fairlead.serving.page_json import PageJson
 from fairlead.serving.papers import Papers
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.status import StatusPages
@@ -92,7 +92,7 @@ class Administration:
     ) -> None:
         sessions = Sessions(lambda: read_pepper(state))
         self.path = AdminPath(state, keeping.refused, settings.state.stale_max_s, sessions)
-        self._status = StatusPages(status, PageJson())
+        self._status = StatusPages(status, any_json)
         self._trends = Trends()
 
         def control(

@@ -29,6 +29,7 @@ from fairlead.edge.cors import OwnNames
 from fairlead.edge.door import Door
 from fairlead.edge.front import http1
 from fairlead.edge.service import HttpService
+from fairlead.serving import any_json
 from fairlead.serving.bookkeeper import KEPT_SEGMENTS, Following, Runs
 from fairlead.serving.bookkeeper import Bookkeeper as Follower
 from fairlead.serving.control import Controlling
@@ -40,7 +41,6 @@ from fairlead.serving.lending import Lender
 from fairlead.serving.log import configure, flush, log, write_apart
 from fairlead.serving.machine import die_before
 from fairlead.serving.office import Desk, Office
-from fairlead.serving.page_json import PageJson
 from fairlead.serving.reckoning import Reckoning
 from fairlead.serving.rollouts import Rollouts
 from fairlead.serving.status import StatusPages
@@ -72,7 +72,7 @@ class Bookkeeper:
         issuing = Issuing(rules, tell)
         lender = Lender(partial(_meters, state, spec.settings), tell)
         self._judging, self._controlling = judging, Controlling(state)
-        pages = StatusPages(spec.status, PageJson())
+        pages = StatusPages(spec.status, any_json)
         looking = looking_of(spec)
         held = looking is not None
         self._steering = Steering(self._keeping, self._controlling, pages.fresh, held=held)

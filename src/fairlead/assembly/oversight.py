@@ -9,9 +9,9 @@ from typing import Any
 from fairlead.assembly.spec import ServerSpec
 from fairlead.assembly.worker_count import workers_of
 from fairlead.core.version import __version__
+from fairlead.serving import any_json
 from fairlead.serving.memory import resident
 from fairlead.serving.overseeing import Overseeing
-from fairlead.serving.page_json import PageJson
 from fairlead.serving.status import StatusPages, about_process
 
 
@@ -27,7 +27,7 @@ def overseeing_of(spec: ServerSpec, stores: Callable[[], Mapping[str, Any]]) -> 
     own = about_process("bookkeeper")
     workers = workers_of(spec.settings)
     return Overseeing(
-        StatusPages(spec.status, PageJson()),
+        StatusPages(spec.status, any_json),
         about,
         lambda: {**own, "memory": resident()},
         stores,

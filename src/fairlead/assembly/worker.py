@@ -35,6 +35,7 @@ from fairlead.edge.forwarded import TrustedProxies
 from fairlead.edge.front import http2
 from fairlead.edge.service import HttpService
 from fairlead.pages.wire import Pages
+from fairlead.serving import any_json
 from fairlead.serving.admission import Admission
 from fairlead.serving.batcher import Batcher, Plan
 from fairlead.serving.book_messages import KIND as BOOK
@@ -51,7 +52,6 @@ from fairlead.serving.log import configure, flush, log, tell_lost, write_apart
 from fairlead.serving.machine import die_before
 from fairlead.serving.manager import Manager
 from fairlead.serving.outcomes import outcomes_of
-from fairlead.serving.page_json import PageJson
 from fairlead.serving.path import PredictionPath
 from fairlead.serving.payloads import payloads_of
 from fairlead.serving.pressure import Pressure
@@ -217,7 +217,7 @@ class Worker:
 
     def _vitals_of(self, pages: int) -> Vitals:
         return Vitals(
-            StatusPages(pages, PageJson()),
+            StatusPages(pages, any_json),
             self._index,
             self._registry,
             self._service,

@@ -16,9 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-import orjson
-
 from fairlead.core.errors import CATALOGUE, FairleadError, Internal
+from fairlead.serving import any_json
 
 SOCKET = "bookkeeper.sock"
 """In the state folder; only its owner may connect."""
@@ -69,7 +68,7 @@ class Line(asyncio.Protocol):
             raw = bytes(self._buffer[_SIZE.size : _SIZE.size + size])
             del self._buffer[: _SIZE.size + size]
             try:
-                message = orjson.loads(raw)
+                message = any_json.loads(raw)
             except ValueError:
                 self.close()
                 return
@@ -147,7 +146,7 @@ def error_of(value: Mapping[str, Any]) -> FairleadError:
 
 def packed(message: Message) -> bytes:
     """A message as it is sent. Raises ValueError when it is too long."""
-    raw = orjson.dumps(message)
+    raw = any_json.dumps(message)
     if len(raw) > MOST_BYTES:
         raise ValueError(f"a message of {len(raw)} bytes is too long")
     return _SIZE.pack(len(raw)) + raw
@@ -188,7 +187,7 @@ def ask(folder: Path, message: Message, patience_s: float = 5.0) -> Message:
         sock.sendall(packed(message))
         while True:
             size = _SIZE.unpack(_exactly(sock, _SIZE.size))[0]
-            answer = orjson.loads(_exactly(sock, size))
+            answer = any_json.loads(_exactly(sock, size))
             if answer.get("kind") == "answer":
                 if answer.get("error"):
                     raise error_of(answer["error"])
