@@ -39,9 +39,9 @@ help:
 demo: .venv/demo-$(KEY)
 	@.venv/bin/python examples/demo.py $(PORT)
 
-# Files of tests go to four processes, which wait for half of their time, in the order of their
+# Files of tests go to three processes, which wait for a quarter of their time, in the order of their
 # names: those that share a server stay together.
-PYTEST := .venv/bin/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+PYTEST := .venv/bin/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 APART := frameworks oracles clients browser house reliability hostile
 .PHONY: test
 test: .venv/test-$(KEY)

@@ -126,26 +126,29 @@ def _named(found: dict[str, Any]) -> dict[str, Any]:
 def test_a_revoked_key_is_refused_by_every_worker_within_a_second_under_load(shared):
     key = shared.key("leaked", "predict:*")
     key_id = shared.last
-    answers: list[tuple[float, int]] = []
+    answers: list[tuple[float, int, float]] = []
     over: list[bool] = []
 
     def ask_on() -> None:
         while not over:
-            answers.append((time.monotonic(), shared.running.asked("/models", key)[0]))
+            began, status = time.monotonic(), shared.running.asked("/models", key)[0]
+            answers.append((began, status, time.monotonic()))
 
     callers = [Thread(target=ask_on) for _ in range(4)]
     for caller in callers:
         caller.start()
     until(lambda: len(answers) > 20, 10)
+    asked = time.monotonic()
     shared.do("keys.revoke", pattern=key_id)
     revoked = time.monotonic()
-    until(lambda: sum(at > revoked + REVOKED_S for at, _ in answers) > 50, 20)
+    until(lambda: sum(began > revoked + REVOKED_S for began, *_ in answers) > 50, 20)
     over.append(True)
     for caller in callers:
         caller.join()
-    late = [status for at, status in answers if at > revoked + REVOKED_S]
+    late = [status for began, status, _ in answers if began > revoked + REVOKED_S]
     assert set(late) == {401}
-    assert {status for at, status in answers if at < revoked} == {200}
+    # It may be in force before whoever revoked it is told so.
+    assert {status for _, status, ended in answers if ended < asked} == {200}
 
 
 def test_a_rotated_key_works_for_its_grace_and_its_successor_at_once(shared):

@@ -83,7 +83,7 @@ def test_of_calls_at_one_time_no_more_run_than_may_and_the_place_is_free_afterwa
 
 
 def test_one_connection_alone_gets_a_whole_limit_and_no_more(shared):
-    key = limited(shared, "requests=200/second")
+    key = limited(shared, "requests=80/second")  # less than a slow machine asks one after the other
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     told: Counter = Counter()
     with closing(shared.running.connect()) as connection:
@@ -95,7 +95,7 @@ def test_one_connection_alone_gets_a_whole_limit_and_no_more(shared):
             told[answer.status] += 1
         lasted = time.monotonic() - begin
     assert set(told) == {200, 429}
-    allowed = 200 + 200 * lasted
+    allowed = 80 + 80 * lasted
     assert 0.95 * allowed <= told[200] <= 1.02 * allowed
 
 

@@ -117,12 +117,7 @@ def prepare(
     check_traces(settings)
     machine = machine_price(settings)
     check_paths(paths)
-    state = take_state(settings.server.state)
-    # What a server that was killed has left: nobody else uses this folder now.
-    shutil.rmtree(Path(settings.server.state) / RUNNERS, ignore_errors=True)
-    forget_wishes(Path(settings.server.state))
-    check_whole(Path(settings.server.state))
-    check_room(Path(settings.server.state), database_of(settings))
+    state = _cleared_state(settings)
     versions = find_versions(paths, settings, pack)
     host = settings.server.host
     listener = given.service or listen(host, settings.server.port)
@@ -161,6 +156,18 @@ def prepare(
         patient=given.service is not None,
         machine=machine,
     )
+
+
+def _cleared_state(settings: Settings) -> int:
+    """The lock of the state folder, which is whole and holds nothing of who is gone."""
+    folder = Path(settings.server.state)
+    state = take_state(settings.server.state)
+    # What a server that was killed has left: nobody else uses this folder now.
+    shutil.rmtree(folder / RUNNERS, ignore_errors=True)
+    forget_wishes(folder)
+    check_whole(folder)
+    check_room(folder, database_of(settings))
+    return state
 
 
 def _handed_on(listener: socket) -> int:
