@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.models import spec
 
 from fairlead.core.errors import (
+    BodyTooLarge,
     DtypeMismatch,
     DtypeRange,
     DuplicateName,
@@ -331,6 +332,13 @@ def test_a_csv_is_read_no_further_than_the_rows_that_are_allowed():
     assert len(csv_arrays(rows, most=3)[0]) == 3
     with pytest.raises(TooManyRows, match="2 rows"):
         csv_arrays(rows + '"never closed', most=2)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", ",", ",\n"])
+def test_a_csv_of_too_many_cells_is_refused_before_it_is_read_empty_ones_too(end, monkeypatch):
+    monkeypatch.setattr(csv, "reader", None)
+    with pytest.raises(BodyTooLarge, match="2097152 cells"):
+        csv_arrays(HEADER + end * (1 + (2 << 20)))
 
 
 def test_a_header_of_very_many_columns_is_refused_at_its_first_unknown_one():
