@@ -94,3 +94,16 @@ def test_a_waking_pipe_wakes_a_select_and_never_waits():
     assert not os.get_inheritable(write)
     os.close(read)
     os.close(write)
+
+
+def test_a_lock_is_anothers_until_its_last_descriptor_is_closed(tmp_path):
+    first, second = (os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT) for _ in range(2))
+    copy = os.dup(first)
+    assert machine.locked(first)
+    assert machine.locked(first), "it has it already"
+    assert not machine.locked(second)
+    os.close(first)
+    assert not machine.locked(second)
+    os.close(copy)
+    assert machine.locked(second)
+    os.close(second)

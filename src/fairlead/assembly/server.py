@@ -6,7 +6,6 @@ the supervisor, so that what checking needed is not carried along.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -40,7 +39,7 @@ from fairlead.core.clock import now
 from fairlead.core.errors import BindRefused, FileUnreadable, StateUnavailable
 from fairlead.packages.repository import Found
 from fairlead.serving import status
-from fairlead.serving.machine import anonymous_file
+from fairlead.serving.machine import anonymous_file, locked
 from fairlead.serving.supervisor import Orders
 from fairlead.serving.wishes import forget_wishes
 from fairlead.usage.stores.keys import FILE as KEYS
@@ -351,7 +350,7 @@ def take_state(folder: str) -> int:
             where=str(path),
             fix="Name another with --state",
         ) from error
-    if not _locked(handle):
+    if not _locked_soon(handle):
         os.close(handle)
         raise BindRefused(
             "another server uses this state folder",
@@ -362,15 +361,11 @@ def take_state(folder: str) -> int:
     return handle
 
 
-def _locked(handle: int) -> bool:
+def _locked_soon(handle: int) -> bool:
     """Whether the lock is ours; a server that was killed holds it until its last worker is gone."""
     end = now() + _PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if now() > end:
-                return False
-            sleep(_STEP_S)
-        else:
-            return True
+    while not locked(handle):
+        if now() > end:
+            return False
+        sleep(_STEP_S)
+    return True

@@ -5,12 +5,13 @@ Who is ready to take over tells the other to end, so that nobody is there for mi
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
 from contextlib import suppress
 from pathlib import Path
+
+from fairlead.serving.machine import locked
 
 FILE = "bookkeeper.lock"
 """In the state folder; it holds the number of the process that has it locked, and of the one that
@@ -31,7 +32,7 @@ def succeed(folder: Path, pipe: int) -> int:
     own = os.getpid()
     _write(handle, _LAST, own)
     seen = told = 0
-    while not _locked(handle):
+    while not locked(handle):
         before = _number(handle, _HOLDER)
         # Read once, it may be what a dead one left, beside whoever has the lock since a moment.
         if before == seen and before not in (0, own, told):
@@ -47,14 +48,6 @@ def succeed(folder: Path, pipe: int) -> int:
         return -1
     _write(handle, _HOLDER, own)
     return handle
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _write(handle: int, place: int, number: int) -> None:

@@ -6,7 +6,6 @@ others go on answering, and load it into a process of its own.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
@@ -17,6 +16,7 @@ from zlib import crc32
 
 from fairlead.core.clock import now
 from fairlead.serving.crashes import EXECUTES, LOADS, RESTS, TRIED, Mark, Marks
+from fairlead.serving.machine import locked
 from fairlead.serving.status import StatusPages
 
 TURNS = "loading"
@@ -76,7 +76,7 @@ class Trying:
             return
         end, held = now() + _TURN_S, False
         try:
-            while not (held := _locked(handle)) and not self._proven(key) and now() < end:
+            while not (held := locked(handle)) and not self._proven(key) and now() < end:
                 sleep(_LOOK_S)
             yield held and not self._proven(key)
         finally:
@@ -102,15 +102,6 @@ class Trying:
     def _elsewhere(self, key: str) -> list[int]:
         """What other workers do with a version."""
         return [does for marks in self._pages.others(self._index) for does in _does(marks, key)]
-
-
-def _locked(handle: int) -> bool:
-    """Whether the lock is this worker's now."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _does(marks: Marks, key: str) -> list[int]:
