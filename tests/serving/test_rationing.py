@@ -199,6 +199,18 @@ def test_what_is_told_is_fresh_where_few_such_calls_are_left(monkeypatch, limit)
     assert told[0] != told[1]
 
 
+def test_of_what_a_call_takes_only_afterwards_no_old_word_is_told(monkeypatch):
+    house, who = House(), caller(limits=["compute_ms=1000000/day", "rows=1000000/day"])
+    house.used(who)
+    began, read = monotonic_ns() + 10**9, []
+    monkeypatch.setattr(house.leases, "left", lambda *given, left=house.leases.left: (
+        read.append(1) or left(*given)))  # fmt: skip
+    for ms in (0, 0.9, 1.1):
+        monkeypatch.setattr(rationing, "monotonic_ns", lambda ms=ms: began + int(ms * 1e6))
+        house.used(who)
+    assert len(read) == 2
+
+
 def test_what_is_told_of_a_small_call_is_not_told_of_a_large_one(monkeypatch):
     house, who = House(), caller(limits=["rows=1000/day"])
     house.used(who, rows=1, size=1)

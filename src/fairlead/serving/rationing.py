@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairlead.access.leases import Leases
 from fairlead.access.limits import Left, Rules
@@ -24,6 +24,16 @@ from fairlead.serving.record import refuse
 _FRESH_NS, _FRESH_FAR_NS, _FAR, _LINES_KEPT = 1_000_000, 10_000_000, 50, 4096
 """Nanoseconds for which what was told of a caller's limits is told again, the longer where enough
 is left of each for so many calls of twice the cost; and to how many callers."""
+
+
+class _Told(NamedTuple):
+    """What was told of a caller's limits: until when it is told again, and of calls of which most
+    rows and bytes."""
+
+    until: int
+    lines: bytes
+    rows: int
+    size: int
 
 
 class Rationing:
@@ -43,7 +53,7 @@ class Rationing:
         self._models: dict[str, tuple[Limit, ...]] = {}
         self._tenants: Mapping[str, tuple[Limit, ...]] = {}
         self._zones: Mapping[str, str] = {}
-        self._lines: dict[tuple[Caller, str], tuple[int, bytes, int, int]] = {}
+        self._lines: dict[tuple[Caller, str], _Told] = {}
         self._adopt()
 
     def of_tenants(self, terms: Mapping[str, Terms]) -> None:
@@ -121,22 +131,19 @@ class Rationing:
         """What is left of a caller's limits as header lines; of a busy caller a moment old."""
         _, rows, size, *_ = cost.units
         known = self._lines.get((caller, model))
-        if known is not None and moment < known[0] and rows <= known[2] and size <= known[3]:
-            return known[1]
+        if known is not None and moment < known.until and rows <= known.rows and size <= known.size:
+            return known.lines
         if len(self._lines) >= _LINES_KEPT:
             self._lines.clear()
         left = self._leases.left(caller, model, moment, wall)
-        found = lines(left)
         # Calls are not all alike: what is told holds for those that cost up to twice as much.
-        rows, size = 2 * rows, 2 * size
-        units = Cost.of_call(rows, size).units
-        each = [(one.left, max(1, units[DIMENSIONS.index(one.limit.dimension)])) for one in left]
-        far = all([still >= _FAR * cost for still, cost in each])
-        if not far:
-            rows = size = MOST
-        fresh = _FRESH_FAR_NS if far else _FRESH_NS
-        self._lines[caller, model] = moment + fresh, found, rows, size
-        return found
+        twice = Cost.of_call(2 * rows, 2 * size)
+        if all([_is_far(one, twice) for one in left]):
+            told = _Told(moment + _FRESH_FAR_NS, lines(left), 2 * rows, 2 * size)
+        else:
+            told = _Told(moment + _FRESH_NS, lines(left), MOST, MOST)
+        self._lines[caller, model] = told
+        return told.lines
 
     def _charge_late(self, call: Call, submit: Callable[[Call], None]) -> None:
         try:
@@ -175,3 +182,9 @@ def left_to_json(left: Left) -> dict[str, Any]:
         "left": left.left,
         "reset_s": left.reset_s,
     }
+
+
+def _is_far(left: Left, cost: Cost) -> bool:
+    """Whether many such calls are left of a limit; of what is known only afterwards, none are."""
+    each = cost.units[DIMENSIONS.index(left.limit.dimension)]
+    return each > 0 and left.left >= _FAR * each
