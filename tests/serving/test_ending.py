@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -16,7 +17,10 @@ from tests import models
 from tests.processes import server, until
 
 from fairlead.core.errors import FairleadError
+from fairlead.serving.children import HURRY
 from fairlead.serving.ending import Ending
+from fairlead.serving.machine import waking_pipe
+from fairlead.serving.supervisor import Supervisor
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="it finds processes in /proc")
 
@@ -172,6 +176,42 @@ def test_while_the_delay_lasts_new_callers_are_answered_and_readiness_is_off(rep
             assert running.predict(connection, "total", row)[0] == 200
         assert running.get("/readyz")[0] == 503
         assert running.process.wait(30) == 0
+
+
+class Told:
+    """A child; a second signal comes to the supervisor while this one is told, if it says so."""
+
+    def __init__(self, supervisor: Supervisor, *, second: bool) -> None:
+        self._supervisor, self._second = supervisor, second
+        self.heard: list[int] = []
+        self.until, self.looks = 0.0, 0
+
+    def tell(self, number: int) -> None:
+        self.heard.append(number)
+        self._supervisor._signals += self._second
+
+    def hurry(self, within_s: float) -> None:
+        self.heard.append(HURRY)
+
+    def overdue(self) -> bool:
+        self.looks += 1
+        return False
+
+    @property
+    def gone(self) -> bool:
+        return HURRY in self.heard or self.looks > 5
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_signal_that_comes_while_children_are_told_hurries_all_of_them(place):
+    supervisor = Supervisor.__new__(Supervisor)
+    supervisor._signals = 1
+    read, write = waking_pipe()
+    each = [Told(supervisor, second=number == place) for number in range(3)]
+    assert supervisor._end(each, 1e9, read)
+    assert [child.heard for child in each] == [[signal.SIGTERM, HURRY]] * 3
+    os.close(read)
+    os.close(write)
 
 
 @contextmanager
