@@ -49,7 +49,8 @@ test: .venv/test-$(KEY)
 
 .PHONY: test-faults
 test-faults: .venv/test-$(KEY)
-	@$(PYTEST) tests/reliability tests/hostile
+	@$(PYTEST) -m 'not alone' tests/reliability tests/hostile
+	@.venv/bin/python -m pytest -q -m alone tests/reliability
 
 .PHONY: check
 check: .venv/test-$(KEY)

@@ -60,25 +60,27 @@ def asked(running: Running, model: str, row: dict) -> tuple[int, dict]:
 
 @needs("memory")
 def test_a_model_that_takes_all_memory_is_ended_by_the_kernel_and_nobody_else_is(running):
-    """F13. All processes are in one cell: which of them has to go is the kernel's choice."""
+    """F13. All processes are in one cell: which of them has to go is the kernel's choice. Where
+    the kernel takes longer over it than two looks at the memory, a neighbour is told so (F41)."""
     whole = everything(running.process.pid)
     (worker,), (bookkeeper,), (runner,) = running.workers, running.bookkeepers, runners(running)
     with cell("memory") as made, ThreadPoolExecutor(1) as thread:
         made.take(whole)
         made.most(768 * MIB)
         taken = thread.submit(asked, running, "greedy", {"x": -1.0})
-        answered = 0
+        seen: list[int] = []
         while not taken.done():
-            assert asked(running, "total", ROW)[0] == 200
-            answered += 1
+            seen.append(asked(running, "total", ROW)[0])
         status, told = taken.result()
         assert (status, told["code"]) == (500, "MODEL_CRASH")
-        assert answered > 0
+        refusing = {event["step"] for event in running.events("memory_short")} >= {2}
+        assert {200} <= set(seen) <= ({200, 503} if refusing else {200})
         assert not alive(runner)
         ended = running.events("runner_ended")
         assert {event["status"] for event in ended} == {-signal.SIGKILL}
         assert (running.workers, running.bookkeepers) == ([worker], [bookkeeper])
         assert running.events("process_died") == []
+        until(lambda: asked(running, "total", ROW)[0] == 200)
         until(lambda: asked(running, "greedy", {"x": 3.0})[0] == 200)
         status, told = asked(running, "greedy", {"x": -1.0})
         assert (status, told["code"]) == (422, "INPUT_QUARANTINED"), "it died twice of it"

