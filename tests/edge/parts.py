@@ -222,8 +222,9 @@ class EchoPath:
 class Forgetful(HttpService):
     """A service that remembers no head: the slow way, which is always right."""
 
-    def remember(self, raw: bytes, head: Head) -> None:
-        """Keeps nothing."""
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.heads.forget()
 
 
 class Bench:

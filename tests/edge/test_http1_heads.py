@@ -162,7 +162,7 @@ def test_a_remembered_head_means_what_it_meant(mindful, forgetful, segments):
 
 
 def heads(edge: Bench) -> list[bytes]:
-    return edge.call(lambda: list(edge.service.heads))
+    return edge.call(lambda: list(edge.service.heads.exact))
 
 
 def test_a_head_is_remembered_without_the_callers_id_and_patience(fresh):

@@ -21,6 +21,7 @@ from fairlead.guards.drift import (
     answer_columns,
     watch,
 )
+from fairlead.guards.drift_evidence import usual_psi
 
 
 def rows(count, random):
@@ -113,6 +114,20 @@ def test_an_alarm_names_the_column_and_what_became_of_it(change, column, says):
     assert says in found[0].words
     assert found[0].psi > found[0].psi_usual
     assert found[0].when == "noon"
+
+
+def test_each_alarm_says_what_is_usual_of_its_column_and_its_rows():
+    """However often windows of the same and of other sizes have ended before."""
+    random = np.random.default_rng(3)
+    learnt = {"a": random.normal(size=500), "b": random.gamma(2.0, size=900)[:500]}
+    drift = learn_drift(learnt)
+    drift.windows = drift.windows[:1]
+    for count in [256, 256, *range(257, 300), 256]:
+        moved = {name: values[:1].repeat(count) + 9 for name, values in learnt.items()}
+        for alarm in drift.absorb(drift.count(moved), count):
+            (watched,) = [w for w in drift.watched if w.name == alarm.column]
+            assert usual_psi(watched, count) <= alarm.psi_usual <= 1.08 * usual_psi(watched, count)
+    assert drift.raised == 2 * 46
 
 
 def test_an_alarm_says_how_far_the_mean_has_moved():

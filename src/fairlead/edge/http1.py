@@ -95,16 +95,16 @@ class Http1(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.seen = moment = now()
+        self._fast = b""
         if not self.begun:
             end = data.find(b"\r\n\r\n") + 4
             raw = data[:end]
-            head = self._service.heads.get(raw) or self._service.recall(raw)
+            known = self._service.heads
+            head = known.exact.get(raw) or known.recall(raw)
             if head is not None and len(data) - end == head.length:
                 self._begin(head, data[end:], moment)
                 return
             self._fast = raw
-        else:
-            self._fast = b""
         self._feed(data)
 
     # --- parsing --------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class Http1(asyncio.Protocol):
             self.begun = self.seen
         body = self._body.take()
         if fast and head.length == len(body):
-            self._service.remember(fast, head)
+            self._service.heads.remember(fast, head)
         self._begin(head, body, self.seen)
 
     # --- answering ------------------------------------------------------------------------

@@ -11,18 +11,17 @@ from typing import Any, Protocol
 from fairlead.core.access import NOBODY, Caller
 from fairlead.core.call import PUBLIC, Answer, Call, Head, Peer, Reply, Route, known_by
 from fairlead.core.clock import now
-from fairlead.core.errors import BadParameter, BodyTooLarge, FairleadError, Internal, ModelAsleep
+from fairlead.core.errors import BodyTooLarge, FairleadError, Internal, ModelAsleep
 from fairlead.edge.coding import decoded
 from fairlead.edge.cors import OwnNames, is_preflight, preflight
 from fairlead.edge.forwarded import TrustedProxies
-from fairlead.edge.heads import USAGE_ID, HttpLimits, line_value, marked, without_marks
+from fairlead.edge.heads import USAGE_ID, HttpLimits, line_value
+from fairlead.edge.known_heads import KnownHeads
 from fairlead.edge.plain import for_page, for_reader
 from fairlead.edge.router import Router
 from fairlead.edge.untaken import Untaken
 from fairlead.serving.requests import UNTOLD, Requests
 
-_HEADS_KEPT = 1024
-_HEAD_BYTES_KEPT = 2048
 _BEGINS_KEPT = 64
 _LINGER_S = 1.0
 _QUIET_S = 0.5
@@ -98,7 +97,7 @@ class HttpService:
         self.path = path
         self.limits = limits
         self.untaken = Untaken(limits, log)
-        self.heads: dict[bytes, Head] = {}
+        self.heads = KnownHeads(limits)
         self.draining = self.parting = False
         self.quiet = True
         self.refusals: dict[str, int] = {}
@@ -167,7 +166,7 @@ class HttpService:
     def drain(self) -> None:
         """From now on every answer is its connection's last."""
         self.draining = self.parting = True
-        self.heads.clear()
+        self.heads.forget()
 
     def part(self, parting: bool) -> None:
         """From now on, or no longer, every answer is its connection's last, but new ones come."""
@@ -181,35 +180,6 @@ class HttpService:
         limit = now() - _LINGER_S
         for connection in list(self._connections):
             connection.end(limit)
-
-    def remember(self, raw: bytes, head: Head) -> None:
-        """Keeps a parsed head, so that equal bytes need no parser.
-
-        raw: the bytes up to the end of the head. A line break before the head, which HTTP allows,
-        is no part of it: such bytes are not kept.
-        """
-        begins = raw.startswith(head.method.encode() + b" ") and raw.endswith(b"\r\n\r\n")
-        if not begins or len(raw) > _HEAD_BYTES_KEPT or self.draining or not head.keep_alive:
-            return
-        if "expect" in head.headers or raw.count(b"\r\n") > self.limits.headers:
-            return
-        if len(self.heads) >= _HEADS_KEPT:
-            self.heads.clear()
-        plain, marks = without_marks(raw)
-        if head.echo and not marks:
-            return  # What comes twice is not cut out.
-        self.heads[plain] = marked(head, {}, self.limits) if marks else head
-
-    def recall(self, raw: bytes) -> Head | None:
-        """The head for bytes that differ from known ones by the caller's id or timeout alone."""
-        plain, marks = without_marks(raw)
-        known = self.heads.get(plain) if marks and len(raw) <= self.limits.head else None
-        if known is None:
-            return None
-        try:
-            return marked(known, marks, self.limits)
-        except BadParameter:
-            return None
 
     def route(self, head: Head, grpc: bool = False) -> Route:
         """The route that answers. Raises what `Router.route` does, HostRefused and OriginRefused.
