@@ -331,6 +331,25 @@ def test_no_more_calls_are_parked_than_is_bounded():
     assert passes(net, 0, who, Cost(rows=1))
 
 
+def test_beats_may_be_fewer_once_nothing_is_held_asked_for_or_waited_for():
+    net, who = one_of(["rows=1000/day", "concurrency=1"], workers=1)
+    worker = net.workers[0]
+    net.quiet()
+    assert worker.leases.quiet
+    worker.call(who, Cost(rows=5))
+    assert not worker.leases.quiet, "it waits"
+    net.deliver()
+    for _ in range(10):
+        net.step(50 * MS)
+        net.deliver()
+    assert not worker.leases.quiet, "the call has its place yet"
+    worker.end(worker.running[0])
+    assert not worker.leases.quiet, "the place is to be given back"
+    net.quiet()
+    assert worker.leases.quiet
+    assert passes(net, 0, who, Cost(rows=900))
+
+
 def test_before_a_lender_has_said_hello_nothing_is_given_back_that_it_would_not_hear():
     net, who = one_of(["credits=100"], workers=1)
     worker = net.workers[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections import defaultdict
 from unittest.mock import ANY
 
 import pytest
@@ -15,6 +16,7 @@ from fairlead.core.errors import LoadFailed, ModelNotFound
 from fairlead.packages import manifest
 from fairlead.packages.repository import committed
 from fairlead.runtimes.onnx import OnnxRuntime
+from fairlead.serving import lifecycle
 from fairlead.serving.batcher import Batcher
 from fairlead.serving.choosing import parse_policy
 from fairlead.serving.loading import Loader, read_example
@@ -32,6 +34,7 @@ class Loaded:
         self.registry = Registry()
         self.events: list[tuple[str, dict]] = []
         self.states: list[tuple[str, int, str]] = []
+        self.told: dict[int, list[tuple[str, str]]] = defaultdict(list)
         self.turn, self.turns = 0, list[int]()
         self.runtime = OnnxRuntime()
 
@@ -42,6 +45,7 @@ class Loaded:
         def watching(name: str, version: int, state: str, reason: str = "") -> None:
             assert threading.current_thread() is threading.main_thread()
             self.states.append((name, version, state))
+            self.told[version].append((state, reason))
             self.turns.append(self.turn)
             mark(name, version, state, reason)
 
@@ -119,6 +123,30 @@ def test_a_bad_version_does_not_displace_a_good_one(tmp_path):
     ]  # fmt: skip
     assert loaded.registry.lease("total", LATEST).package.version == 2
     assert "edited or damaged" in loaded.registry.versions["total"][4].reason
+
+
+def test_while_a_version_is_tried_again_it_says_why_it_could_not_be_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(lifecycle, "FIRST_RETRY_S", 0.01)
+    models.total(tmp_path)
+    package = models.total(tmp_path)
+    good = (package.folder / package.graph).read_bytes()
+    damage(package)
+
+    loaded = Loaded()
+
+    async def life() -> None:
+        await loaded.load(tmp_path)
+        await until(lambda: [state for state, _ in loaded.told[2]].count(FAILED) >= 3)
+        (package.folder / package.graph).write_bytes(good)
+        await until(lambda: loaded.told[2][-1][0] == READY)
+
+    asyncio.run(life())
+    told = loaded.told[2]
+    first = [state for state, _ in told].index(FAILED)
+    assert [reason for _, reason in told[:first]] == [""] * first
+    assert all("edited or damaged" in reason for _, reason in told[first:-1])
+    assert told[-1] == (READY, "")
+    assert "loading" in [state for state, _ in told[first:-1]]
 
 
 def test_while_one_version_stands_in_for_another_nothing_seems_settled(tmp_path):

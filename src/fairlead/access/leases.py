@@ -60,6 +60,12 @@ class Leases:
         """Whether nothing is heard from the lender."""
         return not self._up
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is held, asked for or waited for: beats may be a tenth of a second apart
+        until it ends."""
+        return not (self._held or self._asking.waiting or len(self._parking))
+
     def adopt(self, rules: Rules) -> None:
         """Goes on under other rules; what was used stays used."""
         self._routes.adopt(rules)

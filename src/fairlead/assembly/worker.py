@@ -71,7 +71,7 @@ from fairlead.usage.feedback import FeedbackLog
 from fairlead.usage.journal import Journal, new_writer
 from fairlead.wires.native import Native
 
-_BEAT_S, _LEASES_S = 0.25, 0.02
+_BEAT_S, _LEASES_S, _QUIET_S = 0.25, 0.02, 0.1
 _LOOK_S = 0.02
 _BOOK_S = 5.0
 _BACKLOG = 1024
@@ -349,7 +349,7 @@ class Worker:
 
     def _renew(self, loop: asyncio.AbstractEventLoop) -> None:
         """Many times a second: leases of limits are renewed, and given back when they are idle."""
-        loop.call_later(_LEASES_S, self._renew, loop)
+        loop.call_later(_QUIET_S if self._leases.quiet else _LEASES_S, self._renew, loop)
         self._leases.beat(monotonic_ns())
 
     async def _others_answer(self) -> None:

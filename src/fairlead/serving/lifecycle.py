@@ -27,6 +27,7 @@ class Standing:
     stamp:    of its files when it was last tried; other files are tried at once.
     failures: in a row. due: `clock.now` from which one that failed is tried again.
     crowded:  it waits for memory.
+    reason:   why these files could not be loaded the last time.
     """
 
     state: str
@@ -34,6 +35,7 @@ class Standing:
     failures: int = 0
     due: float = 0.0
     crowded: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,8 @@ class Manager:
 
     def _set(self, shelf: Shelf, version: int, standing: Standing, reason: str = "") -> None:
         shelf.states[version] = standing
-        self._errands.add(self._registry.mark, shelf.name, version, standing.state, reason)
+        told = reason or standing.reason
+        self._errands.add(self._registry.mark, shelf.name, version, standing.state, told)
 
     def _note_known(self, shelf: Shelf) -> None:
         """Versions that are new here are known from now on, and what is to be loaded waits."""
@@ -203,6 +204,7 @@ class Manager:
         standing = shelf.states[version]
         if standing.stamp != candidate.stamp:
             self._room.forget(shelf, version)
+            standing = replace(standing, reason="")
         try:
             answer = self._room.asks(shelf, version, candidate)
         except (FairleadError, OSError) as error:
@@ -278,7 +280,7 @@ class Manager:
         due = now() + lifecycle.backoff_s(failures)
         told = {"model": f"{shelf.name}/{version}", "reason": reason}
         self._log("load_failed", **told, again_in_s=round(due - now(), 1))
-        self._set(shelf, version, Standing(FAILED, stamp, failures, due), reason)
+        self._set(shelf, version, Standing(FAILED, stamp, failures, due, reason=reason))
         self._errands.add(self._registry.blame, shelf.name, version, error)
         failed = LoadFailed(reason, where=f"{shelf.name} version {version}")
         self._askers.refuse(shelf, failed, version)
