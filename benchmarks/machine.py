@@ -68,6 +68,14 @@ def busy_seconds() -> float:
     return (int(user) + int(nice) + int(system) + int(steal)) / _TICKS
 
 
+def degrees(process: int) -> int | None:
+    """By how many degrees a process's session goes after others; None where none has a share."""
+    try:
+        return int(Path(f"/proc/{process}/autogroup").read_text().split()[-1])
+    except (OSError, IndexError):
+        return None
+
+
 class Precedence:
     """On a machine that others use too: our sessions run before theirs, once `taken`."""
 

@@ -89,7 +89,7 @@ def served(
         more = dict(environment or {})
         kind = Kind("fairlead", command, f"/predict/{model}", more, says_address=True)
         server = start(kind, Path(sent.name))
-        for process in _runners(server):
+        for process in runners(server):
             machine.Precedence.give(process)
         try:
             yield server
@@ -103,7 +103,7 @@ def port_of(server: Server) -> int:
     return int(server.url.rpartition(":")[2].partition("/")[0])
 
 
-def _runners(server: Server) -> list[int]:
+def runners(server: Server) -> list[int]:
     """The processes that execute models, each of which leads a session of its own."""
     members, found = set(machine.members(server.session)), list[int]()
     for folder in Path("/proc").iterdir():

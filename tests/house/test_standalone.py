@@ -19,6 +19,7 @@ OUR_SIDE = {
     "runtimes/onnx.py",
     "runtimes/runner/launch.py",
     "runtimes/runner/answers.py",
+    "runtimes/runner/isolated.py",
     "runtimes/runner/parent.py",
     "runtimes/runner/process.py",
 }

@@ -20,7 +20,7 @@ def runtimes(homes: Path) -> dict[str, Runtime]:
     homes: the folder of this worker's runners. What it holds was left by a worker that is dead.
     """
     from fairlead.runtimes.onnx import OnnxRuntime
-    from fairlead.runtimes.runner.parent import IsolatedRuntime
+    from fairlead.runtimes.runner.isolated import IsolatedRuntime
 
     shutil.rmtree(homes, ignore_errors=True)
     memory = usable_memory()

@@ -46,6 +46,7 @@ from fairlead.serving.crashes import STUCK
 from fairlead.serving.ending import Ending
 from fairlead.serving.exchange import Message
 from fairlead.serving.finding import FOUND, Sighting
+from fairlead.serving.giving_way import give_way
 from fairlead.serving.issuing import KIND as ISSUERS
 from fairlead.serving.issuing import IssuerNews
 from fairlead.serving.log import configure, flush, log, tell_lost, write_apart
@@ -331,6 +332,7 @@ class Worker:
                 log("model_stuck", model=batcher.model)
                 flush()
                 os._exit(STUCK)
+        give_way(self._registry.served(), now())
         if self._ticks % 4 == 0:
             self._service.tick()
             self._door.tick()

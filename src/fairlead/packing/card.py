@@ -25,7 +25,7 @@ from fairlead.packing.statistics import FILE, Files, Subject, statistics_of, unm
 from fairlead.packing.uncertainty import plain
 from fairlead.packing.words import FILE as WORDS
 from fairlead.runtimes.onnx import OnnxRuntime
-from fairlead.runtimes.runner.parent import IsolatedRuntime
+from fairlead.runtimes.runner.isolated import IsolatedRuntime
 
 _OF_GUARDS = ("novelty", "robustness")
 """What of the facts depends on what the owner wants of the guards."""

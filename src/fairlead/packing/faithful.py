@@ -25,7 +25,7 @@ from fairlead.packing.declared import Declared
 from fairlead.packing.profile import loaded, profile_of
 from fairlead.packing.rows import Table, inputs_of
 from fairlead.runtimes.onnx import OnnxRuntime
-from fairlead.runtimes.runner.parent import IsolatedRuntime
+from fairlead.runtimes.runner.isolated import IsolatedRuntime
 
 Say = Callable[[str, str], None]
 """Tells a person: (step, what came of it)."""

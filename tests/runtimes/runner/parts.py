@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent as dedent
 from time import monotonic, sleep
@@ -16,7 +18,8 @@ from tests.models import spec
 from fairlead.core.package import FileFact, Limits, Package
 from fairlead.core.signature import Signature
 from fairlead.core.tensor import Array
-from fairlead.runtimes.runner.parent import IsolatedRuntime, RunnerModel
+from fairlead.runtimes.runner.isolated import IsolatedRuntime
+from fairlead.runtimes.runner.parent import RunnerModel
 
 PLAIN = Signature((spec("x", "FP64", (-1,)),), (spec("output", "FP64", (-1,)),))
 
@@ -130,3 +133,10 @@ def stand_in(path: Path) -> None:
     """This interpreter under another name, with all that is installed for it."""
     path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     path.chmod(0o755)
+
+
+@contextmanager
+def asking(model: RunnerModel, *numbers: float) -> Iterator[Future[list[Any]]]:
+    """The model is asked meanwhile, by another thread."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(ask, model, *numbers)

@@ -17,7 +17,7 @@ from fairlead.core.errors import (
     LoadFailed,
 )
 from fairlead.core.signature import Signature
-from fairlead.runtimes.runner.parent import IsolatedRuntime
+from fairlead.runtimes.runner.isolated import IsolatedRuntime
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 

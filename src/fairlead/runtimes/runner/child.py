@@ -18,15 +18,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fairlead.runtimes.runner import sandbox
+from fairlead.runtimes.runner import precedence, sandbox
 
 _FILE_BYTES = 1 << 30
 """The largest file that a model may write, into its scratch folder."""
 _PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\",:;]+/)+")
-
-
-_LESS = 5
-"""By how many degrees a model's process is nicer than its worker: a third of its share."""
 
 
 def main(arguments: list[str]) -> int:
@@ -37,7 +33,7 @@ def main(arguments: list[str]) -> int:
     """
     handle, life, job = int(arguments[0]), int(arguments[1]), arguments[2]
     _die_with_worker(life)
-    _give_way()
+    precedence.give_way()
     told: dict[str, Any] = json.loads(Path(job).read_bytes())
     locks = sandbox.seal(
         [told["folder"]], [told["scratch"]], memory=told["memory"], file_bytes=_FILE_BYTES
@@ -58,15 +54,6 @@ def main(arguments: list[str]) -> int:
     with suppress(frame.Closed):
         _answer(channel, predict)
     return 0
-
-
-def _give_way() -> None:
-    """What answers callers goes before what computes for one of them."""
-    with suppress(OSError):
-        os.nice(_LESS)
-    # Where every session has an equal share of the cores, what is nice in it changes nothing.
-    with suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as file:
-        file.write(str(_LESS))
 
 
 def _answer(channel: socket.socket, predict: Any) -> None:

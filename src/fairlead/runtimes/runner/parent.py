@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
@@ -28,7 +27,7 @@ from fairlead.core.errors import (
 )
 from fairlead.core.package import Package
 from fairlead.core.tensor import Array
-from fairlead.runtimes.runner import frame, process
+from fairlead.runtimes.runner import frame, precedence, process
 from fairlead.runtimes.runner.answers import RunnerAnswers
 
 _PATIENCE_S = 8.0
@@ -44,96 +43,10 @@ _WEIGHT = 0.1
 _EVERY, _TIMES, _MORE = 16, 4, 512 << 20
 """Calls between two looks at what a runner holds, and what is too much: so many times what it held
 at the first of them, and so many bytes more."""
+_LATE = 0.1
+"""Of its time budget: what takes longer goes before others again."""
 _FAILED_START = 4
 """How many deaths a start counts for that did not succeed."""
-
-
-def _told_nobody(event: str, **fields: object) -> None:
-    """A log for runners whose ends the caller learns from errors."""
-
-
-class IsolatedRuntime:
-    """Loads packages of one runtime into runner processes.
-
-    name:   the runtime whose file in this package knows the model.
-    log:    told of what happens to runners: (event, fields).
-    memory: bytes of memory that a runner may use, 0 for any.
-    homes:  the folder in which runners get folders of their own, the system's temporary one when
-            None.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        log: Callable[..., None] = _told_nobody,
-        memory: int = 0,
-        homes: Path | None = None,
-    ) -> None:
-        self.name = name
-        self._log = log
-        self._memory = memory
-        self._homes = homes
-
-    def load(self, package: Package, read: Callable[[str], bytes]) -> RunnerModel:
-        """A running runner with the package's files. Raises LoadFailed saying why not."""
-        home: Path | None = None
-        try:
-            if self._homes is not None:
-                self._homes.mkdir(mode=0o700, parents=True, exist_ok=True)
-            home = Path(tempfile.mkdtemp(prefix="fairlead-runner-", dir=self._homes))
-            self._fill(home, package, read)
-            return RunnerModel(package, home, self._wanted(package), self._log)
-        except BaseException as error:
-            if home is not None:
-                shutil.rmtree(home, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise LoadFailed(
-                    f"the runner's folder cannot be written: {error.strerror}",
-                    where=f"{package.name} version {package.version}",
-                ) from error
-            raise
-
-    def _fill(self, home: Path, package: Package, read: Callable[[str], bytes]) -> None:
-        files = home / "files"
-        for relative in package.files:
-            if relative.startswith(("graph/", "native/")):
-                target = files / relative
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(read(relative))
-        job = self._job(package, files, home / "scratch")
-        (home / "job.json").write_text(json.dumps(job))
-
-    def _job(self, package: Package, files: Path, scratch: Path) -> dict[str, Any]:
-        about = dict(package.environment.get("about", {}))
-        return {
-            "runtime": self.name,
-            "folder": str(files),
-            "scratch": str(scratch),
-            "graph": package.graph,
-            "about": {**about, "signature": package.signature.to_json()},
-            "memory": self._memory,
-            "versions": list(self._wanted(package)["versions"]),
-        }
-
-    def _wanted(self, package: Package) -> dict[str, Any]:
-        """The interpreter and libraries of a version; a graph needs none but ours."""
-        if self.name == "onnx":
-            return {"python": "", "versions": {}}
-        python = str(package.environment.get("python", ""))
-        if python and package.folder.name and _came_along(Path(python), package.folder):
-            raise LoadFailed(
-                "the interpreter of this version lies in the repository of models",
-                where=f"{package.name} version {package.version}",
-                fix="Make the environment elsewhere, and pack the model again under its --python",
-            )
-        return {"python": python, "versions": package.environment.get("versions", {})}
-
-
-def _came_along(python: Path, folder: Path) -> bool:
-    """Whether a program came with a package: it would run before anything locks it in."""
-    folder = folder.resolve()
-    repository = folder.parent.parent if folder.name.isdigit() else folder
-    return python.parent.resolve().is_relative_to(repository)
 
 
 class RunnerModel:
@@ -162,7 +75,7 @@ class RunnerModel:
         self._asked: WeakSet[RunnerAnswers] = WeakSet()
         self._remembers = "sequence" in package.takes
         self._gone_at = now()
-        self._busy = False
+        self._busy, self._began = False, 0.0
         runner = self._started()
         open_to = [what for what, cut in runner.locks.items() if not cut]
         if open_to:
@@ -227,7 +140,7 @@ class RunnerModel:
         self, runner: process.Runner, request: Sequence[bytes], attempt: int, kind: int
     ) -> tuple[int, list[Array]]:
         """Kind and arrays of a frame that holds an answer, or ends them."""
-        self._busy = True
+        self._busy, self._began = True, now()
         try:
             kind, body = runner.ask(request, attempt, self._budget, kind)
             if kind in (frame.ANSWER, frame.MORE):
@@ -255,6 +168,17 @@ class RunnerModel:
         if runner is not None and not self._busy and not runner.alive:
             self._lost(runner, "died while idle")
         self._start_left()
+
+    def give_way(self, last: bool) -> None:
+        """Whether its process goes after those of all others, as far as the system lets it.
+
+        Several times a second. What has taken a tenth of its time budget is in nobody's way: it
+        would be taken for hung where others use the cores all the time.
+        """
+        runner = self._runner
+        if runner is not None:
+            last = last and not (self._busy and now() - self._began > _LATE * self._budget)
+            runner.give_way(precedence.LAST if last else precedence.USUAL)
 
     def interrupt(self, thread: int) -> None:
         """Nothing: `predict` bounds itself by the version's time budget."""

@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Any
 
 from fairlead.core.errors import LoadFailed
-from fairlead.runtimes.runner import frame, launch
+from fairlead.runtimes.runner import frame, launch, precedence
 
 _CHILD = "fairlead.runtimes.runner.child"
 _LOAD_S = 300.0
@@ -37,6 +37,7 @@ class Runner:
         self._channel = channel
         self._life = life
         self._ending = Lock()
+        self._session, self._degrees = precedence.session_of(process.pid), precedence.USUAL
         self.locks: dict[str, bool] = {}
         self.versions: dict[str, str] = {}
 
@@ -58,6 +59,16 @@ class Runner:
     def alive(self) -> bool:
         """Whether its process runs."""
         return self._process.poll() is None
+
+    def give_way(self, degrees: int) -> None:
+        """Puts its process behind those of others; where that cannot be said now, say it again."""
+        if degrees == self._degrees or not self._ending.acquire(blocking=False):
+            return
+        try:
+            if precedence.place(self._session, degrees):
+                self._degrees = degrees
+        finally:
+            self._ending.release()
 
     def ask(
         self,
@@ -84,6 +95,8 @@ class Runner:
                 self._process.kill()
             status = self._process.wait()
             self._channel.close()
+            precedence.close(self._session)
+            self._session = -1
             if self._life >= 0:
                 os.close(self._life)
                 self._life = -1
