@@ -40,8 +40,9 @@ demo: .venv/demo-$(KEY)
 	@.venv/bin/python examples/demo.py $(PORT)
 
 # Files of tests go to three processes, which wait for a quarter of their time, in the order of their
-# names: those that share a server stay together.
-PYTEST := .venv/bin/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+# names: those that share a server stay together. Each has one thread for matrices: more of them would
+# wait for each other, which takes as much of the processor as the work.
+PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 APART := frameworks oracles clients browser house reliability hostile
 .PHONY: test
 test: .venv/test-$(KEY)
