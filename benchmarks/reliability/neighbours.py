@@ -1,6 +1,6 @@
 """F39: one hot model beside nine quiet ones, and what the quiet ones feel of it.
 
-Usage: python -m benchmarks.reliability.neighbours [--seconds 20] [--seed 1] [--shared]
+Usage: python -m benchmarks.reliability.neighbours [--seconds 20] [--seed 1]
 
 Ten models of one server on one core, first each asked equally often, together half of what can be
 done; then one of them ten times as often as it can be answered. They run in runners.
@@ -104,13 +104,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each load")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--shared", action="store_true", help="run before others on this machine (Linux, root)"
-    )
     options = parser.parse_args()
     try:
-        if options.shared:
-            machine.Precedence.take()
         felt = run(options.seconds, options.seed)
     except Missing as missing:
         print(missing, file=sys.stderr)

@@ -9,7 +9,7 @@ from benchmarks.reliability.open_loop import Answers
 
 @pytest.mark.alone
 def test_under_five_times_the_peak_what_is_executed_is_in_time_and_refusing_costs_little():
-    """By counts and processor time, which do not change when others use the machine too: the share
+    """By counts and processor time, which change least when others use the machine too: the share
     of the peak is for the long form, on a machine of its own. The better of two loads counts.
     """
     found = overload.run(step_s=1.0, seconds=3.0, seeds=[1, 2], times=[5], deadline_s=1.0)

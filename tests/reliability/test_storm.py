@@ -31,7 +31,7 @@ def test_a_hot_model_takes_no_answer_from_quiet_ones():
     assert felt.hot.codes()[503] > felt.hot.codes().get(200, 0)
     assert quiet.get(200, 0) > 0.95 * sum(quiet.values())
     assert set(quiet) <= {200, 503, 504}
-    assert not felt.degrees or felt.degrees == [5] * 9 + [15], "it goes after them"
+    assert not felt.degrees or felt.degrees[-1] == 15 > felt.degrees[4], "it goes after them"
 
 
 def test_under_load_versions_deaths_and_callers_that_leave_nothing_fails():

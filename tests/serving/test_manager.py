@@ -128,25 +128,37 @@ def test_a_bad_version_does_not_displace_a_good_one(tmp_path):
 def test_while_a_version_is_tried_again_it_says_why_it_could_not_be_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr(lifecycle, "FIRST_RETRY_S", 0.01)
     models.total(tmp_path)
-    package = models.total(tmp_path)
-    good = (package.folder / package.graph).read_bytes()
-    damage(package)
-
+    damage(models.total(tmp_path))
     loaded = Loaded()
 
     async def life() -> None:
         await loaded.load(tmp_path)
         await until(lambda: [state for state, _ in loaded.told[2]].count(FAILED) >= 3)
+
+    asyncio.run(life())
+    states = [state for state, _ in loaded.told[2]]
+    first = states.index(FAILED)
+    assert {reason for _, reason in loaded.told[2][:first]} == {""}
+    assert all("edited or damaged" in reason for _, reason in loaded.told[2][first:])
+    assert states[first:].count("loading") >= 2
+
+
+def test_of_other_files_it_says_nothing_that_was_said_of_those_before(tmp_path):
+    models.total(tmp_path)
+    package = models.total(tmp_path)
+    good = (package.folder / package.graph).read_bytes()
+    damage(package)
+    loaded = Loaded()
+
+    async def life() -> None:
+        await loaded.load(tmp_path)
         (package.folder / package.graph).write_bytes(good)
+        loaded.manager.change(lambda stock: stock.look("total"))
         await until(lambda: loaded.told[2][-1][0] == READY)
 
     asyncio.run(life())
-    told = loaded.told[2]
-    first = [state for state, _ in told].index(FAILED)
-    assert [reason for _, reason in told[:first]] == [""] * first
-    assert all("edited or damaged" in reason for _, reason in told[first:-1])
-    assert told[-1] == (READY, "")
-    assert "loading" in [state for state, _ in told[first:-1]]
+    last = len(loaded.told[2]) - [state for state, _ in loaded.told[2]][::-1].index(FAILED)
+    assert loaded.told[2][last:] == [("loading", ""), ("warming", ""), (READY, "")]
 
 
 def test_while_one_version_stands_in_for_another_nothing_seems_settled(tmp_path):

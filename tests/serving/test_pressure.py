@@ -57,6 +57,34 @@ def test_each_step_is_taken_where_its_share_is_seen_twice_and_taken_back_a_littl
     assert (found.parting, found.shut is not None) == (parting, shut)
 
 
+def test_memory_that_nobody_uses_is_given_back_once_a_minute_however_much_is_to_do(monkeypatch):
+    given: list[None] = []
+    server = Server()
+    looked = Pressure(server, server, refuse=1)
+    monkeypatch.setattr(pressure, "trim", lambda: given.append(None))
+    for second in range(1, 181):
+        looked.tick()
+        assert len(given) == second // 60
+
+
+def test_where_giving_it_back_takes_long_it_is_done_more_rarely(monkeypatch):
+    moment, given = 0.0, 0
+    server = Server()
+    looked = Pressure(server, server, refuse=1)
+
+    def trim() -> None:
+        nonlocal moment, given
+        moment, given = moment + 1 / 32, given + 1
+
+    monkeypatch.setattr(pressure, "now", lambda: moment)
+    monkeypatch.setattr(pressure, "trim", trim)
+    seen: list[int] = []
+    for _ in range(1000):
+        looked.tick()
+        seen.append(given)
+    assert [seen.index(number) + 1 for number in (1, 2, 3)] == [60, 372, 684]
+
+
 def test_the_refusal_says_why_and_when_to_come_back():
     error = after(0.99, 0.99).shut
     assert error is not None

@@ -349,7 +349,8 @@ class Leases:
         self._move(given_up=True)
 
     def beat(self, now_ns: int) -> None:
-        """To be called every 20 to 50 ms: gives idle leases back, and ends waiting."""
+        """To be called every 20 to 50 ms, or every 100 while it is `quiet`: gives idle leases back,
+        and ends waiting."""
         if self._up and now_ns - self._heard_ns > TERM_NS:
             self._up = False
             for one in self._routes.leases.values():

@@ -332,7 +332,7 @@ class Worker:
                 log("model_stuck", model=batcher.model)
                 flush()
                 os._exit(STUCK)
-        give_way(self._registry.served(), now())
+        give_way(self._manager.batchers, self._registry.served(), now())
         if self._ticks % 4 == 0:
             self._service.tick()
             self._door.tick()

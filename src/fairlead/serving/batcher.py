@@ -77,7 +77,7 @@ class Batcher:
 
         alone: whether no other call is near, so that none can join.
         """
-        self._served = served
+        self.served = served
         self._plan = plan
         self._loop = loop
         self._settle = settle
@@ -138,7 +138,7 @@ class Batcher:
         left = call.deadline - call.received - pace.slack_s
         if wait > self._budget_s or wait + pace.service_s > left:
             self._press()
-            name = self._served.package.name
+            name = self.served.package.name
             raise self._shedding.give(
                 f"more calls wait for model {name!r} than it can answer in time",
                 queue.rows * pace.row_s,
@@ -147,12 +147,12 @@ class Batcher:
     def _press(self) -> None:
         """Until nobody waits, calls are looked at before they are decoded, and fewer may wait."""
         self._refused = True
-        self._served.pressed = self._look
+        self.served.pressed = self._look
         self._budget_s = min(self._max_wait_s, max(_BRIEF_S, _BRIEF * self._pace.service_s))
 
     def _relax(self) -> None:
         """Nobody waits."""
-        self._served.pressed = None
+        self.served.pressed = None
         self._budget_s = self._max_wait_s
 
     def _look(self, call: Call) -> None:
@@ -173,7 +173,7 @@ class Batcher:
                 return
         queue = self._queue
         error = self._shedding.give(
-            f"{queue.calls} calls wait for model {self._served.package.name!r} already",
+            f"{queue.calls} calls wait for model {self.served.package.name!r} already",
             queue.rows * self._pace.row_s,
         )
         if out[0] is call:
@@ -191,13 +191,13 @@ class Batcher:
         """Answers calls that were not executed: the calls of a group, as always, together."""
         while calls:
             group = calls[0].group
-            self._settle(self._served, [call for call in calls if call.group == group], ())
+            self._settle(self.served, [call for call in calls if call.group == group], ())
             calls = [call for call in calls if call.group != group]
 
     @property
     def model(self) -> str:
         """The version that it serves, as "model/version"."""
-        return self._served.key
+        return self.served.key
 
     @property
     def waiting(self) -> int:
@@ -207,16 +207,16 @@ class Batcher:
     @property
     def stuck(self) -> bool:
         """Whether an execution cannot be stopped, so that only the process can be ended."""
-        limit = now() - self._served.package.limits.time_budget_s - _STUCK_S
+        limit = now() - self.served.package.limits.time_budget_s - _STUCK_S
         return any(started < limit for started in list(self._running.values()))
 
     def tick(self) -> None:
         """Several times a second: stops what runs too long, answers what waits too long."""
         moment = now()
-        limit = moment - self._served.package.limits.time_budget_s
+        limit = moment - self.served.package.limits.time_budget_s
         for thread, started in list(self._running.items()):
             if started < limit:
-                self._served.model.interrupt(thread)
+                self.served.model.interrupt(thread)
         self._slow = 0
         self._settle_apart(self._sift())
 
@@ -251,7 +251,7 @@ class Batcher:
     def _since(self, moment: float) -> float:
         """Since when a call may have waited. None waits for too long for a process that is away."""
         since = moment - self._max_wait_s
-        return since if getattr(self._served.model, "ready_since", 0.0) < since else 0.0
+        return since if getattr(self.served.model, "ready_since", 0.0) < since else 0.0
 
     def _flush(self) -> None:
         queue = self._queue
@@ -310,7 +310,7 @@ class Batcher:
 
     def _run_inline(self, calls: list[Call], full: bool = False) -> None:
         started = now()
-        self._settle(self._served, calls, self._execute(calls, started))
+        self._settle(self.served, calls, self._execute(calls, started))
         spent = now() - started
         if full:
             self._pace.note(sum([call.rows for call in calls]), spent, full)
@@ -323,7 +323,7 @@ class Batcher:
         self._slow += 1
         if spent > _FAR_TOO_SLOW_S or self._slow >= _SLOW_ONES:
             self._inline = False
-            log("moved_to_threads", model=self._served.key, seconds=round(spent, 3))
+            log("moved_to_threads", model=self.served.key, seconds=round(spent, 3))
 
     def _run_in_thread(self, calls: list[Call], back: Callable[[list[Answered]], None]) -> None:
         thread = get_ident()
@@ -346,13 +346,13 @@ class Batcher:
         try:
             if begin is None:
                 live = drop_late(calls, moment, self._since(moment))
-            if self._served.quarantine:
-                live = let_in(self._served, live)
-            return execute(self._served, live, begin) if live else []
+            if self.served.quarantine:
+                live = let_in(self.served, live)
+            return execute(self.served, live, begin) if live else []
         except Exception as error:
             # Ours, not the model's. Whatever it is, every call gets an answer.
             known = next((call.echo for call in live if call.echo), ())
-            log("execution_failed", model=self._served.key, error=repr(error), **known_by(known))
+            log("execution_failed", model=self.served.key, error=repr(error), **known_by(known))
             for call in live:
                 call.error = call.error or Internal("the server failed on this request")
             return []
@@ -370,7 +370,7 @@ class Batcher:
             self._pace.note(rows, now() - began, full or self._refused)
         self._compare(calls)
         self._sampled = False
-        self._settle(self._served, calls, answers)
+        self._settle(self.served, calls, answers)
         if self._queue.calls:
             self._flush()
 
@@ -396,5 +396,5 @@ class Batcher:
             self._threads = threads
 
     def _pool(self) -> ThreadPoolExecutor:
-        guard: Any = getattr(self._served.model, "guard", None)
+        guard: Any = getattr(self.served.model, "guard", None)
         return ThreadPoolExecutor(self._plan.slots, thread_name_prefix="predict", initializer=guard)

@@ -7,15 +7,19 @@ from __future__ import annotations
 from random import random
 from typing import Protocol
 
+from fairlead.core.clock import now
 from fairlead.core.errors import Overloaded
 from fairlead.serving.log import log
-from fairlead.serving.memory import Memory
+from fairlead.serving.memory import Memory, trim
 from fairlead.serving.memory_bounds import memory_share
 
 _BEFORE, _BACK = 0.03, 0.02
 _ENOUGH = 512 << 20
 """Bytes: while so many are left nothing is given up, whatever part of the memory that is."""
 _MOST_S = 10
+_TRIM_S, _REST = 60, 10_000
+"""Seconds after which also a worker that is never quiet gives back what its allocator keeps; and
+how many times longer than that took it leaves it alone."""
 
 
 class Front(Protocol):
@@ -45,13 +49,19 @@ class Pressure:
         self._front, self._calls = front, calls
         self._refuse = refuse
         self._memory = Memory()
-        self._step = self._seen = 0
+        self._step = self._seen = self._ticks = 0
+        self._trim_at = _TRIM_S
 
     def tick(self) -> None:
         """Once a second: takes a step or takes one back, and gives back what nobody needs."""
         if self._refuse < 1:
             self._look()
-        if self._front.quiet or self._step:
+        self._ticks += 1
+        if self._ticks >= self._trim_at:
+            began = now()
+            trim()
+            self._trim_at = self._ticks + max(_TRIM_S, int(_REST * (now() - began)))
+        elif self._front.quiet or self._step:
             self._memory.settle()
 
     def _look(self) -> None:

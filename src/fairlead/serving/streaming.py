@@ -65,7 +65,7 @@ class Streamer:
         settle: Settle,
         opened: Callable[[Served, Call], None],
     ) -> None:
-        self._served = served
+        self.served = served
         self._loop = loop
         self._settle = settle
         self._opened = opened
@@ -79,7 +79,7 @@ class Streamer:
     @property
     def model(self) -> str:
         """The version that it serves, as "model/version"."""
-        return self._served.key
+        return self.served.key
 
     @property
     def waiting(self) -> int:
@@ -90,12 +90,12 @@ class Streamer:
         """Begins a call. Raises Unsupported where only one answer can be given, and Overloaded."""
         if call.piece is None:
             raise Unsupported(
-                f"model {self._served.package.name!r} may give many answers to a call",
+                f"model {self.served.package.name!r} may give many answers to a call",
                 fix="Ask /v2/models/MODEL/generate_stream, or ModelStreamInfer over gRPC",
             )
         if len(self._open) >= _MOST_OPEN:
             raise Overloaded(
-                f"{len(self._open)} calls of model {self._served.package.name!r} are answered "
+                f"{len(self._open)} calls of model {self.served.package.name!r} are answered "
                 "already",
                 fix="Try again in a second",
             )
@@ -160,10 +160,10 @@ class Streamer:
             self._loop.call_soon_threadsafe(self._back, stream, found, error)
 
     def _log(self, event: str, call: Call, error: Exception) -> None:
-        log(event, model=self._served.key, error=repr(error), **known_by(call.echo))
+        log(event, model=self.served.key, error=repr(error), **known_by(call.echo))
 
     def _next(self, stream: _Stream) -> list[Array] | None:
-        call, served = stream.call, self._served
+        call, served = stream.call, self.served
         error = _over(call, now())
         if error is not None:
             raise error
@@ -199,7 +199,7 @@ class Streamer:
         call = stream.call
         try:
             if call.opened is None:
-                self._opened(self._served, call)
+                self._opened(self.served, call)
             assert call.piece is not None
             call.piece(_piece(call, found))
         except FairleadError as error:
@@ -224,7 +224,7 @@ class Streamer:
         call.error, call.resume = error, None
         call.payload = b""
         call.compute_ns = max(stream.spent_ns, 1 if stream.answers is not None else 0)
-        self._settle(self._served, [call], [])
+        self._settle(self.served, [call], [])
         if stream not in self._turns:
             # A call whose answer is being made comes back by itself; it has its turn after that.
             self._turns.append(stream)

@@ -14,6 +14,25 @@ from fairlead.runtimes.runner import precedence
 grouped = pytest.mark.skipif(
     not Path("/proc/self/autogroup").exists(), reason="this kernel knows no sessions' shares"
 )
+AS_NOBODY = """
+import ctypes, os, subprocess
+from pathlib import Path
+from tests.processes import until
+from fairlead.runtimes.runner.precedence import place, session_of
+
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as it would be had it begun as nobody
+with subprocess.Popen(["sleep", "60"], start_new_session=True) as child:
+    session = session_of(child.pid)
+    for degrees in (15, 5):
+        until(lambda: place(session, degrees))
+        print(Path(f"/proc/{child.pid}/autogroup").read_text().split()[-1])
+    until(lambda: place(session, 15) and not place(session, 5))
+    print("unheard")
+    child.kill()
+"""
 SLEEPS = "import time\ndef predict(x): time.sleep(float(x[0])); return x"
 
 
@@ -53,45 +72,59 @@ def test_where_there_are_no_sessions_nothing_is_said_and_nothing_fails():
 def test_a_model_gives_way_and_takes_its_place_again(stack):
     model = parts.load()
     stack.callback(model.close)
-    process = model.runner.pid
-    for last in (True, False, True):
-
-        def placed(last: bool = last) -> bool:
-            model.give_way(last)
-            return degrees(process) == (precedence.LAST if last else precedence.USUAL)
-
-        until(placed)
+    for last in (False, True, False, True):
+        until(lambda last=last: model.give_way(last))
+        assert model.last == last
+        wanted = precedence.LAST if last else precedence.USUAL
+        assert degrees(model.runner.pid) == wanted
 
 
 @grouped
-def test_a_fresh_process_of_a_model_begins_in_its_usual_place(stack):
+def test_a_fresh_process_of_a_model_is_told_its_place_anew(stack):
     model = parts.load()
     stack.callback(model.close)
     first = model.runner.pid
-    until(lambda: model.give_way(True) or degrees(first) == precedence.LAST)
+    until(lambda: model.give_way(True))
     model.runner._process.kill()
     until(lambda: model.revive() or (model.runner is not None and model.runner.pid != first))
-    assert degrees(model.runner.pid) == precedence.USUAL
-    second = model.runner.pid
-    until(lambda: model.give_way(True) or degrees(second) == precedence.LAST)
+    assert not model.last
+    for last in (False, True):
+        until(lambda last=last: model.give_way(last))
+        assert (degrees(model.runner.pid) == precedence.LAST) == last
+
+
+def test_what_has_taken_a_tenth_of_its_time_may_not_wait_for_others_any_more(stack):
+    """Else it would be taken for hung where others use the cores all the time."""
+    model = parts.load(SLEEPS, time_budget_s=5.0)
+    stack.callback(model.close)
+    assert model.may_wait
+    assert not model.busy
+    asked = stack.enter_context(parts.asking(model, 1.5))
+    until(lambda: model.busy)
+    assert model.may_wait
+    until(lambda: not model.may_wait)
+    assert not asked.done(), "it is still at it"
+    asked.result()
+    assert not model.may_wait, "nor at once after that"
+    until(lambda: model.may_wait)
+
+
+@pytest.mark.parametrize("budget", [0.2, 1.0, 4.9])
+def test_what_has_little_time_never_waits_for_others(stack, budget):
+    model = parts.load(time_budget_s=budget)
+    stack.callback(model.close)
+    assert not model.may_wait
 
 
 @grouped
-def test_what_has_taken_a_tenth_of_its_time_goes_before_others_again(stack):
-    """Else it would be taken for hung where others use the cores all the time."""
-    model = parts.load(SLEEPS, time_budget_s=20.0)
-    stack.callback(model.close)
-    process = model.runner.pid
-    until(lambda: model.give_way(True) or degrees(process) == precedence.LAST)
-    asked = stack.enter_context(parts.asking(model, 6.0))
-    until(lambda: model.give_way(True) or degrees(process) == precedence.USUAL)
-    assert not asked.done(), "it is still at it"
-    asked.result()
-    until(lambda: model.give_way(True) or degrees(process) == precedence.LAST)
+def test_without_any_rights_places_are_given_and_taken_back_one_change_at_a_time():
+    found = subprocess.run([sys.executable, "-c", AS_NOBODY], capture_output=True, text=True)
+    assert found.stdout.split() == ["15", "5", "unheard"], found.stderr
 
 
 def test_a_model_whose_process_is_away_has_no_place():
     model = parts.load()
     model.close()
-    model.give_way(True)
+    assert model.give_way(True), "nothing is left to say"
     assert model.runner is None
+    assert not model.last

@@ -43,8 +43,9 @@ _WEIGHT = 0.1
 _EVERY, _TIMES, _MORE = 16, 4, 512 << 20
 """Calls between two looks at what a runner holds, and what is too much: so many times what it held
 at the first of them, and so many bytes more."""
-_LATE = 0.1
-"""Of its time budget: what takes longer goes before others again."""
+_LATE, _SOONEST_S, _HURRY_S = 0.1, 0.5, 1.0
+"""Of its time budget: what takes longer goes before others again, and for so many seconds; where
+that is less than `_SOONEST_S`, nobody would see it in time."""
 _FAILED_START = 4
 """How many deaths a start counts for that did not succeed."""
 
@@ -75,7 +76,7 @@ class RunnerModel:
         self._asked: WeakSet[RunnerAnswers] = WeakSet()
         self._remembers = "sequence" in package.takes
         self._gone_at = now()
-        self._busy, self._began = False, 0.0
+        self._busy, self._began, self._hurries = False, 0.0, 0.0
         runner = self._started()
         open_to = [what for what, cut in runner.locks.items() if not cut]
         if open_to:
@@ -140,7 +141,7 @@ class RunnerModel:
         self, runner: process.Runner, request: Sequence[bytes], attempt: int, kind: int
     ) -> tuple[int, list[Array]]:
         """Kind and arrays of a frame that holds an answer, or ends them."""
-        self._busy, self._began = True, now()
+        self._began, self._busy = now(), True
         try:
             kind, body = runner.ask(request, attempt, self._budget, kind)
             if kind in (frame.ANSWER, frame.MORE):
@@ -169,16 +170,33 @@ class RunnerModel:
             self._lost(runner, "died while idle")
         self._start_left()
 
-    def give_way(self, last: bool) -> None:
-        """Whether its process goes after those of all others, as far as the system lets it.
+    @property
+    def busy(self) -> bool:
+        """Whether it is asked just now."""
+        return self._busy
 
-        Several times a second. What has taken a tenth of its time budget is in nobody's way: it
-        would be taken for hung where others use the cores all the time.
-        """
+    @property
+    def last(self) -> bool:
+        """Whether its process goes after those of all others."""
         runner = self._runner
-        if runner is not None:
-            last = last and not (self._busy and now() - self._began > _LATE * self._budget)
-            runner.give_way(precedence.LAST if last else precedence.USUAL)
+        return runner is not None and runner.degrees == precedence.LAST
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether its process may go after others without being taken for hung because of it.
+
+        Not where the time budget is small, nor once a tenth of it has passed, nor at once after
+        that.
+        """
+        late = _LATE * self._budget
+        if self._busy and now() - self._began > late:
+            self._hurries = now() + _HURRY_S
+        return late >= _SOONEST_S and now() > self._hurries
+
+    def give_way(self, last: bool) -> bool:
+        """Puts its process after those of all others, or back; whether it stands there now."""
+        runner = self._runner
+        return runner is None or runner.give_way(precedence.LAST if last else precedence.USUAL)
 
     def interrupt(self, thread: int) -> None:
         """Nothing: `predict` bounds itself by the version's time budget."""

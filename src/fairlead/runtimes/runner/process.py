@@ -29,6 +29,7 @@ class Runner:
     """A process that has loaded its model.
 
     locks:    what it is cut off from (sandbox.seal).
+    degrees:  by which it goes after its worker, -1 before that was said.
     versions: the libraries that it was asked for and has.
     """
 
@@ -37,7 +38,7 @@ class Runner:
         self._channel = channel
         self._life = life
         self._ending = Lock()
-        self._session, self._degrees = precedence.session_of(process.pid), precedence.USUAL
+        self._session, self.degrees = precedence.session_of(process.pid), -1
         self.locks: dict[str, bool] = {}
         self.versions: dict[str, str] = {}
 
@@ -60,15 +61,20 @@ class Runner:
         """Whether its process runs."""
         return self._process.poll() is None
 
-    def give_way(self, degrees: int) -> None:
-        """Puts its process behind those of others; where that cannot be said now, say it again."""
-        if degrees == self._degrees or not self._ending.acquire(blocking=False):
-            return
+    def give_way(self, degrees: int) -> bool:
+        """Puts its process behind those of others; whether it stands there now, as far as can be.
+
+        Where the system did not hear it, say it again.
+        """
+        if degrees == self.degrees or not self._ending.acquire(blocking=False):
+            return True
         try:
-            if precedence.place(self._session, degrees):
-                self._degrees = degrees
+            if self._session >= 0 and not precedence.place(self._session, degrees):
+                return False
+            self.degrees = degrees
         finally:
             self._ending.release()
+        return True
 
     def ask(
         self,
