@@ -25,7 +25,7 @@ help:
 	@echo 'make test             the suite of every part, about a quarter of an hour'
 	@echo 'make test-faults      attacks, crashes, floods, full disks: what a service must live through'
 	@echo 'make check            lint, formatting, types, floors, budgets, and every block of the docs'
-	@echo 'make test-frameworks  the suite of torch and TensorFlow, each in its own environment'
+	@echo 'make test-frameworks  torch, TensorFlow and other versions of scikit-learn, each in its own environment'
 	@echo 'make test-oracles     the guards and costs against PyOD, crepes, MAPIE, scikit-learn, SciPy, river, Ciw'
 	@echo 'make test-clients     clients of Triton, KServe, TensorFlow Serving, MLflow, the clouds; schemathesis'
 	@echo 'make test-pages       every page in a real browser (Chromium): both themes, accessibility, weight'
@@ -62,9 +62,10 @@ check: .venv/test-$(KEY)
 	@.venv/bin/python -m pytest -q -n 2 --dist worksteal tests/house
 
 .PHONY: test-frameworks
-test-frameworks: .venvs/torch/ready-$(KEY) .venvs/tensorflow/ready-$(KEY)
+test-frameworks: .venv/test-$(KEY) .venvs/torch/ready-$(KEY) .venvs/tensorflow/ready-$(KEY)
 	@.venvs/torch/bin/python -m pytest -q -m frameworks -k torch tests/frameworks
 	@.venvs/tensorflow/bin/python -m pytest -q -m frameworks -k tensorflow tests/frameworks
+	@.venv/bin/python -m pytest -q tests/frameworks/test_environments.py
 
 .PHONY: test-oracles
 test-oracles: .venvs/oracles/ready-$(KEY)
