@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
 
 import numpy as np
 
@@ -40,7 +39,7 @@ class Sureness:
             return
         limit = guard.threshold
         if limit is None or (self._surely is not None and guard.enough(scores, self._surely)):
-            self._tell(cache(partial(self._later, scores)), verdicts)
+            self._tell(self._later(scores), verdicts)
             return
         sure, inside = guard.weigh(scores, COVERAGE)
         self._tell(lambda: (sure, inside), verdicts)
@@ -53,13 +52,20 @@ class Sureness:
         verdicts.weigh = lambda: weighed()[0]
         verdicts.likely = lambda row: self._named(weighed()[1], row)
 
-    def _later(self, scores: Array) -> _Weighed:
-        """Whoever asks expects no fault of ours: then nothing is known of it."""
-        try:
-            return self._guard.weigh(scores, COVERAGE)
-        except Exception as error:
-            log("guard_failed", error=repr(error))
-            return None, None
+    def _later(self, scores: Array) -> Callable[[], _Weighed]:
+        """Weighs them once somebody asks, who expects no fault of ours: nothing is known then."""
+        found: list[_Weighed] = []
+
+        def weighed() -> _Weighed:
+            if not found:
+                try:
+                    found.append(self._guard.weigh(scores, COVERAGE))
+                except Exception as error:
+                    log("guard_failed", error=repr(error))
+                    found.append((None, None))
+            return found[0]
+
+        return weighed
 
     def _named(self, sets: Array | None, row: int) -> tuple[str, ...] | None:
         """The classes of a prediction set; few sets are ever asked for, so they are kept."""
