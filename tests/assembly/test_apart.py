@@ -28,6 +28,13 @@ _COMMAND = """
         print(os.getpid(), flush=True)
         time.sleep(1000)
 
+    def at_once(fork=os.fork):
+        child = fork()
+        if {early}:
+            os.kill(os.getpid(), signal.SIGINT)
+        return child
+
+    os.fork = at_once
     try:
         print("told", apart(lambda: {work}, "this model"))
     except FairleadError as error:
@@ -35,8 +42,9 @@ _COMMAND = """
 """
 
 
-def command(work: str, **more) -> subprocess.Popen[str]:
-    program = textwrap.dedent(_COMMAND).replace("{work}", work)
+def command(work: str, early: str = "False", **more) -> subprocess.Popen[str]:
+    """early: which process is interrupted as soon as there are two, by what `child` is in it."""
+    program = textwrap.dedent(_COMMAND).replace("{work}", work).replace("{early}", early)
     return subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         **more,
@@ -98,6 +106,14 @@ def test_an_interrupt_ends_both(both):
         (os.killpg if both else os.kill)(process.pid, signal.SIGINT)
         assert process.wait(60) == 130
         until(lambda: not alive(child))
+
+
+@pytest.mark.parametrize("early", ["child", "not child", "True"])
+def test_an_interrupt_before_either_knows_of_the_other_ends_both(early):
+    with command("waits()", early) as process:
+        said, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (130, "")
+        assert not said or not alive(int(said))
 
 
 @pytest.mark.skipif(

@@ -34,7 +34,13 @@ def apart(work: Callable[[], Any], where: str) -> Any:
     sys.stderr.flush()
     told, telling = os.pipe()
     parent = os.getpid()
-    child = os.fork()
+    # Until each knows what to do about it, no interrupt reaches either.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        child = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        raise
     if not child:
         status = 1
         try:
@@ -42,11 +48,13 @@ def apart(work: Callable[[], Any], where: str) -> Any:
             _end_with(parent)
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 signal.signal(signal.SIGINT, _interrupted_once)
+            status = 130
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             status = _done(work, telling)
         finally:
             os._exit(status)
     os.close(telling)
-    with _interrupts_go_to(child), os.fdopen(told, "rb") as pipe:
+    with _interrupts_go_to(child, mask), os.fdopen(told, "rb") as pipe:
         raw = pipe.read()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if raw:
@@ -87,8 +95,11 @@ def _end_with(parent: int) -> None:
 
 
 @contextmanager
-def _interrupts_go_to(child: int) -> Generator[None]:
-    """Whoever interrupts this process alone means the work; of Ctrl-C the child hears twice."""
+def _interrupts_go_to(child: int, mask: set[Any]) -> Generator[None]:
+    """Whoever interrupts this process alone means the work; of Ctrl-C the child hears twice.
+
+    mask: of the signals that were held back before it was begun.
+    """
     before = signal.getsignal(signal.SIGINT)
 
     def hand_on(*_: object) -> None:
@@ -98,6 +109,7 @@ def _interrupts_go_to(child: int) -> Generator[None]:
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, hand_on)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         yield
     finally:
         signal.signal(signal.SIGINT, before)
