@@ -22,7 +22,7 @@ CLIENTS := triton kserve tensorflow_serving mlflow sagemaker vertex node schemat
 .PHONY: help
 help:
 	@echo 'make demo             train, pack and serve two small models on http://127.0.0.1:8080'
-	@echo 'make test             the suite of every part, about a quarter of an hour'
+	@echo 'make test             the suite of every part, about twelve minutes'
 	@echo 'make test-faults      attacks, crashes, floods, full disks: what a service must live through'
 	@echo 'make check            lint, formatting, types, floors, budgets, and every block of the docs'
 	@echo 'make test-frameworks  torch, TensorFlow and other versions of scikit-learn, each in its own environment'
