@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,7 @@ def example(name: str) -> str:
 
 def main() -> None:
     """Packs both models, serves them until Ctrl-C, and prints lines to paste."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server ends with us
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
     pack("tumours", *tumours())
     pack("progression", *progression())
