@@ -48,7 +48,7 @@ def apart(work: Callable[[], Any], where: str) -> Any:
             _end_with(parent)
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 signal.signal(signal.SIGINT, _interrupted_once)
-            status = 130
+            status = 130  # an interrupt that has waited is raised by the next line
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             status = _done(work, telling)
         finally:

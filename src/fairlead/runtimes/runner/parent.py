@@ -157,6 +157,8 @@ class RunnerModel:
             self._lost(runner, "died")
             raise ModelCrashed("the model's process died on this call") from None
         finally:
+            if self._late:
+                self._hurries = now() + _HURRY_S
             self._busy = False
         text = str(body, "utf-8", "replace")[:400]
         if kind == frame.UNFIT:
@@ -188,10 +190,13 @@ class RunnerModel:
         Not where the time budget is small, nor once a tenth of it has passed, nor at once after
         that.
         """
-        late = _LATE * self._budget
-        if self._busy and now() - self._began > late:
-            self._hurries = now() + _HURRY_S
-        return late >= _SOONEST_S and now() > self._hurries
+        soon = _LATE * self._budget >= _SOONEST_S
+        return soon and now() > self._hurries and not (self._busy and self._late)
+
+    @property
+    def _late(self) -> bool:
+        """Whether what was asked last has taken, or takes, more than a tenth of its budget."""
+        return now() - self._began > _LATE * self._budget
 
     def give_way(self, last: bool) -> bool:
         """Puts its process after those of all others, or back; whether it stands there now."""
